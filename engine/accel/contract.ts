@@ -1,0 +1,64 @@
+/**
+ * What every accelerator offers: probe, and a vCPU that enters the guest and comes back with an exit.
+ * One run loop (engine/vcpu/run-loop.ts) serves the exits of all of them.
+ */
+import type { VcpuState } from '../vcpu/state.ts';
+
+/** Why {@link AcceleratedVcpu.run} came back. */
+export const ExitReason = {
+  /** Budget used up or an event noticed: look at events and timers, then enter again. */
+  Interrupted: 0,
+  /** Port access: see {@link IoExit}. Re-entering completes the instruction. */
+  PortIo: 1,
+  /** Access to physical memory that is neither RAM nor readable ROM. Re-entering completes it. */
+  Mmio: 2,
+  /** HLT with nothing pending. */
+  Halt: 3,
+  /** The guest can take the interrupt that was held back now. */
+  InterruptWindow: 4,
+  /** Triple fault. */
+  Shutdown: 5,
+  /** A debug exception that the debugger, not the guest, asked for. */
+  Debug: 6,
+  /** A defect in the accelerator; `detail` says what. */
+  InternalError: 7,
+} as const;
+export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];
+
+/** The access behind a PortIo or Mmio exit. For reads the run loop fills in `data` before re-entering. */
+export interface IoExit {
+  /** Port number, or guest-physical address (exact: below 2^52). */
+  address: number;
+  /** 1, 2, 4, or for memory also 8. */
+  size: number;
+  write: boolean;
+  /** Little-endian, unsigned. */
+  data: bigint;
+}
+
+/** Interrupt lines as one vCPU sees them; implemented by the local APIC (with the PIC behind it). */
+export interface InterruptSource {
+  /** True where a maskable interrupt would be accepted now, TPR considered. */
+  pending(vcpu: number): boolean;
+  /** Acknowledges the highest and returns its vector, or -1 where it has gone. */
+  acknowledge(vcpu: number): number;
+  /** Task priority, CR8's view (0 … 15). */
+  getTaskPriority(vcpu: number): number;
+  setTaskPriority(vcpu: number, priority: number): void;
+  /** IA32_APIC_BASE and the x2APIC MSRs 0x800 … 0x8ff; null where the access must raise #GP(0).
+   * `readMsr` returns the value, `writeMsr` true where it was accepted. */
+  readMsr(vcpu: number, msr: number): bigint | null;
+  writeMsr(vcpu: number, msr: number, value: bigint): boolean;
+}
+
+export interface AcceleratedVcpu {
+  readonly state: VcpuState;
+  /** Valid after a PortIo or Mmio exit. */
+  readonly io: IoExit;
+  /** Enters the guest; returns why it came back. */
+  run(): ExitReason;
+  /** One line, after InternalError. */
+  detail(): string;
+  /** Instructions retired since creation. */
+  instructions(): number;
+}
