@@ -1,0 +1,334 @@
+/**
+ * Function bodies: statements appended in order, expressions encoded where they are consumed, locals
+ * handed out as needed, structured control flow as callbacks.
+ */
+import { ByteWriter } from './bytes.ts';
+import { callExpr, lift, localGet, Pseudo, type Expr, type In, type Type } from './expr.ts';
+
+const TYPE_CODE: Record<Type, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+
+/** The encoding of a value type. */
+export const typeCode = (type: Type): number => TYPE_CODE[type];
+
+/** A function that can be called: its index in the module and its signature. */
+export interface Func {
+  readonly index: number;
+  readonly params: readonly Type[];
+  readonly results: readonly Type[];
+}
+
+/** A local that is assigned more than once. `get` is its value at the point of consumption. */
+export interface Local<T extends Type> {
+  readonly type: T;
+  readonly index: number;
+  readonly get: Expr<T>;
+}
+
+/** A branch target: the end of a block, or the start of a loop. */
+export interface Label {
+  readonly depth: number;
+}
+
+type Store = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'i32_8' | 'i32_16' | 'i64_8' | 'i64_16' | 'i64_32';
+
+const STORE: Record<Store, readonly [op: number, align: number, type: Type]> = {
+  i32: [0x36, 2, 'i32'],
+  i64: [0x37, 3, 'i64'],
+  f32: [0x38, 2, 'f32'],
+  f64: [0x39, 3, 'f64'],
+  v128: [(0xfd << 16) | 0x0b, 4, 'v128'],
+  i32_8: [0x3a, 0, 'i32'],
+  i32_16: [0x3b, 1, 'i32'],
+  i64_8: [0x3c, 0, 'i64'],
+  i64_16: [0x3d, 1, 'i64'],
+  i64_32: [0x3e, 2, 'i64'],
+};
+
+export class Code {
+  readonly #out = new ByteWriter();
+  readonly #params: readonly Type[];
+  readonly #locals: Type[] = [];
+  readonly #free: Record<Type, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
+  #scope: Array<[Type, number]> | undefined;
+  #depth = 0;
+
+  constructor(params: readonly Type[]) {
+    this.#params = params;
+  }
+
+  /** Parameter `index`. */
+  param<T extends Type>(type: T, index: number): Local<T> {
+    if (this.#params[index] !== type) throw new TypeError(`parameter ${index} is not ${type}`);
+    return { type, index, get: localGet(type, index) };
+  }
+
+  /** A fresh local; zero until assigned (but see {@link scope}: a reused one holds its old value). */
+  local<T extends Type>(type: T): Local<T> {
+    let index = this.#free[type].pop();
+    if (index === undefined) {
+      index = this.#params.length + this.#locals.length;
+      this.#locals.push(type);
+    }
+    this.#scope?.push([type, index]);
+    return { type, index, get: localGet(type, index) };
+  }
+
+  /** Locals made inside `body` are reused after it. */
+  scope(body: () => void): void {
+    const outer = this.#scope;
+    const mine: Array<[Type, number]> = [];
+    this.#scope = mine;
+    body();
+    this.#scope = outer;
+    for (const [type, index] of mine) this.#free[type].push(index);
+  }
+
+  /** Evaluates now, into a fresh local; the value may then be used any number of times. Constants and
+   * locals bound by `let` stay as they are. */
+  let<T extends Type>(value: Expr<T>): Expr<T> {
+    if (value.op === Pseudo.I32Const || value.op === Pseudo.I64Const) return value;
+    const local = this.local(value.type);
+    this.set(local, value as unknown as In<T>);
+    return local.get;
+  }
+
+  /** A local with a first value. */
+  var<T extends Type>(type: T, value: In<T>): Local<T> {
+    const local = this.local(type);
+    this.set(local, value);
+    return local;
+  }
+
+  set<T extends Type>(local: Local<T>, value: In<T>): void {
+    this.#expr(lift(local.type, value));
+    this.#out.byte(0x21);
+    this.#out.u32(local.index);
+  }
+
+  /** Stores `value` at `address` + `offset`; `i32_8` stores the low byte of an i32, and so on. */
+  store(kind: Store, address: In<'i32'>, value: In<Type>, offset = 0): void {
+    const [op, align, type] = STORE[kind];
+    this.#expr(lift('i32', address));
+    this.#expr(lift(type, value as In<typeof type>));
+    this.#op(op);
+    this.#out.u32(align);
+    this.#out.u32(offset);
+  }
+
+  /** Sequentially consistent store of a naturally aligned i32 or i64. */
+  atomicStore(kind: 'i32' | 'i64', address: In<'i32'>, value: In<'i32'> | In<'i64'>, offset = 0): void {
+    this.#expr(lift('i32', address));
+    this.#expr(lift(kind, value as In<typeof kind>));
+    this.#op((0xfe << 16) | (kind === 'i32' ? 0x17 : 0x18));
+    this.#out.u32(kind === 'i32' ? 2 : 3);
+    this.#out.u32(offset);
+  }
+
+  fence(): void {
+    this.#op((0xfe << 16) | 0x03);
+    this.#out.byte(0);
+  }
+
+  /** memory.copy and memory.fill: bulk operations; the ranges must lie in memory. */
+  memoryCopy(to: In<'i32'>, from: In<'i32'>, bytes: In<'i32'>): void {
+    for (const e of [to, from, bytes]) this.#expr(lift('i32', e));
+    this.#op((0xfc << 16) | 10);
+    this.#out.byte(0);
+    this.#out.byte(0);
+  }
+  memoryFill(to: In<'i32'>, value: In<'i32'>, bytes: In<'i32'>): void {
+    for (const e of [to, value, bytes]) this.#expr(lift('i32', e));
+    this.#op((0xfc << 16) | 11);
+    this.#out.byte(0);
+  }
+
+  if(condition: In<'i32'>, then: () => void, otherwise?: () => void): void {
+    this.#expr(lift('i32', condition));
+    this.#out.byte(0x04);
+    this.#out.byte(0x40);
+    this.#depth++;
+    then();
+    if (otherwise) {
+      this.#out.byte(0x05);
+      otherwise();
+    }
+    this.#depth--;
+    this.#out.byte(0x0b);
+  }
+
+  /** A block; branching to the label leaves it. */
+  block(body: (leave: Label) => void): void {
+    this.#structure(0x02, body);
+  }
+
+  /** A loop; branching to the label starts the next round, falling off the end leaves it. */
+  loop(body: (again: Label) => void): void {
+    this.#structure(0x03, body);
+  }
+
+  #structure(op: number, body: (label: Label) => void): void {
+    this.#out.byte(op);
+    this.#out.byte(0x40);
+    this.#depth++;
+    body({ depth: this.#depth });
+    this.#depth--;
+    this.#out.byte(0x0b);
+  }
+
+  br(label: Label): void {
+    this.#out.byte(0x0c);
+    this.#out.u32(this.#depth - label.depth);
+  }
+
+  brIf(label: Label, condition: In<'i32'>): void {
+    this.#expr(lift('i32', condition));
+    this.#out.byte(0x0d);
+    this.#out.u32(this.#depth - label.depth);
+  }
+
+  /** Branches to `labels[index]`, or to `otherwise` beyond them. */
+  brTable(index: In<'i32'>, labels: readonly Label[], otherwise: Label): void {
+    this.#expr(lift('i32', index));
+    this.#out.byte(0x0e);
+    this.#out.u32(labels.length);
+    for (const label of labels) this.#out.u32(this.#depth - label.depth);
+    this.#out.u32(this.#depth - otherwise.depth);
+  }
+
+  return(...values: Expr[]): void {
+    for (const value of values) this.#expr(value);
+    this.#out.byte(0x0f);
+  }
+
+  unreachable(): void {
+    this.#out.byte(0x00);
+  }
+
+  /** A call for its value, as an expression: encoded (and made) where it is consumed. */
+  call<T extends Type>(type: T, func: Func, ...args: Array<In<Type>>): Expr<T> {
+    if (func.results[0] !== type) throw new TypeError(`function ${func.index} does not return ${type}`);
+    return callExpr(type, func.index, this.#arguments(func, args));
+  }
+
+  /** A call made now; results are dropped. */
+  run(func: Func, ...args: Array<In<Type>>): void {
+    for (const arg of this.#arguments(func, args)) this.#expr(arg);
+    this.#out.byte(0x10);
+    this.#out.u32(func.index);
+    for (let i = 0; i < func.results.length; i++) this.#out.byte(0x1a);
+  }
+
+  /** A call made now with several results, each bound to a local. */
+  callMulti(func: Func, ...args: Array<In<Type>>): Array<Local<Type>> {
+    for (const arg of this.#arguments(func, args)) this.#expr(arg);
+    this.#out.byte(0x10);
+    this.#out.u32(func.index);
+    const locals = func.results.map((type) => this.local(type));
+    for (const local of locals.toReversed()) {
+      this.#out.byte(0x21);
+      this.#out.u32(local.index);
+    }
+    return locals;
+  }
+
+  /** Tail call. */
+  returnCall(func: Func, ...args: Array<In<Type>>): void {
+    for (const arg of this.#arguments(func, args)) this.#expr(arg);
+    this.#out.byte(0x12);
+    this.#out.u32(func.index);
+  }
+
+  /** Tail call through table 0. @param type index of the signature in the module */
+  returnCallIndirect(type: number, index: In<'i32'>, ...args: Expr[]): void {
+    for (const arg of args) this.#expr(arg);
+    this.#expr(lift('i32', index));
+    this.#out.byte(0x13);
+    this.#out.u32(type);
+    this.#out.u32(0);
+  }
+
+  drop(value: Expr): void {
+    this.#expr(value);
+    this.#out.byte(0x1a);
+  }
+
+  #arguments(func: Func, args: Array<In<Type>>): Expr[] {
+    if (args.length !== func.params.length) {
+      throw new TypeError(`function ${func.index} takes ${func.params.length} arguments, not ${args.length}`);
+    }
+    return args.map((arg, i) => {
+      const type = func.params[i]!;
+      const e = lift(type, arg as In<typeof type>);
+      if (e.type !== type) throw new TypeError(`argument ${i} is ${e.type}, not ${type}`);
+      return e;
+    });
+  }
+
+  #op(op: number): void {
+    if (op < 0x100) {
+      this.#out.byte(op);
+      return;
+    }
+    this.#out.byte(op >>> 16);
+    this.#out.u32(op & 0xffff);
+  }
+
+  #expr(e: Expr): void {
+    for (const arg of e.args) this.#expr(arg);
+    const out = this.#out;
+    this.#op(e.op);
+    switch (e.op) {
+      case Pseudo.I32Const:
+        out.i32(Number(e.imm));
+        return;
+      case Pseudo.I64Const:
+        out.i64(BigInt(e.imm));
+        return;
+      case Pseudo.F32Const:
+        out.f32(Number(e.imm));
+        return;
+      case Pseudo.F64Const:
+        out.f64(Number(e.imm));
+        return;
+      case Pseudo.LocalGet:
+      case Pseudo.GlobalGet:
+      case Pseudo.Call:
+        out.u32(Number(e.imm));
+        return;
+    }
+    if (e.op >= 0x28 && e.op <= 0x35) {
+      out.u32(e.align);
+      out.u32(Number(e.imm));
+      return;
+    }
+    const prefix = e.op >>> 16;
+    const sub = e.op & 0xffff;
+    if (prefix === 0xfe || (prefix === 0xfd && (sub <= 0x0a || sub === 0x5c || sub === 0x5d))) {
+      out.u32(e.align);
+      out.u32(Number(e.imm));
+    } else if (prefix === 0xfd && (sub === 0x0c || sub === 0x0d)) {
+      out.append(e.bytes!);
+    } else if (prefix === 0xfd && sub >= 0x15 && sub <= 0x22) {
+      out.byte(Number(e.imm));
+    }
+  }
+
+  /** The encoded body with its locals, as the code section has it. */
+  finish(): Uint8Array<ArrayBuffer> {
+    const body = new ByteWriter();
+    const runs: Array<[count: number, type: Type]> = [];
+    for (const type of this.#locals) {
+      const last = runs.at(-1);
+      if (last?.[1] === type) last[0]++;
+      else runs.push([1, type]);
+    }
+    body.u32(runs.length);
+    for (const [count, type] of runs) {
+      body.u32(count);
+      body.byte(TYPE_CODE[type]);
+    }
+    body.appendWriter(this.#out);
+    body.byte(0x0b);
+    return body.take();
+  }
+}

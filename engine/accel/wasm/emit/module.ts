@@ -1,0 +1,160 @@
+/** WebAssembly modules: types, imports, functions, exports and table elements, encoded at the end. */
+import { ByteWriter } from './bytes.ts';
+import { Code, typeCode, type Func } from './code.ts';
+import { globalGet, type Expr, type Type } from './expr.ts';
+
+interface Signature {
+  readonly params: readonly Type[];
+  readonly results: readonly Type[];
+}
+
+export class ModuleBuilder {
+  readonly #types: Signature[] = [];
+  readonly #imports: Array<(out: ByteWriter) => void> = [];
+  readonly #functions: Array<{ type: number; body: Uint8Array | undefined }> = [];
+  readonly #exports: Array<[name: string, index: number]> = [];
+  readonly #elements: Array<[offset: number, functions: number[]]> = [];
+  #imported = 0;
+  #globals = 0;
+
+  /** Index of a signature. */
+  type(params: readonly Type[], results: readonly Type[]): number {
+    const key = `${params}>${results}`;
+    const found = this.#types.findIndex((t) => `${t.params}>${t.results}` === key);
+    if (found >= 0) return found;
+    this.#types.push({ params, results });
+    return this.#types.length - 1;
+  }
+
+  /** Imports the shared memory. Limits are in 64 KiB pages and must admit the memory given. */
+  importMemory(module: string, name: string, initial: number, maximum: number): void {
+    this.#imports.push((out) => {
+      out.name(module);
+      out.name(name);
+      out.byte(2);
+      out.byte(3); // shared, with a maximum
+      out.u32(initial);
+      out.u32(maximum);
+    });
+  }
+
+  /** Imports table 0 of functions. */
+  importTable(module: string, name: string, initial: number): void {
+    this.#imports.push((out) => {
+      out.name(module);
+      out.name(name);
+      out.byte(1);
+      out.byte(0x70);
+      out.byte(0);
+      out.u32(initial);
+    });
+  }
+
+  importGlobal<T extends Type>(module: string, name: string, type: T): Expr<T> {
+    this.#imports.push((out) => {
+      out.name(module);
+      out.name(name);
+      out.byte(3);
+      out.byte(typeCode(type));
+      out.byte(0);
+    });
+    return globalGet(type, this.#globals++);
+  }
+
+  /** Imports a function. All imports come before the first function. */
+  importFunction(module: string, name: string, params: readonly Type[], results: readonly Type[]): Func {
+    if (this.#functions.length > 0) throw new Error('imports come before functions');
+    const type = this.type(params, results);
+    this.#imports.push((out) => {
+      out.name(module);
+      out.name(name);
+      out.byte(0);
+      out.u32(type);
+    });
+    return { index: this.#imported++, params, results };
+  }
+
+  /** Declares a function to be defined later, so that others can call it. */
+  declare(params: readonly Type[], results: readonly Type[]): Func {
+    this.#functions.push({ type: this.type(params, results), body: undefined });
+    return { index: this.#imported + this.#functions.length - 1, params, results };
+  }
+
+  /** Gives a declared function its body. */
+  define(func: Func, emit: (code: Code) => void): void {
+    const code = new Code(func.params);
+    emit(code);
+    this.#functions[func.index - this.#imported]!.body = code.finish();
+  }
+
+  /** Declares and defines. */
+  function(params: readonly Type[], results: readonly Type[], emit: (code: Code) => void): Func {
+    const func = this.declare(params, results);
+    this.define(func, emit);
+    return func;
+  }
+
+  export(name: string, func: Func): void {
+    this.#exports.push([name, func.index]);
+  }
+
+  /** Puts functions into table 0 from `offset` on when the module is instantiated. */
+  elements(offset: number, functions: readonly Func[]): void {
+    this.#elements.push([offset, functions.map((f) => f.index)]);
+  }
+
+  /** The module's bytes. */
+  encode(): Uint8Array<ArrayBuffer> {
+    const out = new ByteWriter();
+    out.append([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const section = (id: number, count: number, fill: (to: ByteWriter) => void) => {
+      if (count === 0) return;
+      const body = new ByteWriter();
+      body.u32(count);
+      fill(body);
+      out.byte(id);
+      out.u32(body.length);
+      out.appendWriter(body);
+    };
+    section(1, this.#types.length, (to) => {
+      for (const { params, results } of this.#types) {
+        to.byte(0x60);
+        to.u32(params.length);
+        for (const type of params) to.byte(typeCode(type));
+        to.u32(results.length);
+        for (const type of results) to.byte(typeCode(type));
+      }
+    });
+    section(2, this.#imports.length, (to) => {
+      for (const write of this.#imports) write(to);
+    });
+    section(3, this.#functions.length, (to) => {
+      for (const { type } of this.#functions) to.u32(type);
+    });
+    section(7, this.#exports.length, (to) => {
+      for (const [name, index] of this.#exports) {
+        to.name(name);
+        to.byte(0);
+        to.u32(index);
+      }
+    });
+    section(9, this.#elements.length, (to) => {
+      for (const [offset, functions] of this.#elements) {
+        to.u32(0);
+        to.byte(0x41);
+        to.i32(offset);
+        to.byte(0x0b);
+        to.u32(functions.length);
+        for (const index of functions) to.u32(index);
+      }
+    });
+    section(10, this.#functions.length, (to) => {
+      for (const [i, { body }] of this.#functions.entries()) {
+        if (!body) throw new Error(`function ${i + this.#imported} was declared but never defined`);
+        to.u32(body.length);
+        to.append(body);
+      }
+    });
+    return out.take();
+  }
+}
