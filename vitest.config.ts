@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config';
+
+/** The tests that start whole machines: slow, and each wants the processor to itself. */
+const machine = 'test/machine/**/*.test.ts';
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{engine,main,renderer,scripts,bench,test}/**/*.test.ts'],
+          exclude: [machine],
+          pool: 'forks',
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'machine',
+          include: [machine],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+});
