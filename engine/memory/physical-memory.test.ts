@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { AddressMap, RangeKind } from './address-map.ts';
+import { DirtyLog } from './dirty-log.ts';
+import { MachineMemory } from './machine-memory.ts';
+import { PhysicalMemory } from './physical-memory.ts';
+
+function setUp() {
+  const memory = MachineMemory.create(0x10000, 0x20000);
+  const arena = memory.arena();
+  const map = new AddressMap(arena, () => {});
+  const dirty = new DirtyLog(arena, 16, () => {});
+  let writes = 0;
+  const physical = new PhysicalMemory(memory, map, dirty, () => writes++);
+  const rom = arena.reserve(4096, 4096);
+  // RAM pages 0 and 1 in swapped order, so that neighbours in physical memory are not in the shared one.
+  map.define({ kind: RangeKind.Ram, start: 0, size: 4096, address: memory.ramBase + 4096, enabled: true });
+  map.define({ kind: RangeKind.Ram, start: 4096, size: 4096, address: memory.ramBase, enabled: true });
+  map.define({ kind: RangeKind.Rom, start: 8192, size: 4096, address: rom, enabled: true });
+  map.reset();
+  memory.bytes.fill(0x5a, rom, rom + 4096);
+  return { memory, physical, dirty, rom, writes: () => writes };
+}
+
+test('numbers are little-endian, across pages too', () => {
+  const { physical } = setUp();
+  physical.writeU64(4092, 0x1122334455667788n);
+  expect(physical.readU64(4092)).toBe(0x1122334455667788n);
+  expect(physical.readU32(4094)).toBe(0x33445566);
+  expect(physical.readU16(4095)).toBe(0x4455);
+  expect(physical.readU8(4096)).toBe(0x44);
+  physical.writeU32(16, 0xfedcba98);
+  expect(physical.readU32(16)).toBe(0xfedcba98);
+  physical.writeU16(16, 0x1234);
+  expect([...physical.read(16, 4)]).toEqual([0x34, 0x12, 0xdc, 0xfe]);
+});
+
+test('what is not memory reads as ones and takes nothing', () => {
+  const { physical, writes } = setUp();
+  expect(physical.readU64(2 ** 52 - 8)).toBe(0xffffffffffffffffn);
+  expect(physical.readU32(0x100000)).toBe(0xffffffff);
+  physical.writeU32(0x100000, 1);
+  physical.fill(0x100000, 100_000, 1);
+  expect(writes()).toBe(0);
+});
+
+test('ROM reads as its image and takes no writes; neighbouring RAM does', () => {
+  const { physical, memory, rom } = setUp();
+  physical.write(8190, Uint8Array.of(1, 2, 3, 4));
+  expect([...physical.read(8190, 4)]).toEqual([1, 2, 0x5a, 0x5a]);
+  expect(memory.bytes[rom]).toBe(0x5a);
+  expect(physical.isRam(4096, 4096)).toBe(true);
+  expect(physical.isRam(4096, 4097)).toBe(false);
+});
+
+test('writes mark the pages of RAM they touch and are told', () => {
+  const { physical, dirty, writes } = setUp();
+  dirty.enable(0, 16);
+  physical.writeU8(0, 1);
+  expect(dirty.collect(0, 16)).toEqual([1]);
+  physical.fill(4000, 200, 0);
+  expect(dirty.collect(0, 16)).toEqual([0, 1]);
+  expect(writes()).toBe(2);
+});
