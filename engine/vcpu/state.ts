@@ -111,6 +111,9 @@ export const vcpuLayout = layout('vcpu', 1, {
   mxcsr: 'u32',
   /** XMM n at byte 32 n; the upper half is kept for AVX. */
   ymm: ['u64', 64],
+
+  /** Scratch of the accelerator that runs this vCPU (accel/wasm/private.ts); not part of a saved machine. */
+  accel: ['u64', 64],
 });
 
 /** The bound state. */

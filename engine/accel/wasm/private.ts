@@ -1,0 +1,128 @@
+/**
+ * What the processor keeps beside the architectural state: addresses of its translation tables, the
+ * scratch through which emitted code and TypeScript hand each other values, and the shapes of the tables.
+ * All of it can be thrown away whenever the vCPU is outside the guest.
+ */
+import { layout } from '../../memory/layout.ts';
+import { vcpuLayout } from '../../vcpu/state.ts';
+
+export const privateLayout = layout('wasm-vcpu', 1, {
+  /** Bytes of an access that touches two pages or a device; emitted code uses it in place of guest memory. */
+  bounce: ['u8', 64],
+  /** Linear address of the operand, left by the address record before an instruction. */
+  ea: 'u64',
+  /** The same within its segment, before the base was added. */
+  eaOffset: 'u64',
+  /** Linear address handed to the slow path. */
+  slowAddress: 'u64',
+  /** Address of the TLB in use: by privilege, SMAP and alignment checking. */
+  tlb: 'u32',
+  jumpCache: 'u32',
+  /** What a jump-cache entry must carry to be valid: for pages that survive a CR3 load, and the rest. */
+  tagGlobal: 'u32',
+  tagLocal: 'u32',
+  /** The record that was left, 0 where `rip` is already right. */
+  exitRecord: 'u32',
+  /** Instructions left of the budget when the guest was left. */
+  budget: 'i32',
+  /** Why: {@link Leave}. */
+  exitCode: 'u32',
+  vector: 'u32',
+  errorCode: 'u32',
+  /** TLB address for the supervisor with RFLAGS.AC set and clear (they differ under SMAP), for the user. */
+  tlbSupervisorAc: 'u32',
+  tlbSupervisor: 'u32',
+  tlbUser: 'u32',
+  /** Scratch results of TypeScript helpers that return more than one value. */
+  result: ['u64', 4],
+});
+
+/** Byte offset of each private field from the vCPU's state. */
+export const P = Object.fromEntries(
+  Object.entries(privateLayout.offset).map(([k, v]) => [k, v + vcpuLayout.offset.accel]),
+) as { readonly [K in keyof typeof privateLayout.offset]: number };
+
+/** Byte offset of each architectural field from the vCPU's state. */
+export const S = vcpuLayout.offset;
+
+/** Why emitted code returned to TypeScript. */
+export const Leave = {
+  /** The budget ran out; `rip` is set. */
+  Budget: 0,
+  /** An exception: `vector`, `errorCode`; for #PF also CR2. */
+  Exception: 1,
+  /** A port or device access waits to be made; the instruction is run again afterwards. */
+  Access: 2,
+  /** HLT has been executed; `rip` is behind it. */
+  Halt: 3,
+  /** `rip`, mode or mappings changed: look the next block up anew. */
+  Changed: 4,
+  /** The records ahead were discarded; `rip` of the record is where to go on. */
+  Stale: 5,
+  /** Triple fault. */
+  Shutdown: 6,
+  /** One instruction was run under single-step rules; `rip` is behind it. */
+  Step: 7,
+} as const;
+
+/**
+ * A TLB entry: 32 bytes. A tag is a page's linear address, or -1. The entry of linear address A is at
+ * (A >> 12) & (TLB_ENTRIES - 1).
+ */
+export const TLB_ENTRIES = 1024;
+export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
+export const TLB_ENTRY_BYTES = 32;
+
+/** A jump-cache entry: 16 bytes: linear address, record, tag. */
+export const JUMP_ENTRIES = 16384;
+export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12 } as const;
+export const JUMP_ENTRY_BYTES = 16;
+
+/**
+ * A decoded instruction: 32 bytes. Register operands are byte offsets within the vCPU's state, so AH, XMM3
+ * and R9 are all just offsets.
+ */
+export const REC = {
+  /** u32: index of the handler in the table. */
+  handler: 0,
+  /** u16 each: register operands by slot. */
+  a: 4,
+  b: 6,
+  /** u32 in direct jumps: record of the target once it is known, else 0. Overlays a and b. */
+  chain: 4,
+  /** u16: base and index registers of the memory operand (the zero register where there is none). Where
+   * the address has a record of its own, the instruction's own record holds a third register in `c`. */
+  base: 8,
+  index: 10,
+  c: 8,
+  /** u16, in instructions done in TypeScript: which. Overlays index. */
+  complex: 10,
+  /** u8: index shift; in instructions done in TypeScript, the operand size in bytes. */
+  scale: 12,
+  /** u8: segment register of the memory operand. */
+  segment: 13,
+  /** u8: length of the instruction in bytes. */
+  length: 14,
+  /** u8: ordinal of the instruction in its block, from 1. */
+  ordinal: 15,
+  /** i32: displacement, and i32: immediate; or one i64. */
+  disp: 16,
+  imm: 20,
+  imm64: 16,
+  /** u64: RIP of the instruction. */
+  rip: 24,
+} as const;
+export const REC_BYTES = 32;
+
+/** How a handler finds the address of its memory operand. */
+export const Mem = {
+  /** base + displacement; 64-bit mode, no segment base. */
+  BaseDisp: 0,
+  /** base + index × scale + displacement + segment base; 64-bit mode. */
+  Full: 1,
+  /** rip of the record + displacement (the decoder added the length). */
+  RipRelative: 2,
+  /** left in `ea` by the address record before. */
+  Record: 3,
+} as const;
+export type Mem = (typeof Mem)[keyof typeof Mem];

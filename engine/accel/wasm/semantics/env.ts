@@ -1,0 +1,465 @@
+/**
+ * Where an instruction's meaning meets the code it becomes.
+ *
+ * A semantic function says what an instruction does, once, in terms of an {@link Env}: operands to read and
+ * write, flags, jumps, faults. The env decides where operands live: in tier 0 (interpreter/record-env.ts)
+ * they are found through the instruction's record, in tier 1 they are known.
+ *
+ * The one rule of order: everything that can fault or leave (memory reads, memory writes, checks) comes
+ * before the first register or flag is written, because a left instruction is run again from its start.
+ */
+import { vcpuLayout } from '../../../vcpu/state.ts';
+import type { Code, Func, Label } from '../emit/code.ts';
+import { i32, i64, v128, type Expr, type I32, type I64, type In, type Type, type V128 } from '../emit/expr.ts';
+import { P, S, TLB_ENTRIES, TLB_ENTRY, type Mem } from '../private.ts';
+
+/** Operand width in bytes. */
+export type Size = 1 | 2 | 4 | 8;
+
+/** An operand as the decoder describes it. Register slots are fields of the record. */
+export type Operand =
+  | { readonly kind: 'reg'; readonly slot: 'a' | 'b' | 'c' }
+  | { readonly kind: 'mem' }
+  /** Sign-extended 32-bit immediate. */
+  | { readonly kind: 'imm' }
+  /** 64-bit immediate. */
+  | { readonly kind: 'imm64' }
+  /** A register or number fixed by the opcode: byte offset in the state, or the value. */
+  | { readonly kind: 'fixed'; readonly offset: number }
+  | { readonly kind: 'const'; readonly value: number };
+
+/** How addresses are formed: 64-bit; 32-bit within 64-bit mode; 32- and 16-bit with segment checks. */
+export type AddressMode = '64' | '32in64' | '32' | '16';
+
+/** What a form fixes beside its operands. */
+export interface FormContext {
+  /** Operand size in bytes of v/y/z-sized instructions; 1 for byte ones. */
+  readonly size: Size;
+  readonly operands: readonly Operand[];
+  readonly mem: Mem;
+  readonly lock: boolean;
+  /** Address mode, of instructions with implied memory operands (strings, XLAT, MASKMOVQ …). */
+  readonly address: AddressMode;
+  /** Stack-pointer width in bytes: 8 in 64-bit mode, else by SS.B. */
+  readonly stack: 2 | 4 | 8;
+  /** 0 none, 1 REP/REPE, 2 REPNE. */
+  readonly rep: 0 | 1 | 2;
+  /** Direct jumps: the target is on the page of the jump, so the link to it can be kept. */
+  readonly chained: boolean;
+}
+
+/** Functions every module of emitted code can call: see interpreter/runtime.ts. */
+export interface Runtime {
+  /** (record, size | write << 8) → address to use instead, or 0 to leave. */
+  readonly slow: Func;
+  /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
+  readonly commit: Func;
+  /** (cpu, rec, budget) → exit code: leaves with whatever exit code was set. */
+  readonly leave: Func;
+  /** (cpu, rec, budget, vector, errorCode): leaves with an exception. */
+  readonly raise: Func;
+  /** (cpu, rip, budget): goes on at `rip` by way of the jump cache. */
+  readonly lookup: Func;
+  /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
+  readonly link: Func;
+  /** (rec, number) → 0 to go on with the next record, else leave: an instruction done in TypeScript. */
+  readonly complex: Func;
+  /** (offset of a 64-bit number: which helper) … more are added by the instruction groups. */
+  readonly extra: ReadonlyMap<string, Func>;
+}
+
+export abstract class Env {
+  readonly c: Code;
+  readonly form: FormContext;
+  readonly runtime: Runtime;
+  /** Address of the vCPU's state. */
+  readonly cpu: I32;
+
+  constructor(c: Code, form: FormContext, runtime: Runtime, cpu: I32) {
+    this.c = c;
+    this.form = form;
+    this.runtime = runtime;
+    this.cpu = cpu;
+  }
+
+  // What each tier supplies.
+
+  /** State-relative address (an i32 to add constant offsets to) of a register operand. */
+  abstract register(operand: Operand): { base: I32; offset: number };
+  /** The immediate, sign-extended. */
+  abstract imm(): I32;
+  abstract imm64(): I64;
+  /** Address of this instruction, and of the next (not truncated to the mode's width). */
+  abstract rip(): I64;
+  abstract nextRip(): I64;
+  /** Linear address of the modrm memory operand (checked, where segments are). */
+  abstract memLinear(): I64;
+  /** Number of the memory operand's segment register. */
+  abstract segment(): I32;
+  /** Direct target of a relative jump. */
+  abstract target(): I64;
+  /** The record argument of runtime functions. */
+  abstract record(): I32;
+  abstract budget(): I32;
+  /** Ends the instruction (and the block) by going to the direct target. */
+  abstract jumpDirect(): void;
+  /** Ends the instruction by going to a computed address, already truncated to the mode's width. */
+  abstract jump(rip: I64): void;
+  /** Like `jump`, without looking whether to leave: after STI. */
+  abstract jumpUninterrupted(rip: I64): void;
+  /** Ends the instruction by running it again (a repeated string operation), interruptibly. */
+  abstract again(): void;
+  /** Ends the instruction: on to the next. Emitted by whoever calls the semantic function. */
+  abstract next(): void;
+
+  // Leaving.
+
+  get size(): Size {
+    return this.form.size;
+  }
+  get bits(): number {
+    return this.form.size * 8;
+  }
+  get operands(): readonly Operand[] {
+    return this.form.operands;
+  }
+
+  /** Leaves; the exit code has been set by a runtime function. */
+  leave(): void {
+    this.c.returnCall(this.runtime.leave, this.cpu, this.record(), this.budget());
+  }
+
+  /** Leaves with an exception. Nothing must have been written before. */
+  raise(vector: number, errorCode: In<'i32'> = 0): void {
+    this.c.returnCall(this.runtime.raise, this.cpu, this.record(), this.budget(), vector, errorCode);
+  }
+
+  // State fields.
+
+  field32(name: keyof typeof S): I32 {
+    return i32.load(this.cpu, S[name]);
+  }
+  field64(name: keyof typeof S): I64 {
+    return i64.load(this.cpu, S[name]);
+  }
+  setField32(name: keyof typeof S, value: In<'i32'>): void {
+    this.c.store('i32', this.cpu, value, S[name]);
+  }
+  setField64(name: keyof typeof S, value: In<'i64'>): void {
+    this.c.store('i64', this.cpu, value, S[name]);
+  }
+
+  /** General register by number. */
+  gpr64(n: number): I64 {
+    return i64.load(this.cpu, S.gpr + 8 * n);
+  }
+  gpr32(n: number): I32 {
+    return i32.load(this.cpu, S.gpr + 8 * n);
+  }
+  gpr16(n: number): I32 {
+    return i32.load16_u(this.cpu, S.gpr + 8 * n);
+  }
+  setGpr64(n: number, value: In<'i64'>): void {
+    this.c.store('i64', this.cpu, value, S.gpr + 8 * n);
+  }
+  /** By the operand size: 64 whole, 32 zero-extended, 16 and 8 into the low part. */
+  setGpr(n: number, value: Expr, size: Size = this.size): void {
+    this.#storeRegister({ base: this.cpu, offset: S.gpr + 8 * n }, value, size);
+  }
+  /** Zero-extended; i64 for size 8, else i32. */
+  gpr(n: number, size: Size = this.size): Expr {
+    return this.#loadN(this.cpu, S.gpr + 8 * n, size);
+  }
+
+  // Operands.
+
+  /** Value type of general operands of this form. */
+  get type(): 'i32' | 'i64' {
+    return this.form.size === 8 ? 'i64' : 'i32';
+  }
+
+  #loadN(base: I32, offset: number, bytes: number): Expr {
+    switch (bytes) {
+      case 1:
+        return i32.load8_u(base, offset);
+      case 2:
+        return i32.load16_u(base, offset);
+      case 4:
+        return i32.load(base, offset);
+      case 8:
+        return i64.load(base, offset);
+      default:
+        return v128.load(base, offset);
+    }
+  }
+
+  #storeN(base: I32, offset: number, bytes: number, value: Expr): void {
+    const kind = bytes === 1 ? 'i32_8' : bytes === 2 ? 'i32_16' : bytes === 4 ? 'i32' : bytes === 8 ? 'i64' : 'v128';
+    this.c.store(kind, base, value as In<Type>, offset);
+  }
+
+  #storeRegister({ base, offset }: { base: I32; offset: number }, value: Expr, size: Size): void {
+    if (size === 4) this.c.store('i64', base, i64.extend_u(value as I32), offset);
+    else this.#storeN(base, offset, size, value);
+  }
+
+  /** Reads raw bytes: 1, 2, 4 → i32 (zero-extended), 8 → i64, 16 → v128. Bound to a local. */
+  readN(operand: Operand, bytes: number): Expr {
+    switch (operand.kind) {
+      case 'reg':
+      case 'fixed': {
+        const { base, offset } = this.register(operand);
+        return this.c.let(this.#loadN(base, offset, bytes));
+      }
+      case 'mem':
+        return this.c.let(this.#loadN(this.host(this.memLinear(), bytes, false), 0, bytes));
+      case 'imm':
+        return this.#sized(this.imm(), bytes);
+      case 'imm64':
+        return bytes === 8 ? this.imm64() : i32.wrap(this.imm64());
+      case 'const':
+        return bytes === 8 ? i64.const(operand.value) : i32.const(operand.value);
+    }
+  }
+
+  #sized(imm: I32, bytes: number): Expr {
+    if (bytes === 8) return i64.extend_s(imm);
+    return bytes === 1 ? i32.and(imm, 0xff) : bytes === 2 ? i32.and(imm, 0xffff) : imm;
+  }
+
+  /** Writes raw bytes; no extension into the rest of a register. Memory must be written before registers. */
+  writeN(operand: Operand, bytes: number, value: Expr): void {
+    if (operand.kind === 'mem') {
+      this.storeLinear(this.memLinear(), bytes, value);
+      return;
+    }
+    const { base, offset } = this.register(operand);
+    this.#storeN(base, offset, bytes, value);
+  }
+
+  /** Reads a general operand at the form's size, zero-extended. */
+  read(operand: Operand, size: Size = this.size): Expr {
+    return this.readN(operand, size);
+  }
+
+  /** Writes a general operand at the form's size; a 32-bit register write clears the upper half. */
+  write(operand: Operand, value: Expr, size: Size = this.size): void {
+    if (operand.kind === 'mem') this.writeN(operand, size, value);
+    else this.#storeRegister(this.register(operand), value, size);
+  }
+
+  /**
+   * Reads an operand, computes, writes back; atomically where the form is locked.
+   * @param compute from the old value (bound) to the new one; may be encoded more than once
+   * @returns the old value, bound
+   */
+  modify(operand: Operand, compute: (old: Expr) => Expr, size: Size = this.size): Expr {
+    if (operand.kind !== 'mem') {
+      const old = this.read(operand, size);
+      this.write(operand, compute(old), size);
+      return old;
+    }
+    const address = this.host(this.memLinear(), size, true);
+    if (!this.form.lock) {
+      const old = this.c.let(this.#loadN(address, 0, size));
+      this.#storeN(address, 0, size, compute(old));
+      this.finishStore(address);
+      return old;
+    }
+    return this.atomicModify(address, size, compute);
+  }
+
+  /** The locked form of {@link modify} at a host address, which may be unaligned or the bounce buffer. */
+  atomicModify(address: I32, size: Size, compute: (old: Expr) => Expr): Expr {
+    const c = this.c;
+    const type = size === 8 ? 'i64' : 'i32';
+    const old = c.local(type);
+    const plain = () => {
+      c.set(old, this.#loadN(address, 0, size) as Expr<typeof type>);
+      this.#storeN(address, 0, size, compute(old.get));
+      this.finishStore(address);
+    };
+    const locked = () => {
+      c.set(old, this.#loadN(address, 0, size) as Expr<typeof type>);
+      c.loop((again) => {
+        const found = c.let(this.compareExchange(address, size, old.get, compute(old.get)));
+        const same = size === 8 ? i64.eq(found as I64, old.get as I64) : i32.eq(found as I32, old.get as I32);
+        const isSame = c.let(same);
+        c.set(old, found as Expr<typeof type>);
+        c.brIf(again, i32.eqz(isSame));
+      });
+    };
+    if (size === 1) c.if(this.bounced(address), plain, locked);
+    else c.if(i32.or(i32.and(address, size - 1), this.bounced(address)), plain, locked);
+    return old.get;
+  }
+
+  /** Atomic compare-exchange on an aligned host address; the value found, zero-extended. */
+  compareExchange(address: I32, size: Size, expected: Expr, value: Expr): Expr {
+    if (size === 8) return i64.atomic.cmpxchg(address, expected as I64, value as I64);
+    const mask = size === 1 ? 0xff : 0xffff;
+    // The narrow forms compare zero-extended operands.
+    const narrow = (e: Expr) => (size === 4 ? (e as I32) : i32.and(e as I32, mask));
+    return i32.atomic.cmpxchg(size, address, narrow(expected), narrow(value));
+  }
+
+  // Memory.
+
+  /**
+   * The host address at which `bytes` (up to 64) at a linear address can be read or written now. Leaves
+   * with a page fault or a device access where they cannot. Bound. After a store through it,
+   * {@link finishStore} must follow.
+   */
+  host(linear: I64, bytes: number, write: boolean): I32 {
+    const c = this.c;
+    const lin = c.let(linear);
+    const entry = c.let(
+      i32.add(i32.load(this.cpu, P.tlb), i32.and(i32.shr_u(i32.wrap(lin), 7), (TLB_ENTRIES - 1) << 5)),
+    );
+    const address = c.local('i32');
+    c.block((hit: Label) => {
+      c.set(address, i32.add(i32.wrap(lin), i32.load(entry, TLB_ENTRY.addend)));
+      const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
+      c.brIf(hit, i64.eq(i64.and(last, -4096), i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read)));
+      c.store('i64', this.cpu, lin, P.slowAddress);
+      c.set(address, c.call('i32', this.runtime.slow, this.record(), bytes | (write ? 0x100 : 0)));
+      c.brIf(hit, address.get);
+      this.leave();
+    });
+    return address.get;
+  }
+
+  /** True where a host address is the bounce buffer. */
+  bounced(address: I32): I32 {
+    return i32.lt_u(i32.sub(address, i32.add(this.cpu, P.bounce)), 64);
+  }
+
+  /** Carries a store at a host address through to a device or a second page, where it has to be. */
+  finishStore(address: I32): void {
+    this.c.if(this.bounced(address), () => {
+      this.c.if(i32.eqz(this.c.call('i32', this.runtime.commit)), () => this.leave());
+    });
+  }
+
+  /** Loads 1, 2, 4, 8 or 16 bytes at a linear address. Bound. */
+  loadLinear(linear: I64, bytes: number): Expr {
+    return this.c.let(this.#loadN(this.host(linear, bytes, false), 0, bytes));
+  }
+
+  storeLinear(linear: I64, bytes: number, value: Expr): void {
+    const bound = this.c.let(value);
+    const address = this.host(linear, bytes, true);
+    this.#storeN(address, 0, bytes, bound);
+    this.finishStore(address);
+  }
+
+  /** Host address of the modrm memory operand. */
+  memHost(bytes: number, write: boolean): I32 {
+    return this.host(this.memLinear(), bytes, write);
+  }
+
+  /** Raises #GP(0) unless the linear address is a multiple of `bytes` (a power of two). */
+  requireAligned(linear: I64, bytes: number): void {
+    this.c.if(i32.and(i32.wrap(linear), bytes - 1), () => this.raise(13, 0));
+  }
+
+  /** Reads a 16-byte operand, which in memory must be aligned unless said otherwise (SDM 1, 4.1.1). */
+  readV(operand: Operand, aligned = true): V128 {
+    if (operand.kind !== 'mem') return this.readN(operand, 16) as V128;
+    const linear = this.c.let(this.memLinear());
+    if (aligned) this.requireAligned(linear, 16);
+    return this.loadLinear(linear, 16) as V128;
+  }
+
+  writeV(operand: Operand, value: V128, aligned = true): void {
+    if (operand.kind !== 'mem') {
+      this.writeN(operand, 16, value);
+      return;
+    }
+    const linear = this.c.let(this.memLinear());
+    if (aligned) this.requireAligned(linear, 16);
+    this.storeLinear(linear, 16, value);
+  }
+
+  /**
+   * Linear address of `offset` (zero-extended to 64 bits) in a segment, for implied operands. Where
+   * segments are checked, #SS(0) for the stack segment and #GP(0) for the others is raised.
+   * @param segment number, known or from the record
+   */
+  linear(segment: number | I32, offset: I64, bytes: number, write: boolean): I64 {
+    const mode = this.form.address;
+    return this.linearIn(mode === '64' || mode === '32in64', segment, offset, bytes, write);
+  }
+
+  /** As {@link linear}, for either kind of mode. */
+  linearIn(flat: boolean, segment: number | I32, offset: I64, bytes: number, write: boolean): I64 {
+    const c = this.c;
+    if (flat && typeof segment === 'number' && segment < 4) return offset;
+    const at = (size: number): I32 =>
+      typeof segment === 'number'
+        ? i32.add(this.cpu, segment * size)
+        : i32.add(this.cpu, i32.mul(segment, size));
+    if (flat) return i64.add(offset, i64.load(c.let(at(8)), S.segBase));
+    const off = c.let(offset);
+    const bounds = c.let(at(4));
+    const lo = i64.load32_u(bounds, write ? S.segWriteLo : S.segReadLo);
+    const hi = i64.load32_u(bounds, write ? S.segWriteHi : S.segReadHi);
+    c.if(i32.or(i64.lt_u(off, lo), i64.gt_u(i64.add(off, bytes - 1), hi)), () => {
+      if (typeof segment === 'number') this.raise(segment === 2 ? 12 : 13, 0);
+      else this.raiseDynamic(i32.select(i32.eq(segment, 2), 12, 13));
+    });
+    return i64.and(i64.add(off, i64.load(c.let(at(8)), S.segBase)), 0xffff_ffffn);
+  }
+
+  /** Leaves with an exception whose vector is computed; error code 0. */
+  raiseDynamic(vector: I32): void {
+    this.c.returnCall(this.runtime.raise, this.cpu, this.record(), this.budget(), vector, 0);
+  }
+
+  // The stack.
+
+  #stackPointer(delta: number): I64 {
+    const { stack } = this.form;
+    if (stack === 8) return i64.add(this.gpr64(4), delta);
+    if (stack === 4) return i64.extend_u(i32.add(this.gpr32(4), delta));
+    return i64.extend_u(i32.and(i32.add(this.gpr16(4), delta), 0xffff));
+  }
+
+  /** Linear address `delta` bytes from the top of the stack, for an access of `bytes`. Bound. */
+  stackLinear(delta: number, bytes: number, write: boolean): I64 {
+    return this.c.let(this.linearIn(this.form.stack === 8, 2, this.#stackPointer(delta), bytes, write));
+  }
+
+  /** Moves the stack pointer, by the width of the stack. */
+  addStackPointer(delta: number | I32): void {
+    const { stack } = this.form;
+    if (stack === 8) this.setGpr64(4, i64.add(this.gpr64(4), typeof delta === 'number' ? delta : i64.extend_s(delta)));
+    else this.setGpr(4, i32.add(this.gpr32(4), delta), stack);
+  }
+
+  /** Pushes a value of 2, 4 (i32) or 8 (i64) bytes. */
+  push(value: Expr, bytes: Size): void {
+    this.storeLinear(this.stackLinear(-bytes, bytes, true), bytes, value);
+    this.addStackPointer(-bytes);
+  }
+
+  /** Reads the top of the stack without moving the pointer. Bound. */
+  top(bytes: Size, delta = 0): Expr {
+    return this.loadLinear(this.stackLinear(delta, bytes, false), bytes);
+  }
+}
+
+/** What an instruction does. */
+export type Semantic = (e: Env) => void;
+
+/** All semantic functions, by the name the opcode table uses. */
+export const semantics = new Map<string, Semantic>();
+
+/** Registers what the instruction `name` does. */
+export function define(name: string, semantic: Semantic): void {
+  if (semantics.has(name)) throw new Error(`instruction ${name} is defined twice`);
+  semantics.set(name, semantic);
+}
+
+/** State-relative offset of XMM n. */
+export const xmmOffset = (n: number): number => vcpuLayout.offset.ymm + 32 * n;

@@ -1,0 +1,195 @@
+/**
+ * Arithmetic flags.
+ *
+ * They are kept as what they follow from, not as bits, so that the many instructions whose flags nobody
+ * reads pay two stores. `flagsRes` is the result sign-extended to 64 bits; `flagsAux` holds, of the vector
+ * of carries out of each bit position, the carry out of the top bit (CF, bit 31), out of the one below
+ * (bit 30; OF is the exclusive or of the two) and out of bit 3 (AF, bit 3). Bits 8-15 are exclusive-ored
+ * into the parity byte and bit 0 into the sign, for values that no result has (POPF, SAHF and the like).
+ *
+ * Flags: Intel SDM 1, 3.4.3.1.
+ */
+import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
+import { S } from '../private.ts';
+import type { Env, Size } from './env.ts';
+
+const CARRIES = 0xc000_0008 | 0;
+
+/** Sign-extends a value of `size` bytes (i32 below 8, i64 for 8) to 64 bits. */
+export function signExtend(value: Expr, size: Size): I64 {
+  if (size === 8) return value as I64;
+  const v = value as I32;
+  return i64.extend_s(size === 1 ? i32.extend8_s(v) : size === 2 ? i32.extend16_s(v) : v);
+}
+
+function setResult(e: Env, result: Expr, size: Size): void {
+  e.c.store('i64', e.cpu, signExtend(result, size), S.flagsRes);
+}
+
+function setAux(e: Env, aux: I32 | number): void {
+  e.c.store('i32', e.cpu, aux, S.flagsAux);
+}
+
+/** Brings a vector of carries into the positions of flagsAux. */
+function carriesToAux(carries: Expr, size: Size, e: Env): I32 {
+  if (size === 8) {
+    const c = e.c.let(carries as I64);
+    return i32.or(i32.and(i32.wrap(i64.shr_u(c, 32)), 0xc000_0000 | 0), i32.and(i32.wrap(c), 8));
+  }
+  if (size === 4) return i32.and(carries as I32, CARRIES);
+  const c = e.c.let(carries as I32);
+  return i32.or(i32.and(i32.shl(c, 32 - 8 * size), 0xc000_0000 | 0), i32.and(c, 8));
+}
+
+/** Flags of `result` = a + b (+ carry): all six. */
+export function flagsAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.size): void {
+  const aux =
+    size === 8
+      ? i64.or(i64.and(a as I64, b as I64), i64.and(i64.or(a as I64, b as I64), i64.xor(result as I64, -1)))
+      : i32.or(i32.and(a as I32, b as I32), i32.and(i32.or(a as I32, b as I32), i32.xor(result as I32, -1)));
+  setResult(e, result, size);
+  setAux(e, carriesToAux(aux, size, e));
+}
+
+/** Flags of `result` = a - b (- borrow): all six. */
+export function flagsSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.size): void {
+  const aux =
+    size === 8
+      ? i64.or(
+          i64.and(i64.xor(a as I64, -1), b as I64),
+          i64.and(i64.or(i64.xor(a as I64, -1), b as I64), result as I64),
+        )
+      : i32.or(
+          i32.and(i32.xor(a as I32, -1), b as I32),
+          i32.and(i32.or(i32.xor(a as I32, -1), b as I32), result as I32),
+        );
+  setResult(e, result, size);
+  setAux(e, carriesToAux(aux, size, e));
+}
+
+/** Flags of a logical result: SF, ZF, PF; CF, OF and AF cleared (AF is undefined; hardware clears it). */
+export function flagsLogic(e: Env, result: Expr, size: Size = e.size): void {
+  setResult(e, result, size);
+  setAux(e, 0);
+}
+
+/** SF, ZF and PF by `result`, with CF, OF and AF as given (each 0 or 1). */
+export function flagsExplicit(e: Env, result: Expr, cf: I32, of: I32, af: I32 | number = 0, size: Size = e.size): void {
+  const carry = e.c.let(cf);
+  const aux = i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30));
+  const whole = e.c.let(typeof af === 'number' && af === 0 ? aux : i32.or(aux, i32.shl(af, 3)));
+  setResult(e, result, size);
+  setAux(e, whole);
+}
+
+/** INC and DEC: as add or sub of one, with CF left as it was. */
+export function flagsKeepCarry(e: Env, set: () => void): void {
+  const old = e.c.let(carryFlag(e));
+  set();
+  const aux = e.c.let(i32.load(e.cpu, S.flagsAux));
+  // OF is bit 31 ^ bit 30: changing CF alone means changing both.
+  const differs = e.c.let(i32.xor(i32.shr_u(aux, 31), old));
+  setAux(e, i32.xor(aux, i32.or(i32.shl(differs, 31), i32.shl(differs, 30))));
+}
+
+/** Changes CF and OF (each 0 or 1) and leaves the others: rotates. */
+export function setCarryOverflow(e: Env, cf: I32, of: I32): void {
+  const carry = e.c.let(cf);
+  const rest = i32.and(i32.load(e.cpu, S.flagsAux), 0x3fff_ffff);
+  setAux(e, i32.or(rest, i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30))));
+}
+
+/** Changes CF alone (0 or 1). */
+export function setCarry(e: Env, cf: I32): void {
+  const carry = e.c.let(cf);
+  const of = e.c.let(overflowFlag(e));
+  setCarryOverflow(e, carry, of);
+}
+
+/**
+ * Sets all six flags from a word with the flags in their RFLAGS positions; other bits are ignored.
+ */
+export function setArithmeticFlags(e: Env, word: I32): void {
+  const w = e.c.let(word);
+  const bit = (n: number) => i32.and(i32.shr_u(w, n), 1);
+  const zf = e.c.let(bit(6));
+  // A result that is zero or one as ZF wants; parity and sign are then bent to fit.
+  setResult(e, i64.extend_u(i32.xor(zf, 1)), 8);
+  const cf = e.c.let(bit(0));
+  // Result 0 has even parity and result 1 odd: the delta is 1 where that differs from PF.
+  const parityDelta = i32.xor(bit(2), zf);
+  setAux(
+    e,
+    i32.or(
+      i32.or(i32.shl(cf, 31), i32.shl(i32.xor(cf, bit(11)), 30)),
+      i32.or(i32.or(i32.shl(bit(4), 3), i32.shl(parityDelta, 8)), bit(7)),
+    ),
+  );
+}
+
+const aux = (e: Env): I32 => i32.load(e.cpu, S.flagsAux);
+const res = (e: Env): I64 => i64.load(e.cpu, S.flagsRes);
+
+/** CF as 0 or 1. */
+export const carryFlag = (e: Env): I32 => i32.shr_u(aux(e), 31);
+/** OF as 0 or 1. */
+export const overflowFlag = (e: Env): I32 => {
+  const a = e.c.let(aux(e));
+  return i32.shr_u(i32.xor(a, i32.shl(a, 1)), 31);
+};
+/** ZF as 0 or 1. */
+export const zeroFlag = (e: Env): I32 => i64.eqz(res(e));
+/** SF as 0 or 1. */
+export const signFlag = (e: Env): I32 =>
+  i32.xor(i32.wrap(i64.shr_u(res(e), 63)), i32.and(aux(e), 1));
+/** PF as 0 or 1. */
+export const parityFlag = (e: Env): I32 =>
+  i32.and(
+    i32.xor(
+      i32.popcnt(i32.and(i32.xor(i32.wrap(res(e)), i32.shr_u(aux(e), 8)), 0xff)),
+      1,
+    ),
+    1,
+  );
+/** AF as 0 or 1. */
+export const adjustFlag = (e: Env): I32 => i32.and(i32.shr_u(aux(e), 3), 1);
+
+/** All six in their RFLAGS positions, bit 1 set. Bound. */
+export function arithmeticFlags(e: Env): I32 {
+  let word: I32 = i32.or(carryFlag(e), 2);
+  for (const [flag, at] of [
+    [parityFlag(e), 2],
+    [adjustFlag(e), 4],
+    [zeroFlag(e), 6],
+    [signFlag(e), 7],
+    [overflowFlag(e), 11],
+  ] as const) {
+    word = i32.or(word, i32.shl(flag, at));
+  }
+  return e.c.let(word);
+}
+
+/** Condition codes by number, as in Jcc, SETcc and CMOVcc (SDM 1, appendix B): true is non-zero. */
+export function condition(e: Env, code: number): I32 {
+  const positive = ((): I32 => {
+    switch (code >> 1) {
+      case 0:
+        return overflowFlag(e);
+      case 1:
+        return carryFlag(e);
+      case 2:
+        return zeroFlag(e);
+      case 3:
+        return i32.or(carryFlag(e), zeroFlag(e));
+      case 4:
+        return signFlag(e);
+      case 5:
+        return parityFlag(e);
+      case 6:
+        return i32.xor(signFlag(e), overflowFlag(e));
+      default:
+        return i32.or(i32.xor(signFlag(e), overflowFlag(e)), zeroFlag(e));
+    }
+  })();
+  return code & 1 ? i32.eqz(positive) : positive;
+}
