@@ -1,6 +1,7 @@
 /**
- * Puts `guesthouse` into node_modules/.bin, so that `npx guesthouse` works in a checkout: npm links the
- * commands of dependencies, not those of the package itself. Run by npm after an install.
+ * Puts `guesthouse` into node_modules/.bin, so that `npx guesthouse` works in a checkout. Run by npm after
+ * an install, which links the commands of dependencies, not those of the package itself. (With a `bin`
+ * entry in package.json npx would rather install the checkout into a cache of its own first.)
  *
  * It is JavaScript, not TypeScript, because it is the one file that an older Node may come to run: where
  * npm was told not to run install scripts, the Node this project brings along is not there.
