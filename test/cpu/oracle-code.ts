@@ -1,0 +1,243 @@
+/**
+ * The machine code that runs the cases: a loop over case records, and the signal handler that ends each.
+ *
+ * The loop restores the memory windows, writes the case's patches and code, loads the whole user state and
+ * enters the case with IRETQ: it loads RSP, RFLAGS, CS and RIP at once, reaches compatibility mode as well as
+ * 64-bit mode, and serialises (SDM 3A, 9.3), so code just written through another mapping is fetched anew.
+ * A case ends in an exception, whose signal handler stores the context that the kernel saved and goes on
+ * with the loop, without returning to the kernel. No JavaScript runs between the first case and the last.
+ */
+import { StateOffset, WINDOWS } from './case.ts';
+import { Emitter, R } from './oracle-emitter.ts';
+import { CASE_BYTES, CaseRecord, PATCH_BYTES } from './oracle-protocol.ts';
+
+/** Every region of the tests is mapped a second time, writable, this far above. */
+export const ALIAS = 0x0800_0000;
+
+/** The harness's own memory. */
+export const HARNESS = 0x5000_0000;
+export const Harness = {
+  code: HARNESS,
+  control: HARNESS + 0x1000,
+  /** Background of the windows, one after the other. */
+  images: HARNESS + 0x2000,
+  signalStack: HARNESS + 0x1_0000,
+  cases: HARNESS + 0x10_0000,
+  results: HARNESS + 0x100_0000,
+  end: HARNESS + 0x200_0000,
+} as const;
+export const SIGNAL_STACK_BYTES = 0x1_0000;
+
+/** Offsets from {@link Harness.control}. */
+export const Control = {
+  remaining: 0, nextCase: 8, nextResult: 16, lastCode: 24, hostStack: 32, hostFs: 40, hostGs: 48,
+  hostMxcsr: 56, hostFcw: 60, hostSelectors: 64, frame: 128,
+} as const; // prettier-ignore
+
+const WINDOW_BYTES = WINDOWS.reduce((sum, window) => sum + window.bytes, 0);
+
+/** Offsets in a result record; the state comes first. */
+export const ResultRecord = { trap: 1024, error: 1032, cr2: 1040, windows: 1088 } as const;
+export const RESULT_BYTES = ResultRecord.windows + WINDOW_BYTES;
+
+/** Linux system call numbers and operations (x86-64). */
+const ARCH_PRCTL = 158;
+const ARCH = { SET_GS: 0x1001, SET_FS: 0x1002, GET_FS: 0x1003, GET_GS: 0x1004 } as const;
+
+/** Offsets in the kernel's `struct ucontext` for x86-64: general registers by encoding, then the rest. */
+const SAVED_GPR = [144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96];
+const SAVED = { rip: 168, rflags: 176, cs: 184, ss: 190, error: 192, trap: 200, cr2: 216, fpstate: 224 };
+
+/** Where the two pieces of code begin. */
+export interface DriverCode {
+  readonly bytes: Uint8Array;
+  /** `void run(void)` in the C convention. */
+  readonly run: number;
+  /** The handler, for sigaction with SA_SIGINFO. */
+  readonly handler: number;
+}
+
+/**
+ * @param avx whether the host has AVX enabled, and XSAVE areas hold the upper halves of YMM
+ */
+export function driverCode(avx: boolean): DriverCode {
+  const e = new Emitter();
+  const control = (offset: number): number => Harness.control + offset;
+  const xsaveBytes = avx ? 832 : 576;
+  const next = e.label();
+  const done = e.label();
+
+  const archPrctl = (operation: number): void => {
+    e.immediate(R.rdi, operation);
+    e.immediate(R.rax, ARCH_PRCTL);
+    e.db(0x0f, 0x05); // syscall; clobbers rcx, r11
+  };
+
+  // Entry: keep what the C convention and the runtime expect back.
+  for (const register of [3, 5]) e.db(0x50 | register); // push rbx, rbp
+  for (const register of [4, 5, 6, 7]) e.db(0x41, 0x50 | register); // push r12 … r15
+  e.storeAt(R.rsp, control(Control.hostStack));
+  e.immediate(R.rbx, Harness.control);
+  e.db(0x0f, 0xae, 0x9b); // stmxcsr [rbx + disp32]
+  e.dd(Control.hostMxcsr);
+  e.db(0xd9, 0xbb); // fnstcw [rbx + disp32]
+  e.dd(Control.hostFcw);
+  for (const [i, modrm] of [0xc0, 0xd8].entries()) {
+    e.db(0x8c, modrm); // mov eax, es; mov eax, ds
+    e.storeWord(R.rbx, Control.hostSelectors + 2 * i);
+  }
+  e.lea(R.rsi, R.rbx, Control.hostFs);
+  archPrctl(ARCH.GET_FS);
+  e.lea(R.rsi, R.rbx, Control.hostGs);
+  archPrctl(ARCH.GET_GS);
+
+  e.place(next);
+  e.db(0xfc); // cld
+  e.loadAt(R.rax, control(Control.remaining));
+  e.db(0x48, 0x83, 0xe8, 0x01); // sub rax, 1
+  e.jcc(2, done); // jb
+  e.storeAt(R.rax, control(Control.remaining));
+  e.loadAt(R.r15, control(Control.nextCase));
+
+  // Memory: the background, then the case's patches, through the writable mapping.
+  let image: number = Harness.images;
+  for (const window of WINDOWS) {
+    e.copyFixed(window.address + ALIAS, image, window.bytes);
+    image += window.bytes;
+  }
+  const patch = e.label();
+  const patched = e.label();
+  e.load(R.r14, R.r15, CaseRecord.patchCount);
+  e.lea(R.rbx, R.r15, CaseRecord.patches);
+  e.place(patch);
+  e.db(0x49, 0x83, 0xee, 0x01); // sub r14, 1
+  e.jcc(2, patched); // jb
+  e.load(R.rdi, R.rbx, 0);
+  e.lea(R.rdi, R.rdi, ALIAS);
+  e.load(R.rcx, R.rbx, 8);
+  e.lea(R.rsi, R.rbx, 16);
+  e.db(0xf3, 0xa4); // rep movsb
+  e.lea(R.rbx, R.rbx, PATCH_BYTES);
+  e.jmp(patch);
+  e.place(patched);
+
+  // Code: HLT over the previous case, then the new one.
+  e.loadAt(R.rdi, control(Control.lastCode));
+  e.immediate(R.rax, 0xf4);
+  e.immediate(R.rcx, CaseRecord.codeLength - CaseRecord.code);
+  e.db(0xf3, 0xaa); // rep stosb
+  e.load(R.rdi, R.r15, StateOffset.rip);
+  e.lea(R.rdi, R.rdi, ALIAS);
+  e.storeAt(R.rdi, control(Control.lastCode));
+  e.lea(R.rsi, R.r15, CaseRecord.code);
+  e.load(R.rcx, R.r15, CaseRecord.codeLength);
+  e.db(0xf3, 0xa4); // rep movsb
+
+  // Segments. The bases go first: setting one clears the selector.
+  e.load(R.rsi, R.r15, StateOffset.fsBase);
+  archPrctl(ARCH.SET_FS);
+  e.load(R.rsi, R.r15, StateOffset.gsBase);
+  archPrctl(ARCH.SET_GS);
+  for (const [segment, modrm] of [[0, 0xc0], [3, 0xd8], [4, 0xe0], [5, 0xe8]] as const) { // prettier-ignore
+    const skip = e.label();
+    e.loadWord(R.rax, R.r15, StateOffset.selector + 2 * segment);
+    if (segment >= 4) {
+      e.db(0x85, 0xc0); // test eax, eax: a null selector would clear the base again on some processors
+      e.jcc(4, skip);
+    }
+    e.db(0x8e, modrm); // mov sreg, eax
+    e.place(skip);
+  }
+
+  // The frame for IRETQ: RIP, CS, RFLAGS, RSP, SS.
+  e.load(R.rax, R.r15, StateOffset.rip);
+  e.storeAt(R.rax, control(Control.frame));
+  e.loadWord(R.rax, R.r15, StateOffset.selector + 2);
+  e.storeAt(R.rax, control(Control.frame + 8));
+  e.load(R.rax, R.r15, StateOffset.rflags);
+  e.storeAt(R.rax, control(Control.frame + 16));
+  e.load(R.rax, R.r15, 8 * R.rsp);
+  e.storeAt(R.rax, control(Control.frame + 24));
+  e.loadWord(R.rax, R.r15, StateOffset.selector + 4);
+  e.storeAt(R.rax, control(Control.frame + 32));
+
+  e.immediate(R.rax, avx ? 7 : 3);
+  e.db(0x31, 0xd2); // xor edx, edx
+  e.db(0x49, 0x0f, 0xae, 0xaf); // xrstor64 [r15 + disp32]
+  e.dd(StateOffset.xsave);
+  for (let register = 0; register < 15; register++) {
+    if (register !== R.rsp) e.load(register, R.r15, 8 * register);
+  }
+  e.immediate(R.rsp, control(Control.frame));
+  e.load(R.r15, R.r15, 8 * R.r15);
+  e.db(0x48, 0xcf); // iretq
+
+  // Exit: the C convention's registers and the thread's own bases back.
+  e.place(done);
+  e.immediate(R.rbx, Harness.control);
+  e.load(R.rsi, R.rbx, Control.hostFs);
+  archPrctl(ARCH.SET_FS);
+  e.load(R.rsi, R.rbx, Control.hostGs);
+  archPrctl(ARCH.SET_GS);
+  for (const [i, modrm] of [0xc0, 0xd8].entries()) {
+    e.loadWord(R.rax, R.rbx, Control.hostSelectors + 2 * i);
+    e.db(0x8e, modrm); // mov es, eax; mov ds, eax
+  }
+  e.db(0xdb, 0xe3); // fninit
+  e.db(0xd9, 0xab); // fldcw [rbx + disp32]
+  e.dd(Control.hostFcw);
+  e.db(0x0f, 0xae, 0x93); // ldmxcsr [rbx + disp32]
+  e.dd(Control.hostMxcsr);
+  e.loadAt(R.rsp, control(Control.hostStack));
+  for (const register of [7, 6, 5, 4]) e.db(0x41, 0x58 | register); // pop r15 … r12
+  for (const register of [5, 3]) e.db(0x58 | register); // pop rbp, rbx
+  e.db(0xc3);
+
+  // Signal handler (edi signal, rsi siginfo, rdx ucontext). AC may still be set: clear it first.
+  const handler = e.here;
+  e.db(0x6a, 0x02, 0x9d); // push 2; popfq
+  e.loadAt(R.r15, control(Control.nextResult));
+  for (const [register, saved] of SAVED_GPR.entries()) {
+    e.load(R.rax, R.rdx, saved);
+    e.store(R.rax, R.r15, 8 * register);
+  }
+  for (const [saved, to] of [
+    [SAVED.rip, StateOffset.rip],
+    [SAVED.rflags, StateOffset.rflags],
+    [SAVED.trap, ResultRecord.trap],
+    [SAVED.error, ResultRecord.error],
+    [SAVED.cr2, ResultRecord.cr2],
+  ] as const) {
+    e.load(R.rax, R.rdx, saved);
+    e.store(R.rax, R.r15, to);
+  }
+  for (const [saved, segment] of [[SAVED.cs, 1], [SAVED.ss, 2]] as const) { // prettier-ignore
+    e.loadWord(R.rax, R.rdx, saved);
+    e.storeWord(R.r15, StateOffset.selector + 2 * segment);
+  }
+  for (const [segment, modrm] of [[0, 0xc0], [3, 0xd8], [4, 0xe0], [5, 0xe8]] as const) { // prettier-ignore
+    e.db(0x8c, modrm); // mov eax, sreg: the kernel leaves these as they were
+    e.storeWord(R.r15, StateOffset.selector + 2 * segment);
+  }
+  e.lea(R.rsi, R.r15, StateOffset.fsBase);
+  archPrctl(ARCH.GET_FS);
+  e.lea(R.rsi, R.r15, StateOffset.gsBase);
+  archPrctl(ARCH.GET_GS);
+  e.load(R.rsi, R.rdx, SAVED.fpstate);
+  e.lea(R.rdi, R.r15, StateOffset.xsave);
+  e.repeatMove(xsaveBytes);
+  e.lea(R.rdi, R.r15, ResultRecord.windows);
+  for (const window of WINDOWS) {
+    e.immediate(R.rsi, window.address + ALIAS);
+    e.repeatMove(window.bytes);
+  }
+  e.lea(R.r15, R.r15, RESULT_BYTES);
+  e.storeAt(R.r15, control(Control.nextResult));
+  e.loadAt(R.r15, control(Control.nextCase));
+  e.lea(R.r15, R.r15, CASE_BYTES);
+  e.storeAt(R.r15, control(Control.nextCase));
+  e.loadAt(R.rsp, control(Control.hostStack));
+  e.jmp(next);
+
+  return { bytes: e.bytes(), run: Harness.code, handler: Harness.code + handler };
+}
