@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { GuesthouseError } from '../base/errors.ts';
+import { parseMachineConfig } from './config.ts';
+
+function complaint(input: unknown): string {
+  try {
+    parseMachineConfig(input);
+  } catch (error) {
+    if (error instanceof GuesthouseError && error.code === 'config') return error.line;
+    throw error;
+  }
+  return '';
+}
+
+test('a kernel is all that a machine needs', () => {
+  expect(parseMachineConfig({ kernel: 'vmlinuz' })).toEqual({
+    name: 'guest',
+    accel: 'auto',
+    memory: 512,
+    vcpus: 1,
+    kernel: 'vmlinuz',
+    modules: [],
+    serial: [{ kind: 'null' }],
+    debugExit: false,
+  });
+});
+
+test.each([
+  [{}, 'nothing to boot'],
+  [{ kernel: 'k', firmware: 'f' }, 'not both'],
+  [{ firmware: 'f', initrd: 'i' }, 'an initrd needs a kernel'],
+  [{ firmware: 'f', append: '' }, 'command line needs a kernel'],
+  [{ firmware: 'f', modules: ['m'] }, 'modules need a kernel'],
+  [{ kernel: 'k', memory: 0 }, 'memory must be a whole number from 1 to 3584 (MiB)'],
+  [{ kernel: 'k', memory: 3585 }, 'memory must be a whole number'],
+  [{ kernel: 'k', memory: 1.5 }, 'memory must be a whole number'],
+  [{ kernel: 'k', memory: NaN }, 'memory'],
+  [{ kernel: 'k', vcpus: 65 }, 'vcpus must be a whole number from 1 to 64'],
+  [{ kernel: 'k', accel: 'magic' }, 'accel must be auto or wasm'],
+  [{ kernel: 'k', colour: 'red' }, 'colour'],
+  [{ kernel: '' }, 'kernel is empty'],
+  [{ kernel: 'k', append: 'a\0b' }, 'append holds a NUL'],
+  [{ kernel: 'k', serial: [{ kind: 'stdio' }, { kind: 'stdio' }] }, 'only one serial port'],
+  [
+    { kernel: 'k', serial: [{ kind: 'file', path: 'x' }], debugcon: { kind: 'file', path: 'x' } },
+    'two outputs',
+  ],
+  [{ kernel: 'k', serial: [{ kind: 'tape' }] }, 'serial.0'],
+  [{ kernel: 'k', serial: Array.from({ length: 5 }, () => ({ kind: 'null' })) }, 'more than 4 ports'],
+  [null, 'nput'],
+])('%j is refused in one line', (input, expected) => {
+  const line = complaint(input);
+  expect(line).toContain(expected);
+  expect(line).not.toContain('\n');
+});

@@ -1,0 +1,112 @@
+/**
+ * What a machine is made of: one schema for the command line, stored machines and programs that embed the
+ * engine. Everything that can be known to be wrong without looking at the host is found here.
+ */
+import { z } from 'zod';
+import { GuesthouseError } from '../base/errors.ts';
+
+/** Guest memory, in MiB. The upper end is what a 32-bit WebAssembly memory holds beside the machine. */
+export const MEMORY_MIB = { least: 1, most: 3584, usual: 512 } as const;
+
+export const MOST_VCPUS = 64;
+
+/** Serial ports of a PC: COM1 … COM4. */
+export const MOST_SERIAL_PORTS = 4;
+
+const path = z
+  .string()
+  .min(1, 'is empty')
+  .refine((text) => !text.includes('\0'), 'holds a NUL character');
+
+/** Where the bytes of a serial port or the debug console go. */
+const stream = z.discriminatedUnion('kind', [
+  /** The terminal, or whatever standard input and output are. */
+  z.strictObject({ kind: z.literal('stdio') }),
+  z.strictObject({ kind: z.literal('null') }),
+  /** Output only. The file is made, or emptied, when the machine starts. */
+  z.strictObject({ kind: z.literal('file'), path }),
+]);
+
+const between = (least: number, most: number, unit = '') => {
+  const message = `must be a whole number from ${least} to ${most}${unit}`;
+  return z.int(message).min(least, message).max(most, message);
+};
+
+const schema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(
+        /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u,
+        'must be 1 to 64 letters, digits, spaces, dots, dashes or underscores',
+      )
+      .default('guest'),
+    accel: z.enum(['auto', 'wasm'], 'must be auto or wasm').default('auto'),
+    /** CPU model; the accelerator's best where absent. */
+    cpu: z.string().min(1, 'is empty').optional(),
+    /** MiB. */
+    memory: between(MEMORY_MIB.least, MEMORY_MIB.most, ' (MiB)').default(MEMORY_MIB.usual),
+    vcpus: between(1, MOST_VCPUS).default(1),
+    /** Direct boot: a Linux image or an ELF file with a PVH entry. */
+    kernel: path.optional(),
+    initrd: path.optional(),
+    /** Kernel command line. */
+    append: z
+      .string()
+      .refine((text) => !text.includes('\0'), 'holds a NUL character')
+      .optional(),
+    /** Further boot modules, for kernels that take several. */
+    modules: z.array(path).default([]),
+    /** Firmware image, mapped below 4 GiB. */
+    firmware: path.optional(),
+    /** One entry for each port, COM1 first. */
+    serial: z
+      .array(stream)
+      .max(MOST_SERIAL_PORTS, `has more than ${MOST_SERIAL_PORTS} ports`)
+      .default([{ kind: 'null' }]),
+    debugcon: stream.optional(),
+    /** Whether a guest may end the machine through port 0xF4. */
+    debugExit: z.boolean().default(false),
+  })
+  .superRefine((config, context) => {
+    const wrong = (message: string) => context.addIssue({ code: 'custom', message });
+    if (config.kernel !== undefined && config.firmware !== undefined) {
+      wrong('a machine boots from a kernel or from firmware, not both');
+    }
+    if (config.kernel === undefined && config.firmware === undefined) {
+      wrong('nothing to boot: the machine has neither a kernel nor firmware');
+    }
+    if (config.kernel === undefined) {
+      if (config.initrd !== undefined) wrong('an initrd needs a kernel');
+      if (config.append !== undefined) wrong('a kernel command line needs a kernel');
+      if (config.modules.length > 0) wrong('modules need a kernel');
+    }
+    const terminals = [...config.serial, ...(config.debugcon === undefined ? [] : [config.debugcon])];
+    if (config.serial.filter(({ kind }) => kind === 'stdio').length > 1) {
+      wrong('only one serial port can use the terminal');
+    }
+    const files = terminals.flatMap((each) => (each.kind === 'file' ? [each.path] : []));
+    const twice = files.find((file, i) => files.indexOf(file) !== i);
+    if (twice !== undefined) wrong(`two outputs write to ${twice}`);
+  });
+
+/** A machine's configuration, complete and valid. Paths are as given: relative to the current directory. */
+export type MachineConfig = Readonly<z.output<typeof schema>>;
+
+/** What may be left out is. */
+export type MachineConfigInput = z.input<typeof schema>;
+
+export type StreamConfig = MachineConfig['serial'][number];
+
+/**
+ * Checks a configuration and fills in what was left out.
+ *
+ * @throws GuesthouseError `config`, one line about the first thing that is wrong
+ */
+export function parseMachineConfig(input: unknown): MachineConfig {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const where = issue.path.map((part) => String(part)).join('.');
+  throw new GuesthouseError('config', where === '' ? issue.message : `${where} ${issue.message}`);
+}

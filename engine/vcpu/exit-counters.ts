@@ -1,0 +1,79 @@
+/**
+ * How often a vCPU left the guest, why, and how long it took to serve; always on.
+ *
+ * Reading a clock costs as much as serving a simple port access, so the time of those is sampled: one in
+ * {@link SAMPLE} is measured and counted that many times.
+ */
+import { ExitReason } from '../accel/contract.ts';
+import { type Arena, layout, type View } from '../memory/layout.ts';
+
+/** One I/O exit in this many is timed; a power of two. */
+export const SAMPLE = 16;
+
+const REASONS = Object.keys(ExitReason).length;
+
+const countersLayout = layout('exit-counters', 1, {
+  exits: ['f64', REASONS],
+  /** Nanoseconds outside the guest, by the reason for leaving it. */
+  nanoseconds: ['f64', REASONS],
+  instructions: 'f64',
+  /** Nanoseconds the run loop has been running, in the guest or out of it. */
+  total: 'f64',
+});
+
+/** What was counted for one or several vCPUs. Times in seconds. */
+export interface ExitStatistics {
+  readonly exits: ReadonlyArray<{
+    readonly reason: string;
+    readonly count: number;
+    readonly seconds: number;
+  }>;
+  readonly instructions: number;
+  /** Time in the guest. */
+  readonly guestSeconds: number;
+  /** All time, asleep or not. */
+  readonly seconds: number;
+}
+
+export class ExitCounters {
+  readonly #at: View<typeof countersLayout.fields>;
+
+  constructor(arena: Arena) {
+    this.#at = arena.place(countersLayout);
+  }
+
+  /** Counts an exit.
+   * @returns how often this reason has come, this time included */
+  count(reason: ExitReason): number {
+    return ++this.#at.exits[reason];
+  }
+
+  /** Adds to the time spent serving a reason, in nanoseconds. */
+  spend(reason: ExitReason, nanoseconds: number): void {
+    this.#at.nanoseconds[reason] += nanoseconds;
+  }
+
+  /** Notes how far the vCPU has come: instructions, and nanoseconds since its loop started. */
+  progress(instructions: number, total: number): void {
+    this.#at.instructions = instructions;
+    this.#at.total = total;
+  }
+
+  /** The sums over vCPUs. `seconds` is the longest. */
+  static sum(counters: readonly ExitCounters[]): ExitStatistics {
+    const views = counters.map((each) => each.#at);
+    const add = (of: (view: View<typeof countersLayout.fields>) => number) =>
+      views.reduce((sum, view) => sum + of(view), 0);
+    const served = add((view) => view.nanoseconds.reduce((sum, each) => sum + each, 0));
+    return {
+      exits: Object.entries(ExitReason).map(([reason, index]) => ({
+        reason,
+        count: add((view) => view.exits[index]),
+        seconds: add((view) => view.nanoseconds[index]) / 1e9,
+      })),
+      instructions: add((view) => view.instructions),
+      guestSeconds: Math.max(0, add((view) => view.total) - served) / 1e9,
+      seconds: Math.max(0, ...views.map((view) => view.total)) / 1e9,
+    };
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The run loop of one vCPU: enter the guest, come back with an exit, serve it, again. The same for every
+ * accelerator.
+ *
+ * Interrupts, NMI and SMI are not injected here: the accelerator takes them from the events word and the
+ * interrupt source when it is entered. INIT and SIPI are carried out here, as they concern a vCPU that is
+ * not running.
+ */
+import { type AcceleratedVcpu, ExitReason } from '../accel/contract.ts';
+import type { Mutex } from '../base/mutex.ts';
+import type { AccessSize, Clock, TimedDevice } from '../device/device.ts';
+import type { MmioBus } from '../memory/mmio-bus.ts';
+import type { PortBus } from '../memory/port-bus.ts';
+import { type ExitCounters, SAMPLE } from './exit-counters.ts';
+import type { End, RunState } from './run-state.ts';
+import type { VcpuSignals } from './signals.ts';
+import { Activity, Flag, VcpuEvent } from './state.ts';
+
+/** I/O exits between two looks at the timers; a guest that polls a port must not starve them. */
+const TIMER_CHECK = 8;
+
+/** Longest sleep in milliseconds: a safety net for timers that are set while the vCPU sleeps. */
+const LONGEST_SLEEP = 1000;
+
+/** What the loop works with. */
+export interface RunLoopParts {
+  readonly index: number;
+  readonly vcpu: AcceleratedVcpu;
+  readonly signals: VcpuSignals;
+  readonly runState: RunState;
+  readonly counters: ExitCounters;
+  readonly clock: Clock;
+  /** The device lock. */
+  readonly devices: Mutex;
+  readonly ports: PortBus;
+  readonly mmio: MmioBus;
+  /** What this thread services: this vCPU's local APIC timer and, in vCPU 0's thread, every other timer. */
+  readonly timers: TimedDevice;
+  /** Called after each port or MMIO access by a vCPU whose thread does not service every timer: wakes the
+   * one that does, where its next deadline has come nearer. */
+  readonly timersTouched: () => void;
+  /** Puts this vCPU's state where INIT leaves it. */
+  readonly initialize: () => void;
+  /** Resets the whole machine, and puts every vCPU where it starts. Called without the device lock. */
+  readonly resetMachine: () => void;
+}
+
+/** How the loop of one vCPU ended. */
+export type LoopEnd =
+  | End
+  /** Triple fault. */
+  | { readonly kind: 'shutdown' }
+  /** A defect in the accelerator. */
+  | { readonly kind: 'internal'; readonly detail: string };
+
+export class RunLoop {
+  readonly #parts: RunLoopParts;
+  #ioExits = 0;
+
+  constructor(parts: RunLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs until the machine ends. Must not be called with the device lock held. */
+  run(): LoopEnd {
+    const { vcpu, counters, runState, index } = this.#parts;
+    const started = performance.now();
+    const progress = () => counters.progress(vcpu.instructions(), (performance.now() - started) * 1e6);
+    for (;;) {
+      if (runState.requested) {
+        progress();
+        const end = runState.attend(index, this.#parts.resetMachine);
+        if (end !== null) return end;
+      }
+      this.#takeStartupEvents();
+      if (vcpu.state.activity === Activity.WaitForSipi) {
+        this.#sleep((events) => (events & (VcpuEvent.Sipi | VcpuEvent.Init | VcpuEvent.Kick)) !== 0);
+        continue;
+      }
+      const reason = vcpu.run();
+      const count = counters.count(reason);
+      switch (reason) {
+        case ExitReason.PortIo:
+        case ExitReason.Mmio:
+          this.#io(reason, count);
+          break;
+        case ExitReason.Interrupted:
+        case ExitReason.InterruptWindow:
+        case ExitReason.Debug:
+          this.#timed(reason, () => this.#poll());
+          progress();
+          break;
+        case ExitReason.Halt:
+          this.#timed(reason, () => this.#halt());
+          progress();
+          break;
+        case ExitReason.Shutdown:
+          progress();
+          runState.fault();
+          return { kind: 'shutdown' };
+        case ExitReason.InternalError:
+          progress();
+          runState.fault();
+          return { kind: 'internal', detail: vcpu.detail() };
+      }
+    }
+  }
+
+  #timed(reason: ExitReason, body: () => void): void {
+    const before = performance.now();
+    body();
+    this.#parts.counters.spend(reason, (performance.now() - before) * 1e6);
+  }
+
+  #io(reason: typeof ExitReason.PortIo | typeof ExitReason.Mmio, count: number): void {
+    const serve = reason === ExitReason.PortIo ? this.#portIo : this.#mmio;
+    const { devices, counters, timersTouched } = this.#parts;
+    if (count % SAMPLE === 1) {
+      const before = performance.now();
+      devices.with(serve);
+      counters.spend(reason, (performance.now() - before) * 1e6 * SAMPLE);
+    } else {
+      devices.with(serve);
+    }
+    timersTouched();
+    if (++this.#ioExits % TIMER_CHECK === 0) this.#poll();
+  }
+
+  readonly #portIo = (): void => {
+    const { vcpu, ports } = this.#parts;
+    const { io } = vcpu;
+    const size = io.size as AccessSize;
+    if (io.write) ports.write(io.address, size, Number(BigInt.asUintN(32, io.data)));
+    else io.data = BigInt(ports.read(io.address, size));
+  };
+
+  readonly #mmio = (): void => {
+    const { vcpu, mmio, index } = this.#parts;
+    const { io } = vcpu;
+    const size = io.size as AccessSize | 8;
+    if (io.write) mmio.write(io.address, size, io.data, index);
+    else io.data = mmio.read(io.address, size, index);
+  };
+
+  /** What is due is done; a kick has served its purpose once the guest has been left. */
+  #poll(): void {
+    const { clock, timers, devices, signals, index } = this.#parts;
+    signals.clear(index, VcpuEvent.Kick);
+    const now = clock.now();
+    if (now >= timers.deadline()) devices.with(() => timers.service(now));
+  }
+
+  /** HLT: until an interrupt that the guest lets through, an NMI, an SMI, INIT, or a request (SDM volume 2A,
+   * HLT). A guest that halts with interrupts off sleeps for as long as the machine lives, as in hardware. */
+  #halt(): void {
+    const { state } = this.#parts.vcpu;
+    let open: number = VcpuEvent.Init | VcpuEvent.Kick;
+    if ((state.flagsSys & Flag.IF) !== 0) open |= VcpuEvent.Interrupt;
+    if (state.nmiBlocked === 0) open |= VcpuEvent.Nmi;
+    if (state.smm === 0) open |= VcpuEvent.Smi;
+    this.#sleep((events) => (events & open) !== 0);
+  }
+
+  /** Sleeps until `wakes` likes the events word or the machine has been asked for something, and services
+   * the timers meanwhile. */
+  #sleep(wakes: (events: number) => boolean): void {
+    const { signals, index, clock, timers, devices, runState } = this.#parts;
+    for (;;) {
+      const events = signals.load(index);
+      if (wakes(events) || runState.requested) break;
+      const now = clock.now();
+      const deadline = timers.deadline();
+      if (now >= deadline) devices.with(() => timers.service(now));
+      else signals.wait(index, events, Math.min((deadline - now) / 1e6, LONGEST_SLEEP));
+    }
+    signals.clear(index, VcpuEvent.Kick);
+  }
+
+  /** INIT and start-up IPIs (SDM volume 3A, 10.4.3 and 11.4.1). */
+  #takeStartupEvents(): void {
+    const { signals, index, vcpu } = this.#parts;
+    const pending = signals.load(index) & (VcpuEvent.Init | VcpuEvent.Sipi);
+    if (pending === 0) return;
+    signals.clear(index, pending);
+    if ((pending & VcpuEvent.Init) !== 0) this.#parts.initialize();
+    if ((pending & VcpuEvent.Sipi) !== 0 && vcpu.state.activity === Activity.WaitForSipi) {
+      startUp(vcpu);
+    }
+  }
+}
+
+/** Starts an application processor at the start-up IPI's vector: CS base = vector * 4096, IP = 0 in real
+ * mode (SDM volume 3A, 10.4.4). */
+function startUp({ state }: AcceleratedVcpu): void {
+  const vector = state.sipiVector & 0xff;
+  state.segSelector[1] = vector << 8;
+  state.segBase[1] = BigInt(vector << 12);
+  state.rip = 0n;
+  state.activity = Activity.Running;
+}
