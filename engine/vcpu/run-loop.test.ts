@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type AcceleratedVcpu, ExitReason, type IoExit } from '../accel/contract.ts';
-import { GuestClock } from '../base/clock.ts';
+import { GuestClock } from './clock.ts';
 import { Mutex } from '../base/mutex.ts';
 import { Arena } from '../memory/layout.ts';
 import { MmioBus } from '../memory/mmio-bus.ts';

@@ -5,7 +5,7 @@
  * A request that needs every vCPU out of the guest (reset, pause) is carried out by vCPU 0 when all others
  * have parked. Ending the machine needs nobody's consent: each loop ends when it sees the request.
  */
-import type { GuestClock } from '../base/clock.ts';
+import type { GuestClock } from './clock.ts';
 import type { MachineControl } from '../device/device.ts';
 import { type Arena, layout } from '../memory/layout.ts';
 import type { VcpuSignals } from './signals.ts';
