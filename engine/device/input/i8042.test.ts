@@ -1,0 +1,229 @@
+import { beforeEach, expect, test } from 'vitest';
+import { Arena } from '../../memory/layout.ts';
+import { I8042 } from './i8042.ts';
+import { Ps2Keyboard } from './keyboard.ts';
+
+let controller: I8042;
+let keyboard: Ps2Keyboard;
+let irq1 = false;
+let irq12 = false;
+let edges = 0;
+let a20 = false;
+let resets: string[] = [];
+
+beforeEach(() => {
+  irq1 = irq12 = false;
+  edges = 0;
+  resets = [];
+  const arena = new Arena(new SharedArrayBuffer(4096), 0, 4096);
+  keyboard = new Ps2Keyboard(arena);
+  controller = new I8042(arena, {
+    keyboardIrq: (level) => {
+      if (level && !irq1) edges++;
+      irq1 = level;
+    },
+    auxiliaryIrq: (level) => (irq12 = level),
+    a20: (level) => (a20 = level),
+    control: { reset: (cause) => void resets.push(cause), powerOff() {}, exit() {}, systemManagementInterrupt() {} },
+    keyboard,
+  });
+  keyboard.reset();
+  controller.reset();
+});
+
+const status = () => controller.command.portRead(0, 1);
+const command = (byte: number) => controller.command.portWrite(0, 1, byte);
+const data = (byte: number) => controller.data.portWrite(0, 1, byte);
+const read = () => controller.data.portRead(0, 1);
+const drain = () => {
+  const bytes: number[] = [];
+  while ((status() & 1) !== 0 && bytes.length < 100) bytes.push(read());
+  return bytes;
+};
+const mode = (byte: number) => (command(0x60), data(byte));
+
+test('self-test answers 55h and sets the system flag; interface tests answer 00h', () => {
+  expect(status() & 0x05).toBe(0);
+  command(0xaa);
+  expect(status() & 0x05).toBe(0x05);
+  expect(read()).toBe(0x55);
+  command(0xab);
+  expect(drain()).toEqual([0]);
+  command(0xa9);
+  expect(drain()).toEqual([0]);
+});
+
+test('the command byte and the RAM behind it can be written and read back', () => {
+  mode(0x47);
+  command(0x20);
+  expect(drain()).toEqual([0x47]);
+  command(0x7f);
+  data(0x5a);
+  command(0x3f);
+  expect(drain()).toEqual([0x5a]);
+});
+
+test('disable and enable commands show in the command byte', () => {
+  const modeAfter = (byte: number) => (command(byte), command(0x20), drain()[0]);
+  expect(modeAfter(0xae) & 0x10).toBe(0);
+  expect(modeAfter(0xad) & 0x10).toBe(0x10);
+  expect(modeAfter(0xa8) & 0x20).toBe(0);
+  expect(modeAfter(0xa7) & 0x20).toBe(0x20);
+});
+
+test('status bit 3 tells a command from data', () => {
+  command(0xae);
+  expect(status() & 8).toBe(8);
+  data(0xee);
+  expect(status() & 8).toBe(0);
+});
+
+test('the keyboard resets with FA AA and identifies itself with FA AB 83', () => {
+  mode(0x00);
+  data(0xff);
+  expect(drain()).toEqual([0xfa, 0xaa]);
+  data(0xf2);
+  expect(drain()).toEqual([0xfa, 0xab, 0x83]);
+  data(0xee);
+  expect(drain()).toEqual([0xee]);
+});
+
+test('translation applies to everything the keyboard sends, its identity too', () => {
+  mode(0x40);
+  data(0xf2);
+  expect(drain()).toEqual([0xfa, 0xab, 0x41]);
+});
+
+test('keys: set 2 as they are, set 1 by translation, with the break prefix merged', () => {
+  mode(0x00);
+  keyboard.key([0x1c]); // A
+  keyboard.key([0xf0, 0x1c]);
+  expect(drain()).toEqual([0x1c, 0xf0, 0x1c]);
+  mode(0x40);
+  keyboard.key([0x1c]);
+  keyboard.key([0xf0, 0x1c]);
+  keyboard.key([0xe0, 0x75]); // up
+  keyboard.key([0xe0, 0xf0, 0x75]);
+  keyboard.key([0x83]); // F7
+  expect(drain()).toEqual([0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8, 0x41]);
+});
+
+test('scan code set: F0 00 asks, F0 01 selects set 1, a set that is not there is refused', () => {
+  mode(0x00);
+  data(0xf0);
+  expect(drain()).toEqual([0xfa]);
+  data(0x00);
+  expect(drain()).toEqual([0xfa, 0x02]);
+  data(0xf0);
+  expect(drain()).toEqual([0xfa]);
+  data(0x01);
+  expect(drain()).toEqual([0xfa]);
+  keyboard.key([0xf0, 0x1c]);
+  expect(drain()).toEqual([0x9e]);
+  data(0xf0);
+  drain();
+  data(0x03);
+  expect(drain()).toEqual([0xfe]);
+});
+
+test('LEDs and typematic rate take a parameter, which a new command replaces', () => {
+  mode(0x00);
+  data(0xed);
+  expect(drain()).toEqual([0xfa]);
+  data(0x04);
+  expect(drain()).toEqual([0xfa]);
+  expect(keyboard.leds).toBe(4);
+  data(0xed);
+  drain();
+  data(0xf2);
+  expect(drain()).toEqual([0xfa, 0xab, 0x83]);
+  expect(keyboard.leds).toBe(4);
+});
+
+test('F5 stops scanning, F4 starts it; FE sends the last byte again; an unknown command is refused', () => {
+  mode(0x00);
+  data(0xf5);
+  drain();
+  expect(keyboard.key([0x1c])).toBe(false);
+  data(0xf4);
+  drain();
+  expect(keyboard.key([0x1c])).toBe(true);
+  expect(drain()).toEqual([0x1c]);
+  data(0xfe);
+  expect(drain()).toEqual([0x1c]);
+  data(0x12);
+  expect(drain()).toEqual([0xfe]);
+});
+
+test('a full keyboard queue ends with one overrun code', () => {
+  mode(0x10); // keyboard disabled: nothing leaves
+  for (let i = 0; i < 30; i++) keyboard.key([0x1c]);
+  command(0xae);
+  const bytes = drain();
+  expect(bytes).toEqual([...Array(15).fill(0x1c), 0x00]);
+});
+
+test('IRQ 1 has one edge for each byte and follows its enable bit', () => {
+  mode(0x01);
+  keyboard.key([0xe0, 0x75]);
+  expect([irq1, edges]).toEqual([true, 1]);
+  read();
+  expect([irq1, edges]).toEqual([true, 2]);
+  read();
+  expect(irq1).toBe(false);
+  keyboard.key([0x1c]);
+  mode(0x00);
+  expect(irq1).toBe(false);
+});
+
+test('writing to the output buffers: D2 as the keyboard, D3 as the auxiliary device with IRQ 12', () => {
+  mode(0x03);
+  command(0xd2);
+  data(0x5a);
+  expect([status() & 0x21, irq1, read()]).toEqual([0x01, true, 0x5a]);
+  command(0xd3);
+  data(0xa5);
+  expect([status() & 0x21, irq12, read()]).toEqual([0x21, true, 0xa5]);
+  expect(irq12).toBe(false);
+});
+
+test('with nothing on the auxiliary port a byte sent there times out', () => {
+  mode(0x00);
+  command(0xd4);
+  data(0xf2);
+  expect(status() & 0x61).toBe(0x61);
+  expect(read()).toBe(0xfe);
+});
+
+test('the output port: A20, and reset by a cleared bit 0 or by a pulse', () => {
+  expect(a20).toBe(true);
+  command(0xd1);
+  data(0xdd);
+  expect(a20).toBe(false);
+  command(0xd0);
+  expect(drain()[0] & 0x03).toBe(0x01);
+  command(0xd1);
+  data(0xdf);
+  expect(a20).toBe(true);
+  command(0xff);
+  expect(resets).toEqual([]);
+  command(0xfe);
+  expect(resets.length).toBe(1);
+  command(0xd1);
+  data(0xde);
+  expect(resets.length).toBe(2);
+});
+
+test('an answer waits for the byte in the buffer, and goes before the keyboard', () => {
+  mode(0x00);
+  keyboard.key([0x1c]);
+  keyboard.key([0x1b]);
+  command(0x20);
+  expect(drain()).toEqual([0x1c, 0x00, 0x1b]);
+});
+
+test('as firmware leaves it: translated, IRQ 1, the system flag set', () => {
+  controller.initialize();
+  keyboard.key([0x1c]);
+  expect([irq1, status() & 0x05, read()]).toEqual([true, 0x05, 0x1e]);
+});
