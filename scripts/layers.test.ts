@@ -13,6 +13,7 @@ test.each([
   ['engine/base/errors.test.ts', 'node:fs', true],
   ['engine/base/errors.ts', 'vitest', false],
   ['engine/base/errors.test.ts', 'vitest', true],
+  ['engine/device/conformance.ts', 'vitest', true],
   ['engine/api/config.ts', '../base/errors.ts', true],
   ['engine/api/config.ts', '../memory/layout.ts', false],
   ['engine/api/config.ts', 'zod', true],
@@ -35,6 +36,7 @@ test.each([
   ['renderer/view/list.ts', '../../engine/base/errors.ts', false],
   ['renderer/view/list.ts', 'node:fs', false],
   ['renderer/view/list.ts', 'vue', true],
+  ['renderer/view/list.ts', 'electron', false],
 ])('%s importing %s: %s', (file, specifier, expected) => {
   expect(may(file, specifier)).toBe(expected);
 });

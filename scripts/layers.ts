@@ -142,8 +142,9 @@ function allowed(rule: Rule, file: string, specifier: string): boolean {
     const target = path.posix.join(path.posix.dirname(file), specifier);
     return within(target, rule.folder) || rule.repository.some((folder) => within(target, folder));
   }
-  // A unit test may use the test runner and the host, but keeps to its layer.
-  const test = /\.(test|bench)\.ts$/.test(file);
+  // Unit tests and suites that several of them share may use the test runner and the host, but keep to
+  // their layer.
+  const test = /(\.test|\/conformance)\.ts$/.test(file);
   if (specifier.startsWith('node:')) return rule.node || test;
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
   if (name === 'vitest') return test;
