@@ -1,0 +1,54 @@
+/**
+ * The files a machine boots from, read once into memory that every thread can be handed.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { MachineConfig } from '../api/config.ts';
+import { GuesthouseError } from '../base/errors.ts';
+import type { BootImages } from '../machine/boot-images.ts';
+import { reasonOf } from './output.ts';
+
+/** Largest file taken: nothing larger fits into a guest. */
+const MOST_BYTES = 4 * 2 ** 30;
+
+/**
+ * Reads the files that a configuration names.
+ *
+ * @throws GuesthouseError `file` where one is missing, unreadable, empty or too large
+ */
+export function readImages(config: MachineConfig): BootImages {
+  return {
+    kernel: config.kernel === undefined ? null : readShared('kernel', config.kernel),
+    initrd: config.initrd === undefined ? null : readShared('initrd', config.initrd),
+    modules: config.modules.map((path) => readShared('module', path)),
+    firmware: config.firmware === undefined ? null : readShared('firmware', config.firmware),
+    commandLine: config.append ?? '',
+  };
+}
+
+function readShared(what: string, path: string): Uint8Array {
+  const wrong = (reason: string, cause?: unknown) =>
+    new GuesthouseError('file', `cannot read ${what} ${path}: ${reason}`, undefined, { cause });
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    throw wrong(reasonOf(error), error);
+  }
+  try {
+    const status = fstatSync(descriptor);
+    if (!status.isFile()) throw wrong('not a regular file');
+    if (status.size === 0) throw wrong('it is empty');
+    if (status.size > MOST_BYTES) throw wrong('it is larger than any guest');
+    const bytes = new Uint8Array(new SharedArrayBuffer(status.size));
+    for (let at = 0; at < bytes.length;) {
+      const count = readSync(descriptor, bytes, at, bytes.length - at, at);
+      if (count === 0) throw wrong('it became shorter while it was read');
+      at += count;
+    }
+    return bytes;
+  } catch (error) {
+    throw error instanceof GuesthouseError ? error : wrong(reasonOf(error), error);
+  } finally {
+    closeSync(descriptor);
+  }
+}

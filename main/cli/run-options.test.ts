@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { parseMachineConfig } from '../../engine/api/config.ts';
+import { GuesthouseError } from '../../engine/base/errors.ts';
+import { parseRunOptions } from './run-options.ts';
+
+test('what is given ends up in the configuration', () => {
+  const { config, stats, sample } = parseRunOptions([
+    '--kernel=k',
+    '--initrd',
+    'i',
+    '--append',
+    'console=ttyS0 --flag',
+    '--memory',
+    '128',
+    '--module',
+    'a',
+    '--module',
+    'b',
+    '--serial',
+    'file:/tmp/log',
+    '--debug-exit',
+    '--stats',
+  ]);
+  expect(stats).toBe(true);
+  expect(sample).toBe(false);
+  expect(parseMachineConfig(config)).toMatchObject({
+    kernel: 'k',
+    initrd: 'i',
+    append: 'console=ttyS0 --flag',
+    memory: 128,
+    modules: ['a', 'b'],
+    serial: [{ kind: 'file', path: '/tmp/log' }],
+    debugExit: true,
+  });
+});
+
+test('the first serial port is the terminal', () => {
+  expect(parseRunOptions(['--sample']).config.serial).toEqual([{ kind: 'stdio' }]);
+});
+
+test.each([
+  [[], 'nothing to boot'],
+  [['--kernel', 'k', '--firmware', 'f'], '--kernel and --firmware exclude each other'],
+  [['--sample', '--kernel', 'k'], '--kernel and --sample exclude each other'],
+  [['--kernel', 'k', '--kernel', 'l'], '--kernel is given 2 times'],
+  [['--firmware', 'f', '--initrd', 'i'], '--initrd needs --kernel'],
+  [['--kernel', 'k', '--memory', '0'], '--memory must be a whole number from 1 to 3584'],
+  [['--kernel', 'k', '--memory', '12.5'], "not '12.5'"],
+  [['--kernel', 'k', '--memory', '1e3'], "not '1e3'"],
+  [['--kernel', 'k', '--memory=-5'], "not '-5'"],
+  [['--kernel', 'k', '--vcpus', '65'], '--vcpus must be'],
+  [['--kernel', 'k', '--accel', 'kqemu'], '--accel must be auto or wasm'],
+  [['--kernel', 'k', '--serial', 'tape'], '--serial must be stdio, null or file:PATH'],
+  [['--kernel', 'k', '--serial', 'file:'], '--serial must be'],
+  [['--kernel', ''], '--kernel needs a value'],
+  [['--kernel'], '--kernel'],
+  [['--kernel', 'k', '--stats=yes'], '--stats'],
+  [['--kernel', 'k', '--colour'], '--colour'],
+  [['--kernel', 'k', 'extra'], "unexpected argument 'extra'"],
+])('%j is refused in one line', (words, expected) => {
+  let caught: unknown;
+  try {
+    parseRunOptions(words);
+  } catch (error) {
+    caught = error;
+  }
+  expect(caught).toBeInstanceOf(GuesthouseError);
+  if (!(caught instanceof GuesthouseError)) return;
+  expect(caught.code).toBe('usage');
+  expect(caught.line).toContain(expected);
+  expect(caught.line).not.toContain('\n');
+});

@@ -1,0 +1,116 @@
+/** The options of `guesthouse run`: from words to a machine's configuration. */
+import { parseArgs } from 'node:util';
+import { type MachineConfigInput, MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
+import { GuesthouseError } from '../../engine/base/errors.ts';
+
+export interface RunOptions {
+  /** Complete but for the sample guest's files where {@link sample} is set. */
+  readonly config: MachineConfigInput;
+  readonly sample: boolean;
+  readonly stats: boolean;
+  readonly help: boolean;
+}
+
+const OPTIONS = {
+  accel: { type: 'string', multiple: true },
+  cpu: { type: 'string', multiple: true },
+  memory: { type: 'string', short: 'm', multiple: true },
+  vcpus: { type: 'string', multiple: true },
+  kernel: { type: 'string', multiple: true },
+  initrd: { type: 'string', multiple: true },
+  append: { type: 'string', multiple: true },
+  module: { type: 'string', multiple: true },
+  firmware: { type: 'string', multiple: true },
+  serial: { type: 'string', multiple: true },
+  debugcon: { type: 'string', multiple: true },
+  'debug-exit': { type: 'boolean' },
+  sample: { type: 'boolean' },
+  stats: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/**
+ * Reads the words after `guesthouse run`.
+ *
+ * @throws GuesthouseError `usage`, one line about the first thing that is wrong
+ */
+export function parseRunOptions(words: readonly string[]): RunOptions {
+  const { values, positionals } = parseWords(words);
+  if (positionals.length > 0) throw usage(`unexpected argument '${positionals[0]}'`);
+
+  /** The value of an option that may be given once. */
+  const once = (name: Exclude<keyof typeof values, 'debug-exit' | 'sample' | 'stats' | 'help'>) => {
+    const given = values[name];
+    if (given === undefined) return undefined;
+    if (given.length > 1) throw usage(`--${name} is given ${given.length} times`);
+    if (given[0] === '' && name !== 'append') throw usage(`--${name} needs a value`);
+    return given[0];
+  };
+
+  const sample = values.sample === true;
+  const boots = [
+    ...(values.kernel === undefined ? [] : ['--kernel']),
+    ...(values.firmware === undefined ? [] : ['--firmware']),
+    ...(sample ? ['--sample'] : []),
+  ];
+  if (values.help !== true) {
+    if (boots.length === 0) throw usage('nothing to boot: give --kernel, --firmware or --sample');
+    if (boots.length > 1) throw usage(`${boots.join(' and ')} exclude each other`);
+    if (sample && values.initrd !== undefined) throw usage('--sample brings its own --initrd');
+    for (const name of ['initrd', 'append', 'module'] as const) {
+      if (values[name] !== undefined && values.firmware !== undefined)
+        throw usage(`--${name} needs --kernel`);
+    }
+  }
+
+  const serial = stream('serial', once('serial') ?? 'stdio');
+  const debugcon = once('debugcon');
+  const config = {
+    accel: choice('accel', once('accel') ?? 'auto', ['auto', 'wasm'] as const),
+    cpu: once('cpu'),
+    memory: number('memory', once('memory') ?? `${MEMORY_MIB.usual}`, MEMORY_MIB.least, MEMORY_MIB.most),
+    vcpus: number('vcpus', once('vcpus') ?? '1', 1, MOST_VCPUS),
+    kernel: once('kernel'),
+    initrd: once('initrd'),
+    append: once('append'),
+    modules: values.module ?? [],
+    firmware: once('firmware'),
+    serial: [serial],
+    debugcon: debugcon === undefined ? undefined : stream('debugcon', debugcon),
+    debugExit: values['debug-exit'] === true,
+  };
+  return { config, sample, stats: values.stats === true, help: values.help === true };
+}
+
+function parseWords(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options: OPTIONS, allowPositionals: true, strict: true });
+  } catch (error) {
+    // Node's messages are "Unknown option '--x'. To specify a positional argument …": the first sentence.
+    const text = error instanceof Error ? error.message : String(error);
+    const [sentence] = text.split(/\.(?:\s|$)/, 1);
+    throw usage(sentence.charAt(0).toLowerCase() + sentence.slice(1));
+  }
+}
+
+function usage(message: string): GuesthouseError {
+  return new GuesthouseError('usage', message, 'see guesthouse --help');
+}
+
+function number(name: string, text: string, least: number, most: number): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
+  if (value >= least && value <= most) return value;
+  throw usage(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`);
+}
+
+function choice<const T extends readonly string[]>(name: string, text: string, choices: T): T[number] {
+  const found = choices.find((each) => each === text);
+  if (found === undefined) throw usage(`--${name} must be ${choices.join(' or ')}, not '${text}'`);
+  return found;
+}
+
+function stream(name: string, text: string) {
+  if (text === 'stdio' || text === 'null') return { kind: text } as const;
+  if (text.startsWith('file:') && text.length > 5) return { kind: 'file', path: text.slice(5) } as const;
+  throw usage(`--${name} must be stdio, null or file:PATH, not '${text}'`);
+}

@@ -1,0 +1,38 @@
+/** What `guesthouse --help` says. */
+import { MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
+import { EXIT_STATUS } from '../../engine/base/errors.ts';
+import { KEY_HELP } from './escape-keys.ts';
+
+export const USAGE = `Usage: guesthouse run [OPTION]…     start a machine and wait for its end
+       guesthouse sample DIRECTORY  make the files of a small Linux guest
+       guesthouse --help | --version
+
+What to boot, exactly one of:
+  --kernel FILE       a Linux kernel, or an ELF file with a PVH entry
+  --firmware FILE     a firmware image, started at the reset vector
+  --sample            the sample guest, which is made where it is not there yet
+
+With a kernel:
+  --initrd FILE       initial RAM file system
+  --append TEXT       kernel command line
+  --module FILE       another boot module; may be given several times
+
+The machine:
+  --accel NAME        auto, wasm (default: auto)
+  --cpu MODEL         CPU model (default: the accelerator's best)
+  --memory MIB        ${MEMORY_MIB.least} to ${MEMORY_MIB.most} (default: ${MEMORY_MIB.usual})
+  --vcpus N           1 to ${MOST_VCPUS} (default: 1)
+  --serial WHERE      first serial port: stdio, null, file:PATH (default: stdio)
+  --debugcon WHERE    debug console at port 0xE9: stdio, file:PATH
+  --debug-exit        let the guest end the machine through port 0xF4
+  --stats             at the end, say what the machine did, on standard error
+
+Keys, while the serial port is the terminal:
+${KEY_HELP.map((line) => `  ${line}`).join('\n')}
+
+Exit status: 0 when the guest powers off or Ctrl-A X is typed, what the guest asked for through --debug-exit,
+128 plus the number of the signal that ended the machine, or:
+${Object.entries(EXIT_STATUS)
+  .map(([code, status]) => `  ${status}  ${code}`)
+  .join('\n')}
+`;
