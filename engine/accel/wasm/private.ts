@@ -33,6 +33,9 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   tlbSupervisorAc: 'u32',
   tlbSupervisor: 'u32',
   tlbUser: 'u32',
+  /** A near jump's target is legal where (target + ripBias) <= ripLimit: canonical, or within CS. */
+  ripBias: 'u64',
+  ripLimit: 'u64',
   /** Scratch results of TypeScript helpers that return more than one value. */
   result: ['u64', 4],
 });

@@ -42,8 +42,8 @@ export interface Attributes {
   string: boolean;
   /** REP prefixes mean something (F2 and F3 differ for CMPS and SCAS). */
   rep: boolean;
-  /** Only the destination is written, not read, or not at all: for the segment check of address records. */
-  write: boolean;
+  /** The memory operand is only read although it stands first (CMP, TEST, PUSH …). */
+  ro: boolean;
   /** Operand needs no access check by the address record: address only, or checked by the instruction. */
   nocheck: boolean;
   /** Register class whose availability is checked when decoding: #UD or #NM by CR0, CR4, XCR0. */
@@ -51,8 +51,8 @@ export interface Attributes {
   mmx: boolean;
   sse: boolean;
   avx: boolean;
-  /** Operand size forced for v/y/z operands: byte forms carry it by their operands. */
-  bytes: boolean;
+  /** The form depends on the operand size although no operand says so. */
+  sized: boolean;
   /** CPUID feature that must be offered, by its name in system/cpuid.ts. */
   feature: string | undefined;
   /** Bytes of the memory operand, where the operand letters do not say. */
@@ -86,8 +86,8 @@ export interface Row {
 }
 
 const FLAGS = [
-  'lock', 'locked', 'd64', 'f64', 'i64', 'o64', 'end', 'ts', 'hot', 'stack', 'string', 'rep', 'write', 'nocheck',
-  'x87', 'mmx', 'sse', 'avx', 'bytes',
+  'lock', 'locked', 'd64', 'f64', 'i64', 'o64', 'end', 'ts', 'hot', 'stack', 'string', 'rep', 'ro', 'nocheck',
+  'x87', 'mmx', 'sse', 'avx', 'sized',
 ] as const; // prettier-ignore
 
 const MAPS: Record<string, 0 | 1 | 2 | 3> = { '0f': 1, '0f38': 2, '0f3a': 3 };

@@ -105,6 +105,14 @@ export class Code {
     this.#out.u32(local.index);
   }
 
+  /** {@link set} where the types are known to agree only at run time. @throws TypeError where they do not */
+  assign(local: Local<Type>, value: Expr): void {
+    if (value.type !== local.type) throw new TypeError(`${value.type} assigned to a local of ${local.type}`);
+    this.#expr(value);
+    this.#out.byte(0x21);
+    this.#out.u32(local.index);
+  }
+
   /** Stores `value` at `address` + `offset`; `i32_8` stores the low byte of an i32, and so on. */
   store(kind: Store, address: In<'i32'>, value: In<Type>, offset = 0): void {
     const [op, align, type] = STORE[kind];

@@ -8,7 +8,7 @@ import type { Code } from '../emit/code.ts';
 import { i32, i64, type Expr, type I32, type I64, type Type } from '../emit/expr.ts';
 import { call, FloatFlag, has, Info, Mxcsr, type Unpacked } from './format.ts';
 import { mxcsrRounding, precisionDrop, x87Rounding, type BinaryFormat, type Round } from './round.ts';
-import { BINARY32, BINARY64 } from './round.ts';
+import { BINARY32, BINARY64, EXTENDED_BIAS } from './round.ts';
 import type { Unpack } from './unpack.ts';
 
 /** A packed number: the bits, or significand and signExponent in the 80-bit format. */
@@ -23,12 +23,16 @@ export interface Encoding {
   unpack(c: Code, value: Packed, control: I32): Unpacked;
   /** Rounds and packs; the flags have C1. Precision control applies. */
   pack(c: Code, sign: I32, exponent: I32, high: I64, low: I64, control: I32): Result;
+  /** Packs a normal number that needs no rounding. */
+  exact(sign: I32, exponent: I32, significand: I64): Packed;
   zero(sign: I32): Packed;
   infinity(sign: I32): Packed;
   /** The real indefinite: what invalid operations give. */
   indefinite(): Packed;
   /** The value with its sign replaced. */
   withSign(value: Packed, sign: I32): Packed;
+  /** The quiet NaN with this sign and left-justified payload. */
+  nan(sign: I32, significand: I64): Packed;
   /** A NaN made quiet. */
   quiet(value: Packed): Packed;
   /** The result where `a` or `b` is a NaN. */
@@ -99,10 +103,18 @@ function binary(format: BinaryFormat, unpack: Unpack, round: Round): Encoding {
       const [bits, flags] = call(c, round.pack64, ['i64', 'i32'], sign, exponent, high, low, control);
       return { value: [bits], flags };
     },
+    exact: (sign, exponent, significand) => {
+      const field = i64.shl(i64.extend_u(i32.add(exponent, bias - 1)), precision - 1);
+      return wrap(i64.or(signBit(sign), i64.add(field, i64.shr_u(significand, 64 - precision))));
+    },
     zero: (sign) => wrap(signBit(sign)),
     infinity: (sign) => wrap(i64.or(signBit(sign), infinity)),
     indefinite: () => wrap(i64.const(infinity | quietBit | (1n << BigInt(width - 1)))),
     withSign: (value, sign) => wrap(i64.or(i64.and(widen(value), magnitude), signBit(sign))),
+    nan: (sign, significand) => {
+      const payload = i64.shr_u(i64.shl(significand, 1), 65 - precision);
+      return wrap(i64.or(i64.or(signBit(sign), payload), infinity | quietBit));
+    },
     quiet,
     // SSE takes the first operand where it is a NaN, else the second.
     propagate: (c, a, b, ua) => choose(c, has(ua.info, Info.NaN), quiet(a), quiet(b)),
@@ -132,6 +144,10 @@ function extended(unpack: Unpack, round: Round): Encoding {
       const [significand, signExponent, flags] = call(c, round.pack80, ['i64', 'i32', 'i32'], ...args);
       return { value: [significand, signExponent], flags };
     },
+    exact: (sign, exponent, significand) => [
+      significand,
+      i32.or(i32.shl(sign, 15), i32.add(exponent, EXTENDED_BIAS)),
+    ],
     zero: (sign) => [i64.const(0), i32.shl(sign, 15)],
     infinity: (sign) => [i64.const(1n << 63n), i32.or(i32.shl(sign, 15), 0x7fff)],
     indefinite,
@@ -139,6 +155,7 @@ function extended(unpack: Unpack, round: Round): Encoding {
       const [significand, signExponent] = halves(value);
       return [significand, i32.or(i32.and(signExponent, 0x7fff), i32.shl(sign, 15))];
     },
+    nan: (sign, significand) => [i64.or(significand, QUIET), i32.or(i32.shl(sign, 15), 0x7fff)],
     quiet,
     propagate: (c, a, b, ua, ub) => {
       const either = c.let(i32.or(ua.info, ub.info));

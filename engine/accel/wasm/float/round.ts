@@ -61,6 +61,13 @@ export const mxcsrRounding = (mxcsr: I32): I32 => i32.and(i32.shr_u(mxcsr, Mxcsr
 /** Rounding control of an x87 control word. */
 export const x87Rounding = (fcw: I32): I32 => i32.and(i32.shr_u(fcw, ControlWord.RoundShift), 3);
 
+/** The MXCSR value that has an x87 control word's masks and rounding, for stores in the binary formats. */
+export const mxcsrOf = (fcw: I32): I32 =>
+  i32.or(
+    i32.shl(i32.and(fcw, FloatFlag.Exceptions), Mxcsr.MaskShift),
+    i32.shl(x87Rounding(fcw), Mxcsr.RoundShift),
+  );
+
 /** Bits of a 64-bit significand that the precision control drops: 40, 11 or 0; the reserved encoding 01
  * drops none (SDM 1, table 8-2). */
 export function precisionDrop(fcw: I32): I32 {

@@ -9,7 +9,7 @@
  * before the first register or flag is written, because a left instruction is run again from its start.
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
-import type { Code, Func, Label } from '../emit/code.ts';
+import type { Code, Func, Label, Local } from '../emit/code.ts';
 import { i32, i64, v128, type Expr, type I32, type I64, type In, type Type, type V128 } from '../emit/expr.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, type Mem } from '../private.ts';
 
@@ -62,9 +62,11 @@ export interface Runtime {
   readonly lookup: Func;
   /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
   readonly link: Func;
-  /** (rec, number) → 0 to go on with the next record, else leave: an instruction done in TypeScript. */
+  /** (cpu, rec, budget): leaves behind the record with Leave.Changed. */
+  readonly leaveNext: Func;
+  /** (record, number) → 0 to go on with the next record, else leave: an instruction done in TypeScript. */
   readonly complex: Func;
-  /** (offset of a 64-bit number: which helper) … more are added by the instruction groups. */
+  /** Functions of the instruction groups, by name. */
   readonly extra: ReadonlyMap<string, Func>;
 }
 
@@ -94,6 +96,8 @@ export abstract class Env {
   abstract nextRip(): I64;
   /** Linear address of the modrm memory operand (checked, where segments are). */
   abstract memLinear(): I64;
+  /** Offset of the memory operand within its segment, zero-extended from the address size. */
+  abstract memOffset(): I64;
   /** Number of the memory operand's segment register. */
   abstract segment(): I32;
   /** Direct target of a relative jump. */
@@ -101,16 +105,14 @@ export abstract class Env {
   /** The record argument of runtime functions. */
   abstract record(): I32;
   abstract budget(): I32;
-  /** Ends the instruction (and the block) by going to the direct target. */
+  /** Goes to the direct target, which has been checked. */
   abstract jumpDirect(): void;
-  /** Ends the instruction by going to a computed address, already truncated to the mode's width. */
+  /** Goes to a computed address (truncated to the mode's width) that has been checked. */
   abstract jump(rip: I64): void;
-  /** Like `jump`, without looking whether to leave: after STI. */
-  abstract jumpUninterrupted(rip: I64): void;
-  /** Ends the instruction by running it again (a repeated string operation), interruptibly. */
+  /** Runs the instruction again (a repeated string operation), interruptibly. */
   abstract again(): void;
-  /** Ends the instruction: on to the next. Emitted by whoever calls the semantic function. */
-  abstract next(): void;
+  /** Leaves behind this instruction, for the interpreter to look at events and state anew. */
+  abstract leaveNext(): void;
 
   // Leaving.
 
@@ -132,6 +134,23 @@ export abstract class Env {
   /** Leaves with an exception. Nothing must have been written before. */
   raise(vector: number, errorCode: In<'i32'> = 0): void {
     this.c.returnCall(this.runtime.raise, this.cpu, this.record(), this.budget(), vector, errorCode);
+  }
+
+  /** Raises #GP(0) where a near jump may not go: beyond CS, or not canonical (SDM 2, JMP). */
+  checkTarget(rip: I64): void {
+    const biased = i64.add(rip, i64.load(this.cpu, P.ripBias));
+    this.c.if(i64.gt_u(biased, i64.load(this.cpu, P.ripLimit)), () => this.raise(13, 0));
+  }
+
+  /** The same for the direct target; one on the same page needs no check. */
+  checkDirect(): void {
+    if (!this.form.chained) this.checkTarget(this.target());
+  }
+
+  /** Does the whole instruction in TypeScript (system/cpu.ts) and goes on or leaves as it says. */
+  complex(name: string): void {
+    const code = this.c.call('i32', this.runtime.complex, this.record(), complexNumber(name));
+    this.c.if(code, () => this.leave());
   }
 
   // State fields.
@@ -176,6 +195,13 @@ export abstract class Env {
   /** Value type of general operands of this form. */
   get type(): 'i32' | 'i64' {
     return this.form.size === 8 ? 'i64' : 'i32';
+  }
+
+  /** A local of the value's type, to be changed with `c.assign`. */
+  variable(value: Expr): Local<Type> {
+    const local = this.c.local(value.type);
+    this.c.assign(local, value);
+    return local;
   }
 
   #loadN(base: I32, offset: number, bytes: number): Expr {
@@ -259,14 +285,16 @@ export abstract class Env {
       this.write(operand, compute(old), size);
       return old;
     }
-    const address = this.host(this.memLinear(), size, true);
-    if (!this.form.lock) {
-      const old = this.c.let(this.#loadN(address, 0, size));
-      this.#storeN(address, 0, size, compute(old));
-      this.finishStore(address);
-      return old;
-    }
-    return this.atomicModify(address, size, compute);
+    return this.modifyHost(this.host(this.memLinear(), size, true), compute, size);
+  }
+
+  /** {@link modify} at a host address for writing. */
+  modifyHost(address: I32, compute: (old: Expr) => Expr, size: Size = this.size): Expr {
+    if (this.form.lock) return this.atomicModify(address, size, compute);
+    const old = this.c.let(this.#loadN(address, 0, size));
+    this.#storeN(address, 0, size, compute(old));
+    this.finishStore(address);
+    return old;
   }
 
   /** The locked form of {@link modify} at a host address, which may be unaligned or the bounce buffer. */
@@ -341,6 +369,22 @@ export abstract class Env {
     });
   }
 
+  /** Loads at a host address. */
+  loadHost(address: I32, bytes: number): Expr {
+    return this.#loadN(address, 0, bytes);
+  }
+
+  /** Stores at a host address that is known to be guest memory. */
+  storeRaw(address: I32, bytes: number, value: Expr): void {
+    this.#storeN(address, 0, bytes, value);
+  }
+
+  /** Stores at a host address, wherever that leads. */
+  storeHost(address: I32, bytes: number, value: Expr): void {
+    this.#storeN(address, 0, bytes, value);
+    this.finishStore(address);
+  }
+
   /** Loads 1, 2, 4, 8 or 16 bytes at a linear address. Bound. */
   loadLinear(linear: I64, bytes: number): Expr {
     return this.c.let(this.#loadN(this.host(linear, bytes, false), 0, bytes));
@@ -411,6 +455,18 @@ export abstract class Env {
     return i64.and(i64.add(off, i64.load(c.let(at(8)), S.segBase)), 0xffff_ffffn);
   }
 
+  /**
+   * Linear address `delta` bytes from the modrm memory operand, of forms whose address record makes no
+   * check (`nocheck`); the sum wraps as the address size does.
+   */
+  memLinearAt(delta: I64 | number, bytes: number, write: boolean): I64 {
+    const mode = this.form.address;
+    const flat = mode === '64' || mode === '32in64';
+    const sum = i64.add(this.memOffset(), delta);
+    const offset = mode === '64' ? sum : i64.and(sum, mode === '16' ? 0xffff : 0xffff_ffffn);
+    return this.linearIn(flat, this.segment(), offset, bytes, write);
+  }
+
   /** Leaves with an exception whose vector is computed; error code 0. */
   raiseDynamic(vector: I32): void {
     this.c.returnCall(this.runtime.raise, this.cpu, this.record(), this.budget(), vector, 0);
@@ -460,6 +516,21 @@ export function define(name: string, semantic: Semantic): void {
   if (semantics.has(name)) throw new Error(`instruction ${name} is defined twice`);
   semantics.set(name, semantic);
 }
+
+const complexNumbers = new Map<string, number>();
+
+/** The number by which emitted code and records name an instruction done in TypeScript. */
+export function complexNumber(name: string): number {
+  let number = complexNumbers.get(name);
+  if (number === undefined) {
+    number = complexNumbers.size;
+    complexNumbers.set(name, number);
+  }
+  return number;
+}
+
+/** The names given numbers so far, in order. */
+export const complexNames = (): string[] => [...complexNumbers.keys()];
 
 /** State-relative offset of XMM n. */
 export const xmmOffset = (n: number): number => vcpuLayout.offset.ymm + 32 * n;
