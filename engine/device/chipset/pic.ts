@@ -259,7 +259,8 @@ export class Pic implements Device {
 
   #writeOcw3(chip: Chip, value: number): void {
     const s = this.#state;
-    if ((value & Ocw3.EnableSpecialMask) !== 0) s.specialMask[chip] = (value & Ocw3.SpecialMask) !== 0 ? 1 : 0;
+    if ((value & Ocw3.EnableSpecialMask) !== 0)
+      s.specialMask[chip] = (value & Ocw3.SpecialMask) !== 0 ? 1 : 0;
     // A poll command takes the next read whatever else is selected.
     s.poll[chip] = (value & Ocw3.Poll) !== 0 ? 1 : 0;
     if ((value & Ocw3.ReadRegister) !== 0) s.readIsr[chip] = value & Ocw3.ReadSelect;
