@@ -1,0 +1,42 @@
+/** Assembles small guests with NASM, from sources beside the tests and benchmarks that start them. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+
+const ROOT = path.dirname(path.dirname(import.meta.dirname));
+
+/** For what tests and benchmarks make and may keep; ignored by git. */
+export const CACHE = path.join(ROOT, '.cache');
+
+/**
+ * Assembles a flat image. The source may include `multiboot.inc` and its like from this folder.
+ *
+ * @param source path of an .asm file
+ * @param defines macros for the source: name to value
+ * @returns path of the image, one per source and set of macros
+ * @throws Error where NASM is missing or rejects the source
+ */
+export function assemble(source: string, defines: Readonly<Record<string, number>> = {}): string {
+  const macros = Object.entries(defines);
+  const folder = path.join(CACHE, 'guest');
+  mkdirSync(folder, { recursive: true });
+  const suffix = macros.map(([name, value]) => `-${name.toLowerCase()}-${value}`).join('');
+  const image = path.join(folder, `${path.basename(source, '.asm')}${suffix}.bin`);
+  const include = `${import.meta.dirname}${path.sep}`;
+  const options = [
+    '-f',
+    'bin',
+    '-w+error',
+    '-i',
+    include,
+    ...macros.map(([name, value]) => `-d${name}=${value}`),
+  ];
+  const { error, status, stderr } = spawnSync('nasm', [...options, '-o', image, source], {
+    encoding: 'utf8',
+  });
+  if (error !== undefined) {
+    throw new Error('NASM is needed to make the guests: apt-get install nasm', { cause: error });
+  }
+  if (status !== 0) throw new Error(`nasm: ${stderr}`);
+  return image;
+}
