@@ -188,6 +188,8 @@ export interface Case {
   /** Data memory that differs from {@link background}: at most {@link MAX_PATCHES}, {@link MAX_PATCH} bytes each. */
   readonly memory: readonly Patch[];
   readonly operand?: Operand;
+  /** Bytes of the operand, by prefixes and mode. */
+  readonly operandSize: number;
 }
 
 export const MAX_CODE = 64;

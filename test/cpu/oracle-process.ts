@@ -70,6 +70,7 @@ const at = (address: number, bytes: number): Uint8Array =>
 const code = driverCode(avx);
 at(Harness.code, PAGE).set(code.bytes);
 const control = new DataView(harness.buffer, Harness.control - HARNESS, PAGE);
+control.setBigUint64(Control.lastCode, BigInt(CODE + ALIAS), true);
 
 /** Background of all windows, as the driver copies it, and of all data regions. */
 let imageAt: number = Harness.images;
@@ -96,7 +97,6 @@ function execute(count: number): void {
   control.setBigUint64(Control.remaining, BigInt(count), true);
   control.setBigUint64(Control.nextCase, BigInt(Harness.cases), true);
   control.setBigUint64(Control.nextResult, BigInt(Harness.results), true);
-  control.setBigUint64(Control.lastCode, BigInt(CODE + ALIAS), true);
   const oldMask = new Uint8Array(128);
   const oldStack = new Uint8Array(24);
   const oldActions = new Map(Object.values(SIGNALS).map((signal) => [signal, new Uint8Array(SIGACTION_BYTES)]));

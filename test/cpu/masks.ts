@@ -1,0 +1,187 @@
+/**
+ * What the manuals leave undefined, and where processors of the two vendors are known to differ. Nothing else
+ * is excused. A row applies to the forms whose name it matches, under its condition; the first operand of a
+ * condition is the case, the second the oracle's result.
+ *
+ * Undefined or vendor-specific and therefore not generated at all:
+ * - SHLD and SHRD of 16-bit operands by more than 16: destination and flags undefined (SDM 2, SHLD).
+ * - BSWAP of 16-bit registers: undefined (SDM 2, BSWAP).
+ * - Precision control 01: reserved (SDM 1, 8.1.5.2).
+ * - Near branches with an operand-size prefix in 64-bit mode: ignored by Intel, honoured by AMD.
+ * - LSS, LFS, LGS and far transfers through memory with REX.W: m16:64 on Intel, ignored on AMD.
+ */
+import { ranToHalt, type Case, type Result } from './case.ts';
+
+const F = { CF: 0x1, PF: 0x4, AF: 0x10, ZF: 0x40, SF: 0x80, OF: 0x800 } as const;
+/** x87 condition codes in the status word. */
+const C = { C0: 0x100, C1: 0x200, C2: 0x400, C3: 0x4000, PE: 0x20, UE: 0x10 } as const;
+
+/** What is excused. */
+export interface Excused {
+  /** Bits of RFLAGS. */
+  readonly flags?: number;
+  /** Bits of the x87 status word. */
+  readonly status?: number;
+  /** Bytes of the memory operand: offset and length pairs. */
+  readonly operand?: readonly (readonly [offset: number, length: number])[];
+  /** All of memory. */
+  readonly memory?: true;
+  /** x87 registers may differ by this many units in the last place. */
+  readonly x87Ulps?: number;
+  /** Single-precision lanes of XMM registers may differ by this part of their value. */
+  readonly singleError?: number;
+  /** RAX … RDI bits 63:32, and R8 … R15. */
+  readonly upperRegisters?: true;
+}
+
+export interface Mask {
+  readonly forms: RegExp;
+  readonly when?: (of: Case, oracle: Result) => boolean;
+  readonly excused: Excused;
+  /** Why: manual, section. */
+  readonly source: string;
+}
+
+/** The shift or rotate count as the processor masks it (SDM 2, SAL/SAR/SHL/SHR: 6 bits for 64-bit operands). */
+function shiftCount(of: Case): number {
+  const byte = /CL$/.test(of.name) ? Number(of.state.gpr(1) & 0xffn) : (of.code.at(-1) ?? 0);
+  return byte & (of.operandSize === 8 ? 63 : 31);
+}
+
+const faulted = (of: Case, oracle: Result): boolean => !ranToHalt(of, oracle);
+
+/** x87 forms that define C0, C2 and C3 or leave them alone by the manual's word. */
+const X87_DEFINES_ALL = /^(fi?comp?|fcompp|fucomp?|fucompp|fcomp?\d|fcomi?p?|fucomip?|ftst|fxam|fprem1?|fldenv|frstor|fninit|fnsave|fxrstor|fxsave)( |$)/;
+
+export const MASKS: readonly Mask[] = [
+  { forms: /^(and|or|xor|test) /, excused: { flags: F.AF }, source: 'SDM 2, AND, OR, XOR, TEST: AF undefined' },
+  { forms: /^i?mul /, excused: { flags: F.SF | F.ZF | F.AF | F.PF }, source: 'SDM 2, MUL, IMUL: SF ZF AF PF undefined' },
+  {
+    forms: /^i?div /,
+    excused: { flags: F.CF | F.OF | F.SF | F.ZF | F.AF | F.PF },
+    source: 'SDM 2, DIV, IDIV: CF OF SF ZF AF PF undefined',
+  },
+  {
+    forms: /^(shl|shr|sal|sar) /,
+    when: (of) => / E[bv],1$/.test(of.name) || shiftCount(of) !== 0,
+    excused: { flags: F.AF },
+    source: 'SDM 2, SAL/SAR/SHL/SHR: AF undefined for a count other than 0',
+  },
+  {
+    forms: /^(shl|shr|sal|sar|rol|ror|rcl|rcr|shld|shrd) .*,(Ib|CL)$/,
+    when: (of) => shiftCount(of) > 1,
+    excused: { flags: F.OF },
+    source: 'SDM 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD: OF defined for a count of 1 only',
+  },
+  {
+    forms: /^(shl|shr|sal) .*,(Ib|CL)$/,
+    when: (of) => shiftCount(of) >= 8 * of.operandSize,
+    excused: { flags: F.CF },
+    source: 'SDM 2, SAL/SAR/SHL/SHR: CF undefined for SHL and SHR by the operand size or more',
+  },
+  {
+    forms: /^sh[lr]d /,
+    when: (of) => shiftCount(of) !== 0,
+    excused: { flags: F.AF },
+    source: 'SDM 2, SHLD, SHRD: AF undefined for a count other than 0',
+  },
+  { forms: /^bt[src]? /, excused: { flags: F.OF | F.SF | F.AF | F.PF }, source: 'SDM 2, BT, BTS, BTR, BTC: OF SF AF PF undefined' },
+  { forms: /^bs[fr] /, excused: { flags: F.CF | F.OF | F.SF | F.AF | F.PF }, source: 'SDM 2, BSF, BSR: all but ZF undefined' },
+  { forms: /^[tl]zcnt /, excused: { flags: F.OF | F.SF | F.AF | F.PF }, source: 'SDM 2, TZCNT, LZCNT: OF SF PF AF undefined' },
+  { forms: /^(aaa|aas)$/, excused: { flags: F.OF | F.SF | F.ZF | F.PF }, source: 'SDM 2, AAA, AAS: OF SF ZF PF undefined' },
+  { forms: /^(daa|das)$/, excused: { flags: F.OF }, source: 'SDM 2, DAA, DAS: OF undefined' },
+  { forms: /^(aam|aad)$/, excused: { flags: F.OF | F.AF | F.CF }, source: 'SDM 2, AAM, AAD: OF AF CF undefined' },
+  { forms: /^(andn|bzhi|blsr|blsmsk|blsi)$/, excused: { flags: F.AF | F.PF }, source: 'SDM 2, ANDN, BZHI, BLSR, BLSMSK, BLSI: AF PF undefined' },
+  { forms: /^bextr$/, excused: { flags: F.AF | F.SF | F.PF }, source: 'SDM 2, BEXTR: AF SF PF undefined' },
+
+  {
+    forms: /^(f(?!x(save|rstor)).*)$/,
+    when: (of) => !X87_DEFINES_ALL.test(of.name) && !/^f(sin|cos|sincos|ptan)$/.test(of.name),
+    excused: { status: C.C0 | C.C2 | C.C3 },
+    source: 'SDM 1, 8.1.3.2 and SDM 2, each instruction: C0 C2 C3 undefined',
+  },
+  {
+    forms: /^f(sin|cos|sincos|ptan)$/,
+    excused: { status: C.C0 | C.C3 },
+    source: 'SDM 2, FSIN, FCOS, FSINCOS, FPTAN: C0 C3 undefined',
+  },
+  {
+    forms: /^f(free|freep|nop|nclex|ldcw|nstcw|nstsw|nstenv|wait|neni|ndisi|nsetpm)( |$)/,
+    excused: { status: C.C1 },
+    source: 'SDM 2, FFREE, FNOP, FCLEX, FLDCW, FSTCW, FSTSW, FSTENV, WAIT: C1 undefined',
+  },
+  {
+    forms: /^f(sin|cos|sincos|ptan|patan|2xm1|yl2x|yl2xp1)$/,
+    excused: { x87Ulps: 4, status: C.C1 | C.PE | C.UE },
+    source: 'SDM 1, 8.3.10: transcendental results are approximations, within 1 ulp in extended precision',
+  },
+  {
+    forms: /^(rcp|rsqrt)[ps]s$/,
+    excused: { singleError: 3 * 2 ** -12 },
+    source: 'SDM 2, RCPPS, RSQRTPS: relative error at most 1.5 * 2^-12',
+  },
+
+  // The pointers to the last instruction and operand, and what images hold of them.
+  {
+    forms: /^fnstenv$|^fnsave$/,
+    when: (of) => of.operandSize === 2,
+    excused: { operand: [[6, 8]] },
+    source: 'SDM 1, 8.1.8: FIP FDP FOP depend on the processor (AMD: APM 2, 11.4.4; FCS and FDS deprecated)',
+  },
+  {
+    forms: /^fnstenv$|^fnsave$/,
+    when: (of) => of.operandSize !== 2,
+    excused: { operand: [[12, 16]] },
+    source: 'SDM 1, 8.1.8: as above, 32-bit image',
+  },
+  {
+    forms: /^fxsave$/,
+    excused: { operand: [[6, 18], [28, 4]] },
+    source: 'SDM 1, 8.1.8: as above; SDM 1, 11.6.6: MXCSR_MASK depends on the processor',
+  },
+
+  // Several stores in one instruction: those before the one that faults may have been made.
+  {
+    forms: /^(fnstenv|fnsave|fxsave|fstp m80|fbstp|pusha|enter|call far|call far M|maskmov(q|dqu)|xsave)$/,
+    when: faulted,
+    excused: { memory: true },
+    source: 'SDM 3A, 6.5: partial stores of an instruction that faults; SDM 2, MASKMOVDQU: implementation-dependent',
+  },
+
+  {
+    forms: /^(retf|retf q|retf Iw|iret|iret q|jmp far|call far|jmp far M|call far M)$/,
+    when: (of, oracle) => oracle.state.selector(1) !== of.state.selector(1),
+    excused: { upperRegisters: true },
+    source: 'SDM 1, 3.4.1.1: upper registers are undefined after leaving 64-bit mode',
+  },
+]; // prettier-ignore
+
+/** All that is excused for a case, rows put together. */
+export function excusedFor(of: Case, oracle: Result): Required<Omit<Excused, 'memory' | 'upperRegisters'>> & {
+  readonly memory: boolean;
+  readonly upperRegisters: boolean;
+} {
+  const rows = MASKS.filter((mask) => mask.forms.test(of.name) && (mask.when?.(of, oracle) ?? true));
+  const all = rows.map((mask) => mask.excused);
+  return {
+    flags: all.reduce((bits, each) => bits | (each.flags ?? 0), 0),
+    status: all.reduce((bits, each) => bits | (each.status ?? 0), 0),
+    operand: all.flatMap((each) => each.operand ?? []),
+    memory: all.some((each) => each.memory === true),
+    x87Ulps: Math.max(0, ...all.map((each) => each.x87Ulps ?? 0)),
+    singleError: Math.max(0, ...all.map((each) => each.singleError ?? 0)),
+    upperRegisters: all.some((each) => each.upperRegisters === true),
+  };
+}
+
+/** True where a form may leave something undefined that a following instruction could pass on. The condition
+ * codes of the x87 do not count: a sequence excuses them as a whole (see {@link excusedInSequence}). */
+export function leavesUndefined(form: string): boolean {
+  return MASKS.some((mask) => {
+    const { flags = 0, x87Ulps = 0, singleError = 0 } = mask.excused;
+    return mask.forms.test(form) && (flags !== 0 || x87Ulps !== 0 || singleError !== 0);
+  }) || /^f(nstsw|n?stenv|nsave|cmov)/.test(form);
+} // prettier-ignore
+
+/** Bits of the x87 status word excused in a sequence of x87 instructions: each may leave C0, C2, C3 undefined. */
+export const excusedInSequence = C.C0 | C.C1 | C.C2 | C.C3;
