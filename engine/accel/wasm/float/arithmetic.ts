@@ -51,18 +51,11 @@ export function addArithmetic(m: ModuleBuilder, core: Core, encoding: Encoding):
   };
 }
 
-/** Returns a rounded result with what came before rounding. An unmasked denormal operand ends the operation
- * before it, so nothing of the result is reported. */
-export function giveRounded(
-  c: Code,
-  encoding: Encoding,
-  before: I32,
-  control: I32,
-  result: { value: Packed; flags: I32 },
-): void {
-  const all = i32.or(before, i32.and(result.flags, encoding.kept));
+/** The flags of a result: an unmasked denormal operand (in `before`) ends the operation ahead of rounding, so
+ * that nothing of the result is reported. */
+export function flagsAfter(encoding: Encoding, before: I32, control: I32, after: I32): I32 {
   const stops = i32.and(i32.shr_u(before, 1), i32.eqz(encoding.masked(control, FloatFlag.DE)));
-  c.return(...result.value, i32.select(stops, before, all));
+  return i32.select(stops, before, i32.or(before, i32.and(after, encoding.kept)));
 }
 
 function addDyadic(m: ModuleBuilder, encoding: Encoding, emit: (o: Operation) => void): Func {
@@ -92,8 +85,8 @@ function addDyadic(m: ModuleBuilder, encoding: Encoding, emit: (o: Operation) =>
       denormal,
       give: (value, flags) => c.return(...value, flags),
       round: (sign, exponent, high, low) => {
-        const result = encoding.pack(c, sign, exponent, high, low, control);
-        giveRounded(c, encoding, denormal, control, result);
+        const { value, flags } = encoding.pack(c, sign, exponent, high, low, control);
+        c.return(...value, flagsAfter(encoding, denormal, control, flags));
       },
     });
     c.unreachable();
@@ -179,6 +172,7 @@ function addSquareRoot(m: ModuleBuilder, core: Core, encoding: Encoding): Func {
       ua.exponent,
       ua.significand,
     );
-    giveRounded(c, encoding, before, control, encoding.pack(c, i32.const(0), exponent, high, low, control));
+    const { value, flags } = encoding.pack(c, i32.const(0), exponent, high, low, control);
+    c.return(...value, flagsAfter(encoding, before, control, flags));
   });
 }

@@ -69,7 +69,8 @@ export class Random {
 export function binaryOperand(r: Random, width: 32 | 64, other?: bigint): bigint {
   const [exponentBits, fractionBits] = width === 32 ? [8, 23] : [11, 52];
   if (other !== undefined && r.below(16) === 0) return other ^ (BigInt(r.below(2)) << BigInt(width - 1));
-  const field = other === undefined ? undefined : Number(other >> BigInt(fractionBits)) & (2 ** exponentBits - 1);
+  const field =
+    other === undefined ? undefined : Number(other >> BigInt(fractionBits)) & (2 ** exponentBits - 1);
   const exponent = BigInt(r.exponent(exponentBits, field));
   const sign = BigInt(r.below(2));
   return (sign << BigInt(width - 1)) | (exponent << BigInt(fractionBits)) | r.fraction(fractionBits);

@@ -7,9 +7,19 @@
 import type { Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
-import { giveRounded } from './arithmetic.ts';
+import { flagsAfter } from './arithmetic.ts';
 import type { Encoding } from './encoding.ts';
-import { call, denormalFlag, has, Info, invalidFlag, signOf, WIDENED_DENORMAL } from './format.ts';
+import {
+  call,
+  denormalFlag,
+  FloatFlag,
+  has,
+  Info,
+  invalidFlag,
+  Mxcsr,
+  signOf,
+  WIDENED_DENORMAL,
+} from './format.ts';
 import { EXTENDED_BIAS, mxcsrOf } from './round.ts';
 
 /** (value, MXCSR) → (result, flags) between f32 and f64. */
@@ -22,7 +32,8 @@ export function addConvert(m: ModuleBuilder, from: Encoding, to: Encoding): Func
     c.if(has(info, Info.Zero), () => c.return(...to.zero(sign), i32.const(0)));
     c.if(has(info, Info.Infinity), () => c.return(...to.infinity(sign), i32.const(0)));
     const before = c.let(denormalFlag(info));
-    giveRounded(c, to, before, mxcsr, to.pack(c, sign, exponent, significand, i64.const(0), mxcsr));
+    const { value, flags } = to.pack(c, sign, exponent, significand, i64.const(0), mxcsr);
+    c.return(...value, flagsAfter(to, before, mxcsr, flags));
   });
 }
 
@@ -65,6 +76,9 @@ export function addStore(m: ModuleBuilder, from: Encoding, to: Encoding): Func {
     c.if(has(info, Info.Zero), () => c.return(...to.zero(sign), i32.const(0)));
     c.if(has(info, Info.Infinity), () => c.return(...to.infinity(sign), i32.const(0)));
     const { value, flags } = to.pack(c, sign, exponent, significand, i64.const(0), mxcsr);
-    c.return(...value, flags);
+    // With nothing stored, loss of precision is not told (SDM 1, 4.9.1.6).
+    const stops = c.let(i32.and(flags, i32.xor(i32.shr_u(mxcsr, Mxcsr.MaskShift), -1)));
+    const told = i32.and(stops, FloatFlag.OE | FloatFlag.UE);
+    c.return(...value, i32.select(told, told, flags));
   });
 }

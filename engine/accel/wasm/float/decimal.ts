@@ -19,7 +19,10 @@ export function addFromDecimal(m: ModuleBuilder, extendInteger: Func): Func {
   return m.function(['i64', 'i32'], ['i64', 'i32'], (c) => {
     const low = c.param('i64', 0);
     const high = c.param('i32', 1).get;
-    const integer = c.var('i64', i64.extend_u(i32.add(i32.mul(i32.and(i32.shr_u(high, 4), 15), 10), i32.and(high, 15))));
+    const integer = c.var(
+      'i64',
+      i64.extend_u(i32.add(i32.mul(i32.and(i32.shr_u(high, 4), 15), 10), i32.and(high, 15))),
+    );
     const digits = c.var('i32', 16);
     c.loop((again) => {
       c.set(integer, i64.add(i64.mul(integer.get, 10), i64.shr_u(low.get, 60)));

@@ -172,7 +172,7 @@ function extended(unpack: Unpack, round: Round): Encoding {
     },
     rounding: x87Rounding,
     masked: (control, flag) => i32.and(control, flag),
-    kept: FloatFlag.Exceptions | FloatFlag.C1,
+    kept: FloatFlag.Exceptions | FloatFlag.C0 | FloatFlag.C1 | FloatFlag.C2 | FloatFlag.C3,
   };
 }
 

@@ -7,6 +7,7 @@
 import type { Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
+import { flagsAfter } from './arithmetic.ts';
 import type { Core } from './core.ts';
 import type { Encoding } from './encoding.ts';
 import { call, denormalFlag, FloatFlag, has, Info, invalidFlag, signOf } from './format.ts';
@@ -107,7 +108,7 @@ export function addRoundToIntegral(
     const before = reportsDenormal ? denormalFlag(info) : i32.const(0);
     const args = [sign, exponent, significand, rounding];
     const [magnitude, rounded] = call(c, roundToInteger, ['i64', 'i32'], ...args);
-    const flags = c.let(i32.or(before, i32.and(rounded, encoding.kept)));
+    const flags = c.let(flagsAfter(encoding, before, control, rounded));
     c.if(i64.eqz(magnitude), () => c.return(...encoding.zero(sign), flags));
     const zeros = c.let(i64.clz(magnitude));
     const result = encoding.exact(sign, i32.sub(63, i32.wrap(zeros)), i64.shl(magnitude, zeros));

@@ -211,6 +211,10 @@ function addPack80(m: ModuleBuilder, wide: Wide, roundAt: Func): Func {
         give(i64.const(1n << 63n), i32.const(0x7fff), i32.const(FloatFlag.OE | FloatFlag.PE | FloatFlag.C1));
       });
       c.set(rounded, i32.sub(rounded.get, EXPONENT_WRAP));
+      // Only FSCALE goes beyond even that.
+      c.if(i32.gt_s(rounded.get, EXTENDED_BIAS), () => {
+        give(i64.const(1n << 63n), i32.const(0x7fff), i32.const(FloatFlag.OE | FloatFlag.PE | FloatFlag.C1));
+      });
       c.set(extra, FloatFlag.OE);
     });
     c.if(i32.lt_s(rounded.get, 1 - EXTENDED_BIAS), () => {
@@ -231,6 +235,9 @@ function addPack80(m: ModuleBuilder, wide: Wide, roundAt: Func): Func {
         give(value, i32.wrap(i64.shr_u(value, 63)), lost);
       });
       c.set(rounded, i32.add(rounded.get, EXPONENT_WRAP));
+      c.if(i32.lt_s(rounded.get, 1 - EXTENDED_BIAS), () => {
+        give(i64.const(0), i32.const(0), i32.const(FloatFlag.UE | FloatFlag.PE));
+      });
       c.set(extra, FloatFlag.UE);
     });
     give(significand, i32.add(rounded.get, EXTENDED_BIAS), i32.or(flags, extra.get));
