@@ -29,15 +29,8 @@ export type F64 = Expr<'f64'>;
 export type V128 = Expr<'v128'>;
 
 /** What is accepted where an expression of a type is wanted: literals stand for constants. */
-export type In<T extends Type> = T extends 'i32'
-  ? I32 | number
-  : T extends 'i64'
-    ? I64 | bigint | number
-    : T extends 'f32'
-      ? F32 | number
-      : T extends 'f64'
-        ? F64 | number
-        : V128;
+export type In<T extends Type> = Expr<T> | Literal<T>;
+type Literal<T extends Type> = T extends 'i64' ? bigint | number : T extends 'v128' ? never : number;
 
 /** Opcodes outside WebAssembly's space: tree nodes with an encoding of their own. */
 export const Pseudo = {

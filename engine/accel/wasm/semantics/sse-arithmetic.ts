@@ -1,0 +1,204 @@
+/**
+ * Floating-point arithmetic, minima and maxima, square roots, horizontal operations, dot products, rounding to
+ * integral values, and the approximations.
+ *
+ * Intel SDM volume 1, 10.4.1, 11.4.1, 12.3 (SSE3), 12.10 (SSE4.1); each instruction in volume 2.
+ */
+import { f32x4, i32, i32x4, v128, type Expr, type I32, type V128 } from '../emit/expr.ts';
+import { call } from '../float/format.ts';
+import { define, type Env } from './env.ts';
+import { checked, exactly, PD, PS, SD, SS, usual, type Shape } from './sse-float.ts';
+import { dwords, field, helper, imm8, mxcsr, readLow } from './sse-operand.ts';
+
+type ValueType = 'i32' | 'i64' | 'v128';
+type MaskType = 'i32' | 'v128';
+type Operation = 'add' | 'sub' | 'mul' | 'div';
+
+/** Whether a native result needs nothing but the precision flag, by element. `a` and `b` are bound. */
+function isFine<V extends ValueType, M extends MaskType>(
+  shape: Shape<V, M>,
+  operation: Operation,
+  a: Expr<V>,
+  b: Expr<V>,
+  result: Expr<V>,
+): Expr<M> {
+  const operands = shape.and(shape.isOrdinary(a), shape.isOrdinary(b));
+  const exactZero = {
+    // A tiny sum is exact, so only its overflow matters.
+    add: () => shape.isFinite(result),
+    sub: () => shape.isFinite(result),
+    mul: () => shape.or(shape.isSafe(result), shape.and(shape.isZero(result), shape.or(shape.isZero(a), shape.isZero(b)))),
+    div: () => shape.or(shape.isSafe(result), shape.and(shape.isZero(result), shape.isZero(a))),
+  }[operation]();
+  return shape.and(operands, exactZero);
+}
+
+function arithmetic<V extends ValueType, M extends MaskType>(shape: Shape<V, M>): void {
+  for (const operation of ['add', 'sub', 'mul', 'div'] as const) {
+    define(`${operation}${shape.suffix}`, (e) => {
+      const [target, operand] = e.operands;
+      const b = shape.read(e, operand);
+      const a = shape.read(e, target);
+      shape.write(e, target, dyadic(e, shape, operation, a, b));
+    });
+  }
+  define(`sqrt${shape.suffix}`, (e) => {
+    const [target, operand] = e.operands;
+    const a = shape.read(e, operand);
+    // A negative operand gives a NaN.
+    const fine = (result: Expr<V>) =>
+      i32.and(usual(mxcsr(e)), shape.holds(shape.and(shape.isOrdinary(a), shape.isFinite(result))));
+    const exact = exactly(e.c, helper(e, `${shape.library}.sqrt`), shape.type, a);
+    shape.write(e, target, checked(e, shape.sqrt(a), fine, exact));
+  });
+  // The second operand comes out where the comparison does not hold: for NaNs, and for two zeros.
+  for (const [name, first] of [
+    ['min', (a: Expr<V>, b: Expr<V>) => shape.lt(a, b)],
+    ['max', (a: Expr<V>, b: Expr<V>) => shape.lt(b, a)],
+  ] as const) {
+    define(`${name}${shape.suffix}`, (e) => {
+      const [target, operand] = e.operands;
+      const b = shape.read(e, operand);
+      const a = shape.read(e, target);
+      const fine = () => shape.holds(shape.and(shape.isOrdinary(a), shape.isOrdinary(b)));
+      const exact = exactly(e.c, helper(e, `${shape.library}.${name}`), shape.type, a, b);
+      shape.write(e, target, checked(e, shape.select(first(a, b), a, b), fine, exact));
+    });
+  }
+}
+
+function dyadic<V extends ValueType, M extends MaskType>(
+  e: Env,
+  shape: Shape<V, M>,
+  operation: Operation,
+  a: Expr<V>,
+  b: Expr<V>,
+): Expr<V> {
+  const fine = (result: Expr<V>) => i32.and(usual(mxcsr(e)), shape.holds(isFine(shape, operation, a, b, result)));
+  const exact = exactly(e.c, helper(e, `${shape.library}.${operation}`), shape.type, a, b);
+  return checked(e, shape[operation](a, b), fine, exact);
+}
+
+arithmetic(SS);
+arithmetic(SD);
+arithmetic(PS);
+arithmetic(PD);
+
+// Horizontal operations: the even elements of both operands with the odd ones.
+const EVEN_SINGLES = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
+const ODD_SINGLES = EVEN_SINGLES.map((i) => i + 4);
+const EVEN_DOUBLES = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
+const ODD_DOUBLES = EVEN_DOUBLES.map((i) => i + 8);
+
+for (const [shape, even, odd, evenSigns] of [
+  [PS, EVEN_SINGLES, ODD_SINGLES, dwords((i) => (i & 1 ? 0 : 1 << 31))],
+  [PD, EVEN_DOUBLES, ODD_DOUBLES, dwords((i) => (i === 1 ? 1 << 31 : 0))],
+] as const) {
+  for (const operation of ['add', 'sub'] as const) {
+    define(`h${operation}${shape.suffix}`, (e) => {
+      const [target, operand] = e.operands;
+      const b = e.readV(operand);
+      const a = e.readV(target);
+      const x = e.c.let(v128.shuffle(a, b, even));
+      const y = e.c.let(v128.shuffle(a, b, odd));
+      e.writeV(target, dyadic(e, shape, operation, x, y));
+    });
+  }
+  // Subtracts in even elements, adds in odd ones.
+  define(`addsub${shape.suffix}`, (e) => {
+    const [target, operand] = e.operands;
+    const b = e.readV(operand);
+    const a = e.readV(target);
+    const fine = (result: V128) => i32.and(usual(mxcsr(e)), shape.holds(isFine(shape, 'add', a, b, result)));
+    const exact = exactly(e.c, helper(e, `${shape.library}.addsub`), 'v128', a, b);
+    e.writeV(target, checked(e, shape.add(a, v128.xor(b, evenSigns)), fine, exact));
+  });
+}
+
+/** Dot products: of the elements chosen by imm[7:4], into those chosen by imm[3:0]; the others become zero. */
+function dot(shape: Shape<'v128', 'v128'>, own: V128, turns: ReadonlyArray<readonly number[]>): void {
+  define(`dp${shape.suffix}`, (e) => {
+    const c = e.c;
+    const [target, operand] = e.operands;
+    const imm = imm8(e);
+    const second = e.readV(operand);
+    const first = e.readV(target);
+    const chosen = (bits: I32): V128 => i32x4.eq(v128.and(i32x4.splat(bits), own), own);
+    // Elements left out take part as zeros, whose products raise nothing.
+    const taken = c.let(chosen(field(imm, 4, 4)));
+    const a = c.let(v128.and(first, taken));
+    const b = c.let(v128.and(second, taken));
+    const product = c.let(shape.mul(a, b));
+    let fine = isFine(shape, 'mul', a, b, product);
+    let sum = product;
+    for (const turn of turns) {
+      const next = c.let(shape.add(sum, v128.shuffle(sum, sum, turn)));
+      fine = shape.and(fine, shape.and(shape.isOrdinary(sum), shape.isFinite(next)));
+      sum = next;
+    }
+    const exact = exactly(c, helper(e, `${shape.library}.dot`), 'v128', a, b);
+    const result = checked(e, sum, () => i32.and(usual(mxcsr(e)), shape.holds(fine)), exact);
+    e.writeV(target, v128.and(result, chosen(imm)));
+  });
+}
+const turned = (distance: number): number[] => Array.from({ length: 16 }, (_, i) => i ^ distance);
+dot(PS, dwords((i) => 1 << i), [turned(4), turned(8)]); // prettier-ignore
+dot(PD, dwords((i) => 1 << (i >> 1)), [turned(8)]); // prettier-ignore
+
+// Rounding to integral values: by imm[1:0], or by MXCSR where imm[2] is set; imm[3] suppresses PE.
+function round<V extends ValueType, M extends MaskType>(shape: Shape<V, M>): void {
+  define(`round${shape.suffix}`, (e) => {
+    const c = e.c;
+    const [target, operand] = e.operands;
+    const imm = imm8(e);
+    const a = shape.read(e, operand);
+    const control = mxcsr(e);
+    const rounding = c.let(i32.select(field(imm, 2, 1), field(control, 13, 2), field(imm, 0, 2)));
+    const result = c.local(shape.type);
+    const modes = [shape.nearest(a), shape.floor(a), shape.ceil(a), shape.trunc(a)];
+    const [nearest, ...others] = modes;
+    c.set(result, nearest);
+    others.forEach((value, i) => c.if(i32.eq(rounding, i + 1), () => c.set(result, value)));
+    const native = result.get;
+    const exact = (): readonly [Expr<V>, I32] => {
+      const func = helper(e, `${shape.library}.roundToIntegral`);
+      const [value, flags] = call(c, func, [shape.type, 'i32'], a, control, rounding);
+      return [value, i32.and(flags, i32.select(field(imm, 3, 1), ~0x20, -1))];
+    };
+    const fine = () => i32.and(usual(control), shape.holds(shape.isNumber(a)));
+    shape.write(e, target, checked(e, native, fine, exact));
+  });
+}
+round(SS);
+round(SD);
+round(PS);
+round(PD);
+
+/**
+ * Reciprocal and reciprocal square root: approximations with a relative error below 1.5 × 2^-12, here as good as
+ * single precision gives. Denormals count as zeros, tiny results become zeros, no exception is raised.
+ */
+function approximation(name: string, of: (v: V128) => V128): void {
+  const compute = (e: Env, operand: V128): V128 => {
+    const c = e.c;
+    const sign = dwords(() => 1 << 31);
+    const flushed = (v: V128): V128 =>
+      c.let(v128.bitselect(v128.and(v, sign), v, PS.and(PS.isBelow(v, 2 ** -126), PS.isNumber(v))));
+    const v = flushed(operand);
+    const result = flushed(c.let(of(v)));
+    const indefinite = v128.bitselect(dwords(() => 0xffc0_0000 | 0), result, f32x4.ne(result, result));
+    const quiet = v128.or(operand, dwords(() => 0x0040_0000));
+    return v128.bitselect(indefinite, quiet, PS.isNumber(operand));
+  };
+  define(`${name}ps`, (e) => {
+    const [target, operand] = e.operands;
+    e.writeV(target, compute(e, e.readV(operand)));
+  });
+  define(`${name}ss`, (e) => {
+    const [target, operand] = e.operands;
+    e.writeN(target, 4, i32x4.extract(compute(e, readLow(e, operand, 4)), 0));
+  });
+}
+const ONE = f32x4.splat(1);
+approximation('rcp', (v) => f32x4.div(ONE, v));
+approximation('rsqrt', (v) => f32x4.div(ONE, f32x4.sqrt(v)));
