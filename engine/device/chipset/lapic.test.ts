@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Random } from '../../base/random.ts';
 import { Arena } from '../../memory/layout.ts';
 import { VcpuEvent, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
-import { deviceConformance, ManualClock, TestWorld } from '../conformance.ts';
+import { deviceConformance, type ManualClock, TestWorld } from '../conformance.ts';
 import type { TimedDevice } from '../device.ts';
 import { LocalApics, lapicLayout, Lvt } from './lapic.ts';
 
@@ -47,6 +48,12 @@ function build(count: number, place: Arena, world: TestWorld): Rig {
   return { apics, vcpus, world, clock: world.clock, pic, ended };
 }
 
+/** One of the APIC's MSRs, or one beside them. */
+function anyMsr(random: Random): number {
+  const pick = random.below(8);
+  return pick === 0 ? 0x1b : pick === 1 ? 0x6e0 : 0x800 + random.below(0x110);
+}
+
 deviceConformance('lapic', (place, world) => {
   const count = 3;
   const { apics, vcpus } = build(count, place, world);
@@ -65,8 +72,6 @@ deviceConformance('lapic', (place, world) => {
     deadline: () => apics.deadline(vcpu),
     service: (now) => apics.service(vcpu, now),
   }));
-  const anyMsr = (pick: number, offset: number): number =>
-    pick === 0 ? 0x1b : pick === 1 ? 0x6e0 : 0x800 + offset;
   return {
     device: machine,
     mmio: [{ device: apics, length: 0x1000, vcpus: count }],
@@ -77,13 +82,9 @@ deviceConformance('lapic', (place, world) => {
         return apics.writeMsr(random.below(count), 0x1b, 0xfee0_0000n | random.pick(modes));
       },
       (random) => apics.mmioWrite(0xf0, 4, 0x100 | random.below(0x2000), random.below(count)),
-      (random) => apics.readMsr(random.below(count), anyMsr(random.below(8), random.below(0x110))),
+      (random) => apics.readMsr(random.below(count), anyMsr(random)),
       (random) =>
-        apics.writeMsr(
-          random.below(count),
-          anyMsr(random.below(8), random.below(0x110)),
-          random.next64() >> BigInt(random.below(64)),
-        ),
+        apics.writeMsr(random.below(count), anyMsr(random), random.next64() >> BigInt(random.below(64))),
       (random) => apics.setIntr(random.oneIn(2)),
       (random) => apics.setNmi(random.oneIn(2)),
       (random) => apics.acknowledge(random.below(count)),
@@ -211,10 +212,12 @@ describe('priorities (SDM 3A, 11.8)', () => {
   });
 });
 
-describe('destinations (SDM 3A, 11.6.2)', () => {
-  const receivers = (m: Machine): number[] =>
-    m.vcpus.flatMap((_, vcpu) => (m.apics.acknowledge(vcpu) >= 0 ? [vcpu] : []));
+/** Acknowledges what has been delivered, and tells to whom. */
+function receivers(m: Machine): number[] {
+  return m.vcpus.flatMap((_, vcpu) => (m.apics.acknowledge(vcpu) >= 0 ? [vcpu] : []));
+}
 
+describe('destinations (SDM 3A, 11.6.2)', () => {
   test('physical and broadcast', () => {
     const m = setUp(3);
     m.apics.deliver(fixed(0x41, 2));
