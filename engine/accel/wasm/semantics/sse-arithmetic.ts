@@ -27,7 +27,11 @@ function isFine<V extends ValueType, M extends MaskType>(
     // A tiny sum is exact, so only its overflow matters.
     add: () => shape.isFinite(result),
     sub: () => shape.isFinite(result),
-    mul: () => shape.or(shape.isSafe(result), shape.and(shape.isZero(result), shape.or(shape.isZero(a), shape.isZero(b)))),
+    mul: () =>
+      shape.or(
+        shape.isSafe(result),
+        shape.and(shape.isZero(result), shape.or(shape.isZero(a), shape.isZero(b))),
+      ),
     div: () => shape.or(shape.isSafe(result), shape.and(shape.isZero(result), shape.isZero(a))),
   }[operation]();
   return shape.and(operands, exactZero);
@@ -74,7 +78,8 @@ function dyadic<V extends ValueType, M extends MaskType>(
   a: Expr<V>,
   b: Expr<V>,
 ): Expr<V> {
-  const fine = (result: Expr<V>) => i32.and(usual(mxcsr(e)), shape.holds(isFine(shape, operation, a, b, result)));
+  const fine = (result: Expr<V>) =>
+    i32.and(usual(mxcsr(e)), shape.holds(isFine(shape, operation, a, b, result)));
   const exact = exactly(e.c, helper(e, `${shape.library}.${operation}`), shape.type, a, b);
   return checked(e, shape[operation](a, b), fine, exact);
 }
@@ -186,8 +191,15 @@ function approximation(name: string, of: (v: V128) => V128): void {
       c.let(v128.bitselect(v128.and(v, sign), v, PS.and(PS.isBelow(v, 2 ** -126), PS.isNumber(v))));
     const v = flushed(operand);
     const result = flushed(c.let(of(v)));
-    const indefinite = v128.bitselect(dwords(() => 0xffc0_0000 | 0), result, f32x4.ne(result, result));
-    const quiet = v128.or(operand, dwords(() => 0x0040_0000));
+    const indefinite = v128.bitselect(
+      dwords(() => 0xffc0_0000 | 0),
+      result,
+      f32x4.ne(result, result),
+    );
+    const quiet = v128.or(
+      operand,
+      dwords(() => 0x0040_0000),
+    );
     return v128.bitselect(indefinite, quiet, PS.isNumber(operand));
   };
   define(`${name}ps`, (e) => {

@@ -59,8 +59,9 @@ export interface Shape<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128
   /** Finite and above the smallest normal number in magnitude: so neither rounding made it so large nor a
    * tiny result so small that a flag is due. */
   isSafe(v: Expr<V>): Expr<M>;
-  /** Below a bound in magnitude. */
+  /** Below a bound in magnitude; at it or above. */
   isBelow(v: Expr<V>, bound: number): Expr<M>;
+  isAtLeast(v: Expr<V>, bound: number): Expr<M>;
 
   and(a: Expr<M>, b: Expr<M>): Expr<M>;
   or(a: Expr<M>, b: Expr<M>): Expr<M>;
@@ -128,6 +129,7 @@ interface FloatOperations<F extends 'f32' | 'f64'> {
   trunc(a: Expr<F>): Expr<F>;
   abs(a: Expr<F>): Expr<F>;
   lt(a: Expr<F>, b: Expr<F>): I32;
+  ge(a: Expr<F>, b: Expr<F>): I32;
   eq(a: Expr<F>, b: Expr<F>): I32;
   const(value: number): Expr<F>;
 }
@@ -139,7 +141,8 @@ function scalarOperations<B extends 'i32' | 'i64', F extends 'f32' | 'f64'>(
 ) {
   type Bits = Expr<B>;
   const unary = (op: (a: Expr<F>) => Expr<F>) => (a: Bits) => toBits(op(toFloat(a)));
-  const binary = (op: (a: Expr<F>, b: Expr<F>) => Expr<F>) => (a: Bits, b: Bits) => toBits(op(toFloat(a), toFloat(b)));
+  const binary = (op: (a: Expr<F>, b: Expr<F>) => Expr<F>) => (a: Bits, b: Bits) =>
+    toBits(op(toFloat(a), toFloat(b)));
   const test = (op: (a: Expr<F>, b: Expr<F>) => I32) => (a: Bits, b: Bits) => op(toFloat(a), toFloat(b));
   return {
     add: binary(float.add),
@@ -154,6 +157,7 @@ function scalarOperations<B extends 'i32' | 'i64', F extends 'f32' | 'f64'>(
     lt: test(float.lt),
     eq: test(float.eq),
     isBelow: (v: Bits, bound: number) => float.lt(float.abs(toFloat(v)), float.const(bound)),
+    isAtLeast: (v: Bits, bound: number) => float.ge(float.abs(toFloat(v)), float.const(bound)),
     and: (a: I32, b: I32) => i32.and(a, b),
     or: (a: I32, b: I32) => i32.or(a, b),
     pick: (condition: I32, a: I32, b: I32) => i32.select(condition, a, b),
@@ -212,6 +216,7 @@ function packedShape(
     isOrdinary: (v) => v128.or(vector.ge(vector.abs(v), splat(smallestNormal)), vector.eq(v, ZERO)),
     isSafe: (v) => v128.and(vector.gt(vector.abs(v), splat(smallestNormal)), isFinite(v)),
     isBelow: (v, bound) => vector.lt(vector.abs(v), splat(bound)),
+    isAtLeast: (v, bound) => vector.ge(vector.abs(v), splat(bound)),
     and: v128.and,
     or: v128.or,
     pick: (condition, a, b) => v128.select(condition, a, b),

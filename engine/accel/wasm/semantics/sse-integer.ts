@@ -128,7 +128,13 @@ both('pmulhrsw', (a, b) => {
 });
 // Unsigned bytes of the first operand by signed bytes of the second.
 both('pmaddubsw', (a, b) => {
-  const even = i16x8.mul(v128.and(a, words(() => 0xff)), i16x8.shr_s(i16x8.shl(b, 8), 8));
+  const even = i16x8.mul(
+    v128.and(
+      a,
+      words(() => 0xff),
+    ),
+    i16x8.shr_s(i16x8.shl(b, 8), 8),
+  );
   const odd = i16x8.mul(i16x8.shr_u(a, 8), i16x8.shr_s(b, 8));
   return i16x8.add_sat_s(even, odd);
 });
@@ -159,7 +165,11 @@ both('psignw', sign(i16x8, 16));
 both('psignd', sign(i32x4, 32));
 
 // Horizontal addition and subtraction: neighbours within an operand.
-function horizontal(even: readonly number[], odd: readonly number[], op: (a: V128, b: V128) => V128): Compute {
+function horizontal(
+  even: readonly number[],
+  odd: readonly number[],
+  op: (a: V128, b: V128) => V128,
+): Compute {
   return (a, b) => op(v128.shuffle(a, b, even), v128.shuffle(a, b, odd));
 }
 bothHalves('phaddw', horizontal(EVEN_WORDS, ODD_WORDS, i16x8.add));
@@ -293,7 +303,11 @@ define('phminposuw', (e) => {
   const v = e.readV(operand);
   let least = v;
   for (const distance of [8, 4, 2]) {
-    const turned = v128.shuffle(least, least, Array.from({ length: 16 }, (_, i) => (i + distance) & 15));
+    const turned = v128.shuffle(
+      least,
+      least,
+      Array.from({ length: 16 }, (_, i) => (i + distance) & 15),
+    );
     least = c.let(i16x8.min_u(least, turned));
   }
   const position = i32.ctz(i16x8.bitmask(i16x8.eq(v, least)));
@@ -309,7 +323,15 @@ onXmm('mpsadbw', (a, b, e) => {
   const window = c.let(i8x16.add(IOTA, i8x16.splat(i32.and(imm, 4))));
   let sum = ZERO;
   for (let i = 0; i < 4; i++) {
-    const x = i16x8.extend_low_u(i8x16.swizzle(a, i8x16.add(window, bytes(() => i))));
+    const x = i16x8.extend_low_u(
+      i8x16.swizzle(
+        a,
+        i8x16.add(
+          window,
+          bytes(() => i),
+        ),
+      ),
+    );
     const y = i16x8.extend_low_u(v128.shuffle(block, block, new Array<number>(16).fill(i)));
     sum = c.let(i16x8.add(sum, i16x8.abs(i16x8.sub(x, y))));
   }

@@ -20,14 +20,24 @@ const unmasked = (flags: I32, mxcsr: I32): I32 =>
   i32.and(i32.and(flags, i32.xor(i32.shr_u(mxcsr, Mxcsr.MaskShift), -1)), FloatFlag.Exceptions);
 
 /** All of them by name: `f32.add` on one element, `f32x4.add` on a vector, and so on. */
-export function addSseLibrary(m: ModuleBuilder, float: FloatLibrary): Map<string, Func> {
+export function addFloatHelpers(m: ModuleBuilder, float: FloatLibrary): Map<string, Func> {
   const functions = new Map<string, Func>();
   functions.set('sse.exceptions', addExceptions(m));
   functions.set('f32.toF64', float.f32ToF64);
   functions.set('f64.toF32', float.f64ToF32);
   for (const name of ['f32', 'f64'] as const) {
     const scalar = float[name];
-    for (const op of ['add', 'sub', 'mul', 'div', 'sqrt', 'min', 'max', 'compare', 'roundToIntegral'] as const) {
+    for (const op of [
+      'add',
+      'sub',
+      'mul',
+      'div',
+      'sqrt',
+      'min',
+      'max',
+      'compare',
+      'roundToIntegral',
+    ] as const) {
       functions.set(`${name}.${op}`, scalar[op]);
     }
     functions.set(`${name}.fromInteger`, scalar.fromInteger);
@@ -117,7 +127,9 @@ function addPacked(m: ModuleBuilder, functions: Map<string, Func>, lane: Lane, p
       m.function(['v128', 'v128', 'i32'], ['v128', 'i32'], (c) => {
         const [a, b, mxcsr] = [c.param('v128', 0).get, c.param('v128', 1).get, c.param('i32', 2).get];
         c.return(
-          ...gather(c, count, (i) => callLane(c, at(i), lane, extract(lane, a, i), extract(lane, b, i), mxcsr)),
+          ...gather(c, count, (i) =>
+            callLane(c, at(i), lane, extract(lane, a, i), extract(lane, b, i), mxcsr),
+          ),
         );
       }),
     );
@@ -175,14 +187,7 @@ function addDot(m: ModuleBuilder, functions: ReadonlyMap<string, Func>, lane: La
     step(found);
     for (let distance = 1; distance < lanesOf(lane); distance *= 2) {
       const [sums, raised] = gather(c, lanesOf(lane) / (2 * distance), (i) =>
-        callLane(
-          c,
-          add,
-          lane,
-          extract(lane, vector.get, 2 * i),
-          extract(lane, vector.get, 2 * i + 1),
-          mxcsr,
-        ),
+        callLane(c, add, lane, extract(lane, vector.get, 2 * i), extract(lane, vector.get, 2 * i + 1), mxcsr),
       );
       c.set(vector, sums);
       step(raised);
@@ -215,7 +220,13 @@ function addConversions(m: ModuleBuilder, functions: Map<string, Func>, float: F
       }),
     );
   }
-  const convert = (name: string, count: number, to: Lane, from: (v: V128, i: number) => I32 | I64, func: Func) =>
+  const convert = (
+    name: string,
+    count: number,
+    to: Lane,
+    from: (v: V128, i: number) => I32 | I64,
+    func: Func,
+  ) =>
     functions.set(
       name,
       m.function(['v128', 'i32'], ['v128', 'i32'], (c) => {

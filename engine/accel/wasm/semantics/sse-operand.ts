@@ -2,7 +2,19 @@
  * Operands of SIMD instructions, typed: vector registers with 16-byte memory operands, their low parts with
  * narrower ones, and MMX registers.
  */
-import { constant, i32, i32x4, i64, i64x2, i8x16, v128, type Expr, type I32, type I64, type V128 } from '../emit/expr.ts';
+import {
+  constant,
+  i32,
+  i32x4,
+  i64,
+  i64x2,
+  i8x16,
+  v128,
+  type Expr,
+  type I32,
+  type I64,
+  type V128,
+} from '../emit/expr.ts';
 import { S } from '../private.ts';
 import { xmmOffset, type Env, type Operand } from './env.ts';
 
@@ -89,7 +101,10 @@ export const element64 = (v: V128, n: I32): I64 =>
 
 /** A mask of all ones in element `n` (taken modulo their number) of `size` bytes. */
 export const elementMask = (n: I32, size: number): V128 =>
-  i8x16.eq(bytes((i) => Math.floor(i / size)), i8x16.splat(i32.and(n, 16 / size - 1)));
+  i8x16.eq(
+    bytes((i) => Math.floor(i / size)),
+    i8x16.splat(i32.and(n, 16 / size - 1)),
+  );
 
 // MMX registers.
 
@@ -136,4 +151,5 @@ export function helper(e: Env, name: string) {
 }
 
 /** A 32-bit or 64-bit value into a general register by its operand; 32 bits are zero-extended. */
-export const writeGeneral32 = (e: Env, operand: Operand, value: Expr<'i32'>): void => e.write(operand, value, 4);
+export const writeGeneral32 = (e: Env, operand: Operand, value: Expr<'i32'>): void =>
+  e.write(operand, value, 4);

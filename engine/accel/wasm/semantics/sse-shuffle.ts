@@ -6,7 +6,18 @@
  *
  * Intel SDM volume 2, each instruction.
  */
-import { constant, i16x8, i32, i32x4, i64x2, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
+import {
+  constant,
+  i16x8,
+  i32,
+  i32x4,
+  i64x2,
+  i8x16,
+  v128,
+  type I32,
+  type I64,
+  type V128,
+} from '../emit/expr.ts';
 import { define, type Env, type Operand } from './env.ts';
 import {
   bytes, choose, dwords, element, element64, elementMask, field, imm8, IOTA, joined, lowHalf, mmxCommit, mmxEnter, read32,
@@ -18,9 +29,24 @@ function dwordPositions(imm: I32): V128 {
   const known = constant(imm);
   if (known !== undefined) return bytes((i) => 4 * ((Number(known) >> (2 * (i >> 2))) & 3) + (i & 3));
   // Multiplying by 4^(3-i) brings field i to bits 6-7.
-  const fields = i32x4.shr_u(i32x4.mul(i32x4.splat(imm), dwords((i) => 4 ** (3 - i))), 6);
-  const chosen = v128.and(fields, dwords(() => 3));
-  return i32x4.add(i32x4.mul(chosen, dwords(() => 0x0404_0404)), dwords(() => 0x0302_0100));
+  const fields = i32x4.shr_u(
+    i32x4.mul(
+      i32x4.splat(imm),
+      dwords((i) => 4 ** (3 - i)),
+    ),
+    6,
+  );
+  const chosen = v128.and(
+    fields,
+    dwords(() => 3),
+  );
+  return i32x4.add(
+    i32x4.mul(
+      chosen,
+      dwords(() => 0x0404_0404),
+    ),
+    dwords(() => 0x0302_0100),
+  );
 }
 
 /** The same for words 0-3; positions of words 4-7 are their own. */
@@ -29,10 +55,25 @@ function wordPositions(imm: I32): V128 {
   if (known !== undefined) {
     return bytes((i) => (i < 8 ? 2 * ((Number(known) >> (2 * (i >> 1))) & 3) + (i & 1) : i));
   }
-  const fields = i16x8.shr_u(i16x8.mul(i16x8.splat(imm), words((i) => (i < 4 ? 4 ** (3 - i) : 0))), 6);
-  const chosen = v128.and(fields, words(() => 3));
+  const fields = i16x8.shr_u(
+    i16x8.mul(
+      i16x8.splat(imm),
+      words((i) => (i < 4 ? 4 ** (3 - i) : 0)),
+    ),
+    6,
+  );
+  const chosen = v128.and(
+    fields,
+    words(() => 3),
+  );
   const base = words((i) => (i < 4 ? 0x0100 : 0x0100 + i * 0x0202));
-  return i16x8.add(i16x8.mul(chosen, words(() => 0x0202)), base);
+  return i16x8.add(
+    i16x8.mul(
+      chosen,
+      words(() => 0x0202),
+    ),
+    base,
+  );
 }
 
 const LOW_HALF = bytes((i) => (i < 8 ? 0xff : 0));
@@ -81,13 +122,32 @@ define('shufpd', (e) => {
 define('pshufb', (e) => {
   const [target, operand] = e.operands;
   const b = e.readV(operand);
-  e.writeV(target, i8x16.swizzle(e.readV(target), v128.and(b, bytes(() => 0x8f))));
+  e.writeV(
+    target,
+    i8x16.swizzle(
+      e.readV(target),
+      v128.and(
+        b,
+        bytes(() => 0x8f),
+      ),
+    ),
+  );
 });
 define('pshufb_mmx', (e) => {
   const [target, operand] = e.operands;
   mmxEnter(e);
   const b = readMmx(e, operand);
-  const result = e.c.let(lowHalf(i8x16.swizzle(readMmx(e, target), v128.and(b, bytes(() => 0x87)))));
+  const result = e.c.let(
+    lowHalf(
+      i8x16.swizzle(
+        readMmx(e, target),
+        v128.and(
+          b,
+          bytes(() => 0x87),
+        ),
+      ),
+    ),
+  );
   mmxCommit(e);
   writeMmx(e, target, result);
 });
@@ -99,7 +159,19 @@ define('palignr', (e) => {
   const a = e.readV(target);
   const count = imm8(e);
   const from = e.c.let(i8x16.add(IOTA, i8x16.splat(i32.select(i32.lt_u(count, 32), count, 32))));
-  e.writeV(target, v128.or(i8x16.swizzle(b, from), i8x16.swizzle(a, i8x16.sub(from, bytes(() => 16)))));
+  e.writeV(
+    target,
+    v128.or(
+      i8x16.swizzle(b, from),
+      i8x16.swizzle(
+        a,
+        i8x16.sub(
+          from,
+          bytes(() => 16),
+        ),
+      ),
+    ),
+  );
 });
 define('palignr_mmx', (e) => {
   const [target, operand] = e.operands;
@@ -125,9 +197,27 @@ function blend(name: string, mask: (e: Env) => V128): void {
 blend('pblendvb', (e) => i8x16.shr_s(e.readV(xmm(0)), 7));
 blend('blendvps', (e) => i32x4.shr_s(e.readV(xmm(0)), 31));
 blend('blendvpd', (e) => i64x2.shr_s(e.readV(xmm(0)), 63));
-blend('pblendw', (e) => immediateMask(i16x8.splat(imm8(e)), words((i) => 1 << i), i16x8));
-blend('blendps', (e) => immediateMask(i32x4.splat(imm8(e)), dwords((i) => 1 << i), i32x4));
-blend('blendpd', (e) => immediateMask(i32x4.splat(imm8(e)), dwords((i) => 1 << (i >> 1)), i32x4));
+blend('pblendw', (e) =>
+  immediateMask(
+    i16x8.splat(imm8(e)),
+    words((i) => 1 << i),
+    i16x8,
+  ),
+);
+blend('blendps', (e) =>
+  immediateMask(
+    i32x4.splat(imm8(e)),
+    dwords((i) => 1 << i),
+    i32x4,
+  ),
+);
+blend('blendpd', (e) =>
+  immediateMask(
+    i32x4.splat(imm8(e)),
+    dwords((i) => 1 << (i >> 1)),
+    i32x4,
+  ),
+);
 
 /** All ones in those elements whose own bit is set. */
 const immediateMask = (imm: V128, own: V128, shape: typeof i16x8 | typeof i32x4): V128 =>
@@ -195,13 +285,27 @@ define('insertps', (e) => {
   const imm = imm8(e);
   const value = operand.kind === 'mem' ? read32(e, operand) : element(e.readV(operand), field(imm, 6, 2), 4);
   const inserted = v128.bitselect(i32x4.splat(value), e.readV(target), elementMask(field(imm, 4, 2), 4));
-  e.writeV(target, v128.andnot(inserted, immediateMask(i32x4.splat(imm), dwords((i) => 1 << i), i32x4)));
+  e.writeV(
+    target,
+    v128.andnot(
+      inserted,
+      immediateMask(
+        i32x4.splat(imm),
+        dwords((i) => 1 << i),
+        i32x4,
+      ),
+    ),
+  );
 });
 
 // Widening moves: the low elements, sign- or zero-extended.
 type Step = (v: V128) => V128;
 const SIGNED: Record<string, Step> = { b: i16x8.extend_low_s, w: i32x4.extend_low_s, d: i64x2.extend_low_s };
-const UNSIGNED: Record<string, Step> = { b: i16x8.extend_low_u, w: i32x4.extend_low_u, d: i64x2.extend_low_u };
+const UNSIGNED: Record<string, Step> = {
+  b: i16x8.extend_low_u,
+  w: i32x4.extend_low_u,
+  d: i64x2.extend_low_u,
+};
 const ORDER = 'bwdq';
 
 for (const [name, steps] of [
