@@ -49,7 +49,8 @@ export interface RangePlace {
 
 /** One range of the map. */
 export interface MappedRange {
-  /** Changes what is given and leaves the rest. To be called with the device lock held. */
+  /** Changes what is given and leaves the rest; does nothing where that is how it is already. To be called
+   * with the device lock held. */
   change(to: Partial<RangePlace>): void;
 }
 
@@ -96,15 +97,16 @@ export class AddressMap {
     return {
       change: (to) => {
         const { start, pages, address, kind, enabled } = this.#state;
-        const next: RangePlace = {
+        const now: RangePlace = {
           kind: kind[slot] as RangeKind,
           start: start[slot]! * PAGE_SIZE,
           size: pages[slot]! * PAGE_SIZE,
           address: address[slot]!,
           enabled: enabled[slot] !== 0,
-          ...to,
         };
+        const next: RangePlace = { ...now, ...to };
         requirePages(next);
+        if (sameRange(now, next)) return;
         this.#change(() => this.#store(slot, next));
       },
     };
@@ -217,6 +219,16 @@ export class AddressMap {
       this.#count++;
     }
   }
+}
+
+function sameRange(a: RangePlace, b: RangePlace): boolean {
+  return (
+    a.enabled === b.enabled &&
+    a.kind === b.kind &&
+    a.start === b.start &&
+    a.size === b.size &&
+    a.address === b.address
+  );
 }
 
 function requirePages({ start, size, address }: RangePlace): void {

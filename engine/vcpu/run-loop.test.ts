@@ -58,6 +58,7 @@ function setUp(steps: Step[], index = 0) {
     mmio,
     timers,
     timersTouched: () => {},
+    sleeping: () => {},
     initialize: () => {
       done.push('init');
       initializeVcpu(state, buffer, addresses[index], () => (state.rip = 0xfff0n));

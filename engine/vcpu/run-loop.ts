@@ -39,6 +39,8 @@ export interface RunLoopParts {
   /** Called after each port or MMIO access by a vCPU whose thread does not service every timer: wakes the
    * one that does, where its next deadline has come nearer. */
   readonly timersTouched: () => void;
+  /** Told until when this vCPU sleeps (guest nanoseconds), before it does, and -Infinity afterwards. */
+  readonly sleeping: (until: number) => void;
   /** Puts this vCPU's state where INIT leaves it. */
   readonly initialize: () => void;
   /** Resets the whole machine, and puts every vCPU where it starts. Called without the device lock. */
@@ -170,8 +172,16 @@ export class RunLoop {
       if (wakes(events) || runState.requested) break;
       const now = clock.now();
       const deadline = timers.deadline();
-      if (now >= deadline) devices.with(() => timers.service(now));
-      else signals.wait(index, events, Math.min((deadline - now) / 1e6, LONGEST_SLEEP));
+      if (now >= deadline) {
+        devices.with(() => timers.service(now));
+        continue;
+      }
+      this.#parts.sleeping(deadline);
+      // Another vCPU may have moved the deadline before it could see until when this one sleeps.
+      if (timers.deadline() >= deadline) {
+        signals.wait(index, events, Math.min((deadline - now) / 1e6, LONGEST_SLEEP));
+      }
+      this.#parts.sleeping(-Infinity);
     }
     signals.clear(index, VcpuEvent.Kick);
   }

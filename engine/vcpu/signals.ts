@@ -36,6 +36,11 @@ export class VcpuSignals {
     return Atomics.and(this.#words[vcpu], 0, ~events) & events;
   }
 
+  /** As {@link clear}, for those who keep a level there and do not care what it was. */
+  lower(vcpu: number, events: number): void {
+    this.clear(vcpu, events);
+  }
+
   /** The word as it is now. */
   load(vcpu: number): number {
     return Atomics.load(this.#words[vcpu], 0);

@@ -19,6 +19,11 @@ export class Terminal implements Sink {
   #guest: TerminalGuest | undefined;
   #raw = false;
 
+  constructor() {
+    // A failed write is told to whoever wrote; without a listener it would end the process as well.
+    process.stdout.on('error', () => {});
+  }
+
   /** Starts to read what is typed. */
   connect(guest: TerminalGuest): void {
     this.#guest = guest;

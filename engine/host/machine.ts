@@ -1,0 +1,285 @@
+/**
+ * A machine as its host process sees it: made from a configuration, started, stopped, and at the end an
+ * outcome. This is the control thread; each vCPU runs in a thread of its own.
+ *
+ * Whatever goes wrong in a vCPU's thread ends the machine with an outcome that says so, and never this
+ * process.
+ */
+import { Worker } from 'node:worker_threads';
+import { type MachineConfig, type MachineConfigInput, parseMachineConfig } from '../api/config.ts';
+import type { ByteRing } from '../backend/byte-ring.ts';
+import { GuesthouseError } from '../base/errors.ts';
+import { type LogSink, Logger } from '../base/log.ts';
+import { acceleratorOf, chooseAccelerator, chooseCpuModel } from '../machine/accelerator.ts';
+import { Board, boardAreaBytes, type BoardOptions } from '../machine/board.ts';
+import { MachineMemory } from '../memory/machine-memory.ts';
+import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
+import { VcpuEvent } from '../vcpu/state.ts';
+import type { LoopEnd } from '../vcpu/run-loop.ts';
+import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
+import { readImages } from './images.ts';
+import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
+
+/** How a machine ended. */
+export type Outcome =
+  /** The guest powered off. */
+  | { readonly kind: 'poweroff' }
+  /** The guest ended the machine through the debug exit port. */
+  | { readonly kind: 'exit'; readonly status: number }
+  /** {@link Machine.stop}. */
+  | { readonly kind: 'stopped' }
+  /** The guest could not go on: a triple fault. `message` is one line. */
+  | { readonly kind: 'crash'; readonly message: string }
+  /** A defect in Guesthouse, or an output that failed. `message` is one line. */
+  | { readonly kind: 'internal'; readonly message: string };
+
+/** What connects a machine to the world. */
+export interface MachineIo {
+  /** What stands for `stdio`. */
+  readonly terminal?: Sink;
+  readonly log: LogSink;
+}
+
+/** What a machine has done. */
+export interface MachineStatistics extends ExitStatistics {
+  /** What the accelerator counted beyond that, summed over vCPUs; known when the machine has ended. */
+  readonly accelerator: Readonly<Record<string, number>>;
+}
+
+/** How long vCPUs have to notice that the machine ends before their threads are ended, in milliseconds. */
+const STOP_PATIENCE = 2000;
+
+/** Milliseconds between two tries to hand over input that a UART does not take by itself. */
+const PUMP_AGAIN = 20;
+
+export class Machine {
+  readonly config: MachineConfig;
+  /** Resolves once the machine has ended and all its output is written; never rejects. */
+  readonly ended: Promise<Outcome>;
+
+  readonly #board: Board;
+  readonly #boardOptions: Omit<BoardOptions, 'log'>;
+  readonly #log: Logger;
+  readonly #logSink: LogSink;
+  readonly #pumps: OutputPump[] = [];
+  readonly #workers: Worker[] = [];
+  readonly #ends: LoopEnd[] = [];
+  readonly #accelerated: Record<string, number> = {};
+  #failure: string | undefined;
+  #running = 0;
+  #started = false;
+  #patience: NodeJS.Timeout | undefined;
+  #pumpTimer: NodeJS.Timeout | undefined;
+  #settle: (outcome: Outcome) => void = () => {};
+
+  private constructor(
+    config: MachineConfig,
+    board: Board,
+    options: Omit<BoardOptions, 'log'>,
+    io: MachineIo,
+  ) {
+    this.config = config;
+    this.#board = board;
+    this.#boardOptions = options;
+    this.#logSink = io.log;
+    this.#log = new Logger('machine', io.log);
+    this.ended = new Promise((resolve) => (this.#settle = resolve));
+  }
+
+  /**
+   * Makes a machine that is ready to start: files read, memory reserved, kernel loaded.
+   *
+   * @throws GuesthouseError for whatever is wrong with the configuration, its files, or this host
+   */
+  static create(input: MachineConfigInput, io: MachineIo): Machine {
+    const config = parseMachineConfig(input);
+    const name = chooseAccelerator(config.accel);
+    const accelerator = acceleratorOf(name);
+    const cpuModel = chooseCpuModel(accelerator, config.cpu);
+    const images = readImages(config);
+    const plan = {
+      accelerator: name,
+      cpuModel,
+      vcpus: config.vcpus,
+      images,
+      serial: config.serial.map(({ kind }) => kind !== 'null'),
+      debugcon: config.debugcon !== undefined,
+      debugExit: config.debugExit,
+    };
+    const ramBytes = config.memory * 0x100000;
+    const memory = MachineMemory.create(ramBytes, boardAreaBytes(plan, ramBytes, accelerator.areaBytes()));
+    const options = { ...plan, description: memory.description, acceleratorArea: accelerator.areaBytes() };
+    const board = new Board({ ...options, log: io.log });
+    board.install();
+    board.powerOn(accelerator);
+    const machine = new Machine(config, board, options, io);
+    machine.#connect(io.terminal);
+    return machine;
+  }
+
+  /** Starts every vCPU. Once. */
+  start(): void {
+    if (this.#started) throw new GuesthouseError('state', 'the machine has been started already');
+    this.#started = true;
+    for (const pump of this.#pumps) pump.start();
+    this.#board.clock.start();
+    for (let index = 0; index < this.config.vcpus; index++) this.#startVcpu(index);
+  }
+
+  /** Ends the machine as if its power were cut. */
+  stop(): void {
+    this.#board.runState.stop();
+    this.#beImpatient();
+  }
+
+  /** Stops the guest and its time; resolves when it stands still, or has ended. */
+  async pause(): Promise<void> {
+    if (this.#running === 0) return;
+    this.#board.runState.pause();
+    await this.#board.runState.waitPaused();
+  }
+
+  /** Lets the guest go on from {@link pause}. */
+  resume(): void {
+    this.#board.runState.resume();
+  }
+
+  /** Presses and releases the power button, which asks a guest to power off by ACPI. */
+  pressPowerButton(): void {
+    this.#withDevices(() => this.#board.acpiPm.pressPowerButton());
+  }
+
+  /** Sends bytes to the guest's terminal, the first serial port that is `stdio`. Resolves when they are
+   * taken or the machine has ended. */
+  async send(bytes: Uint8Array): Promise<void> {
+    const index = this.config.serial.findIndex(({ kind }) => kind === 'stdio');
+    const port = this.#board.serial[index];
+    if (port === undefined) return;
+    for (let at = 0; at < bytes.length && !this.#over;) {
+      at += port.input.write(bytes.subarray(at));
+      this.#pumpInput();
+      if (at < bytes.length) await port.input.waitWritableAsync(PUMP_AGAIN);
+    }
+  }
+
+  /** What the machine has done so far. */
+  statistics(): MachineStatistics {
+    return { ...ExitCounters.sum(this.#board.counters), accelerator: { ...this.#accelerated } };
+  }
+
+  get #over(): boolean {
+    return this.#started && this.#running === 0;
+  }
+
+  #connect(terminal: Sink | undefined): void {
+    const add = (stream: MachineConfig['serial'][number], ring: ByteRing) => {
+      const sink = sinkFor(stream, terminal);
+      if (sink !== undefined)
+        this.#pumps.push(new OutputPump(ring, sink, (error) => this.#outputFailed(error)));
+    };
+    for (const [i, stream] of this.config.serial.entries()) add(stream, this.#board.serial[i].output);
+    if (this.config.debugcon !== undefined) add(this.config.debugcon, this.#board.debugOutput);
+  }
+
+  #startVcpu(index: number): void {
+    const workerData: VcpuThreadData = { board: this.#boardOptions, index };
+    const worker = new Worker(new URL('../vcpu/thread.ts', import.meta.url), {
+      workerData,
+      name: `vcpu${index}`,
+    });
+    this.#running++;
+    this.#workers.push(worker);
+    worker.on('message', (message: VcpuThreadMessage) => {
+      if (message.kind === 'log') {
+        this.#logSink(message.record);
+        return;
+      }
+      this.#ends.push(message.end);
+      for (const [name, count] of Object.entries(message.statistics)) {
+        this.#accelerated[name] = (this.#accelerated[name] ?? 0) + count;
+      }
+    });
+    worker.on('error', (error) => {
+      this.#fail(`vCPU ${index}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    });
+    worker.on('exit', () => {
+      this.#running--;
+      // One that ends takes the others along: its run loop has asked for that, unless it broke.
+      this.#board.runState.fault();
+      this.#beImpatient();
+      if (this.#running === 0) void this.#finish();
+    });
+  }
+
+  async #finish(): Promise<void> {
+    clearTimeout(this.#patience);
+    clearTimeout(this.#pumpTimer);
+    await Promise.all(this.#pumps.map((pump) => pump.finish()));
+    this.#settle(this.#outcome());
+  }
+
+  #outcome(): Outcome {
+    if (this.#failure !== undefined) return { kind: 'internal', message: oneLine(this.#failure) };
+    const said = this.#ends.find(({ kind }) => kind !== 'fault');
+    switch (said?.kind) {
+      case 'shutdown':
+        return { kind: 'crash', message: this.#board.describeCrash() };
+      case 'internal':
+        return { kind: 'internal', message: oneLine(said.detail) };
+      case 'poweroff':
+      case 'stopped':
+      case 'exit':
+        return said;
+      default:
+        return { kind: 'internal', message: 'a vCPU ended without saying why' };
+    }
+  }
+
+  #fail(message: string): void {
+    this.#failure ??= message;
+    this.#board.runState.fault();
+    this.#beImpatient();
+  }
+
+  #outputFailed(error: unknown): void {
+    // Nobody reads any more (EPIPE): no reason to go on.
+    this.#fail(`cannot write the guest's output: ${reasonOf(error)}`);
+  }
+
+  /** Ends the vCPUs' threads where they do not end by themselves. */
+  #beImpatient(): void {
+    this.#patience ??= setTimeout(() => {
+      this.#log.warn('a vCPU does not answer; its thread is ended');
+      for (const worker of this.#workers) void worker.terminate();
+      // A machine that was to stop has stopped.
+      if (this.#ends.length === 0) this.#ends.push({ kind: 'stopped' });
+    }, STOP_PATIENCE).unref();
+  }
+
+  /** Moves input to the UARTs, and tries again later where one does not take it by itself, as in loopback. */
+  #pumpInput(): void {
+    if (this.#over) return;
+    const all = this.#withDevices(() => this.#board.serial.map((port) => port.pump()).every(Boolean));
+    if (all || this.#pumpTimer !== undefined) return;
+    this.#pumpTimer = setTimeout(() => {
+      this.#pumpTimer = undefined;
+      this.#pumpInput();
+    }, PUMP_AGAIN).unref();
+  }
+
+  /** Works on devices from this thread. A timer may have been set: the vCPU that services them looks again. */
+  #withDevices<T>(body: () => T): T {
+    const result = this.#board.devices.with(body);
+    this.#board.signals.raise(0, VcpuEvent.Kick);
+    return result;
+  }
+}
+
+/** The message of an error with a stack on one line: what happened and where first. */
+function oneLine(text: string): string {
+  const [first = '', second] = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  return second === undefined ? first : `${first} (${second})`;
+}

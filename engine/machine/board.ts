@@ -1,0 +1,247 @@
+/**
+ * The board: an i440FX/PIIX3-class PC over the machine's shared memory.
+ *
+ * Every thread of a machine builds one, placing the same things in the same order, so that all of them work
+ * on the same bytes. Building changes nothing there; {@link Board.powerOn} does.
+ */
+import { ByteRing } from '../backend/byte-ring.ts';
+import { Logger, type LogSink } from '../base/log.ts';
+import { Mutex } from '../base/mutex.ts';
+import { AddressMap } from '../memory/address-map.ts';
+import { DirtyLog } from '../memory/dirty-log.ts';
+import { layout, type View } from '../memory/layout.ts';
+import { MachineMemory, type MemoryDescription, PAGE_SIZE, WASM_PAGE } from '../memory/machine-memory.ts';
+import { MmioBus } from '../memory/mmio-bus.ts';
+import { PhysicalMemory } from '../memory/physical-memory.ts';
+import { PortBus } from '../memory/port-bus.ts';
+import type { TimedDevice } from '../device/device.ts';
+import type { AcpiPm } from '../device/power/acpi-pm.ts';
+import { GuestClock } from '../vcpu/clock.ts';
+import { ExitCounters } from '../vcpu/exit-counters.ts';
+import { initializeVcpu } from '../vcpu/init.ts';
+import { RunState } from '../vcpu/run-state.ts';
+import { VcpuSignals } from '../vcpu/signals.ts';
+import { Activity, Seg, VcpuEvent, vcpuLayout, type VcpuState } from '../vcpu/state.ts';
+import type { Accelerator, AcceleratorName } from './accelerator.ts';
+import type { BootImages } from './boot-images.ts';
+import { bootDirectly, startFirmware } from './boot.ts';
+import { Chipset } from './chipset.ts';
+import { BoardMemory, firmwareArea } from './memory-map.ts';
+import { SERIAL_PORT_BYTES } from './serial-port.ts';
+
+/** Memory for everything that is not counted one by one: devices, buses, the address map. */
+const DEVICE_BYTES = 0x40000;
+
+const DEBUG_OUTPUT_BYTES = 65536;
+
+const sleepLayout = layout('timer-sleep', 1, { until: 'f64' });
+
+/** What is on the board. */
+export interface BoardPlan {
+  readonly accelerator: AcceleratorName;
+  readonly cpuModel: string;
+  readonly vcpus: number;
+  readonly images: BootImages;
+  /** For each serial port: whether anybody takes its output. */
+  readonly serial: readonly boolean[];
+  readonly debugcon: boolean;
+  readonly debugExit: boolean;
+}
+
+export interface BoardOptions extends BoardPlan {
+  readonly description: MemoryDescription;
+  /** Bytes of the machine area that the accelerator needs for each vCPU. */
+  readonly acceleratorArea: number;
+  readonly log: LogSink;
+}
+
+/** Bytes of the machine area that a board needs.
+ * @param ramBytes guest RAM
+ * @param acceleratorArea bytes for each vCPU
+ * @throws GuesthouseError `file` for a firmware image that cannot be one */
+export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorArea: number): number {
+  const perVcpu = vcpuLayout.size + WASM_PAGE + Math.ceil(acceleratorArea / WASM_PAGE) * WASM_PAGE;
+  const dirtyLog = Math.ceil(ramBytes / PAGE_SIZE / 4);
+  return (
+    DEVICE_BYTES +
+    plan.vcpus * perVcpu +
+    dirtyLog +
+    plan.serial.length * SERIAL_PORT_BYTES +
+    DEBUG_OUTPUT_BYTES +
+    firmwareArea(plan.images.firmware)
+  );
+}
+
+export class Board {
+  readonly options: BoardOptions;
+  readonly log: Logger;
+  readonly memory: MachineMemory;
+  /** The vCPUs' states and their byte addresses, by index. */
+  readonly states: readonly VcpuState[];
+  readonly stateAddresses: readonly number[];
+  /** Byte addresses of the accelerator's areas, 64 KiB aligned. */
+  readonly areas: readonly number[];
+  readonly counters: readonly ExitCounters[];
+  readonly signals: VcpuSignals;
+  readonly clock: GuestClock;
+  readonly runState: RunState;
+  /** The device lock. */
+  readonly devices: Mutex;
+  readonly map: AddressMap;
+  readonly dirty: DirtyLog;
+  readonly physical: PhysicalMemory;
+  readonly ports: PortBus;
+  readonly mmio: MmioBus;
+  /** What the guest writes to the debug console. */
+  readonly debugOutput: ByteRing;
+  readonly chipset: Chipset;
+
+  readonly #boardMemory: BoardMemory;
+  readonly #sleep: View<typeof sleepLayout.fields>;
+
+  constructor(options: BoardOptions) {
+    this.options = options;
+    this.log = new Logger('board', options.log);
+    this.memory = new MachineMemory(options.description);
+    const { buffer } = this.memory;
+    const arena = this.memory.arena();
+    const each = <T>(make: (index: number) => T) => Array.from({ length: options.vcpus }, (_, i) => make(i));
+
+    this.devices = new Mutex(buffer, arena.reserve(64, 64));
+    this.stateAddresses = each(() => arena.reserve(vcpuLayout.size, 64));
+    this.states = this.stateAddresses.map((address) => vcpuLayout.bind(buffer, address));
+    this.counters = each(() => new ExitCounters(arena));
+    this.signals = new VcpuSignals(buffer, this.stateAddresses);
+    this.clock = new GuestClock(arena);
+    this.runState = new RunState(arena, this.signals, this.clock, (line) => this.log.info(line));
+
+    this.#sleep = arena.place(sleepLayout);
+
+    const flushTlb = () => this.signals.raiseAll(VcpuEvent.FlushTlb);
+    const written = () => this.signals.raiseAll(VcpuEvent.FlushCode);
+    this.map = new AddressMap(arena, flushTlb);
+    this.dirty = new DirtyLog(arena, this.memory.ramBytes / PAGE_SIZE, flushTlb);
+    this.physical = new PhysicalMemory(this.memory, this.map, this.dirty, written);
+    this.ports = new PortBus(arena);
+    this.mmio = new MmioBus(arena);
+    this.debugOutput = new ByteRing(arena, DEBUG_OUTPUT_BYTES);
+
+    this.chipset = new Chipset({
+      arena,
+      ports: this.ports,
+      mmio: this.mmio,
+      clock: this.clock,
+      control: this.runState,
+      signals: this.signals,
+      states: this.states,
+      serial: options.serial,
+      debugOutput: options.debugcon ? this.debugOutput : null,
+      debugExit: options.debugExit,
+      routingChanged: () => this.#boardMemory.applyPam(),
+    });
+    const pamRanges = () => this.chipset.hostBridge.pamRanges();
+    const { firmware } = options.images;
+    this.#boardMemory = new BoardMemory(this.memory, arena, this.map, firmware, pamRanges, written);
+    this.mmio.register(this.#boardMemory.shadow, 0xc0000, 0x40000);
+
+    this.areas = each(() => arena.reserve(options.acceleratorArea, WASM_PAGE));
+  }
+
+  get lapics() {
+    return this.chipset.lapics;
+  }
+
+  get serial() {
+    return this.chipset.serial;
+  }
+
+  get acpiPm(): AcpiPm {
+    return this.chipset.acpiPm;
+  }
+
+  /** What is done once, by the thread that has made the memory. */
+  install(): void {
+    this.#boardMemory.programRom();
+  }
+
+  /**
+   * Power-on, or a full reset: every device, the address map and every vCPU as after RESET#, and the machine
+   * at the start of its firmware or kernel. No vCPU may be in the guest.
+   *
+   * @throws GuesthouseError where the kernel cannot be loaded; not for one that has been loaded before
+   */
+  powerOn(accelerator: Accelerator): void {
+    this.devices.with(() => {
+      for (const [index, state] of this.states.entries()) {
+        accelerator.resetState(state, { index, model: this.options.cpuModel });
+        state.index = index;
+        state.activity = index === 0 ? Activity.Running : Activity.WaitForSipi;
+        this.signals.clear(index, -1);
+      }
+      this.map.reset();
+      this.dirty.reset();
+      this.ports.reset();
+      this.mmio.reset();
+      this.chipset.reset();
+      this.#sleep.until = -Infinity;
+      if (this.options.images.kernel === null) startFirmware(this);
+      else bootDirectly(this, this.options.images.kernel);
+    });
+    this.signals.raiseAll(VcpuEvent.FlushTlb | VcpuEvent.FlushCode);
+  }
+
+  /** INIT for one vCPU: its state, and its local APIC's.
+   * @param powerUp puts a state where power-up does */
+  initialize(index: number, powerUp: (state: VcpuState) => void): void {
+    const state = this.states[index];
+    this.devices.with(() => {
+      initializeVcpu(state, this.memory.buffer, this.stateAddresses[index], () => powerUp(state));
+      this.lapics.initReset(index);
+    });
+  }
+
+  /** What the thread of a vCPU services: its local APIC's timer, and vCPU 0's every other timer. */
+  timersOf(index: number): TimedDevice {
+    const { lapics } = this;
+    const own: TimedDevice = {
+      deadline: () => lapics.deadline(index),
+      service: (now) => lapics.service(index, now),
+    };
+    return index === 0 ? together([...this.chipset.timed, own]) : own;
+  }
+
+  /** Notes until when vCPU 0 sleeps, in guest nanoseconds; -Infinity while it is awake. */
+  readonly noteSleep = (until: number): void => {
+    this.#sleep.until = until;
+  };
+
+  /** Wakes vCPU 0, which services the timers, where one is due before it would wake by itself. */
+  readonly wakeForTimers = (): void => {
+    const { until } = this.#sleep;
+    if (until === -Infinity) return;
+    if (this.chipset.timed.some((device) => device.deadline() < until)) this.signals.raise(0, VcpuEvent.Kick);
+  };
+
+  /** One line about the vCPU that shut down. */
+  describeCrash(): string {
+    const crashed = this.states.findIndex(({ activity }) => activity === Activity.Shutdown);
+    const index = Math.max(crashed, 0);
+    const { rip, segSelector } = this.states[index];
+    const where = `${segSelector[Seg.CS].toString(16).padStart(4, '0')}:${rip.toString(16)}`;
+    return `the guest crashed: triple fault on vCPU ${index} at ${where}`;
+  }
+}
+
+/** Several timed devices as one. */
+function together(devices: readonly TimedDevice[]): TimedDevice {
+  return {
+    deadline() {
+      let first = Infinity;
+      for (const device of devices) first = Math.min(first, device.deadline());
+      return first;
+    },
+    service(now) {
+      for (const device of devices) if (now >= device.deadline()) device.service(now);
+    },
+  };
+}

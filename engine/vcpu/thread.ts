@@ -1,0 +1,34 @@
+/**
+ * The entry of a vCPU's thread: attaches to the machine's memory, builds the board over it as every other
+ * thread does, and runs the loop until the machine ends.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LogRecord } from '../base/log.ts';
+import { acceleratorOf } from '../machine/accelerator.ts';
+import { Board, type BoardOptions } from '../machine/board.ts';
+import { runVcpu } from '../machine/run-vcpu.ts';
+import type { LoopEnd } from './run-loop.ts';
+
+/** What a vCPU's thread is started with. */
+export interface VcpuThreadData {
+  /** All that can be copied of it; the thread adds its own log. */
+  readonly board: Omit<BoardOptions, 'log'>;
+  readonly index: number;
+}
+
+/** What it says to the control thread. */
+export type VcpuThreadMessage =
+  | { readonly kind: 'log'; readonly record: LogRecord }
+  | { readonly kind: 'end'; readonly end: LoopEnd; readonly statistics: Readonly<Record<string, number>> };
+
+function main(port: NonNullable<typeof parentPort>, { board: options, index }: VcpuThreadData): void {
+  const say = (message: VcpuThreadMessage) => port.postMessage(message);
+  const board = new Board({ ...options, log: (record) => say({ kind: 'log', record }) });
+  const { end, statistics } = runVcpu(board, acceleratorOf(options.accelerator), index);
+  say({ kind: 'end', end, statistics });
+}
+
+if (parentPort !== null) {
+  const data: VcpuThreadData = workerData;
+  main(parentPort, data);
+}

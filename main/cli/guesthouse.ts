@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/**
+ * The command `guesthouse`. Where it is started by a Node older than the engine needs, it starts itself
+ * again with the Node that this project brings along.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+const NEEDED = 26;
+
+async function start(words: readonly string[]): Promise<number> {
+  const [major] = process.versions.node.split('.', 1);
+  if (Number(major) >= NEEDED) {
+    const { main } = await import('./main.ts');
+    return main(words);
+  }
+  const name = process.platform === 'win32' ? 'node.exe' : 'node';
+  const own = path.resolve(import.meta.dirname, '../../node_modules/node/bin', name);
+  if (!existsSync(own)) {
+    process.stderr.write(
+      `guesthouse: Node ${NEEDED} or newer is needed, this is ${process.versions.node} (install it, or run npm install)\n`,
+    );
+    return 69;
+  }
+  return again(own, words);
+}
+
+/** Runs this file with another Node, which gets the same terminal and the signals that come here. */
+function again(node: string, words: readonly string[]): Promise<number> {
+  const child = spawn(node, [import.meta.filename, ...words], { stdio: 'inherit' });
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      process.stderr.write(`guesthouse: cannot start ${node}: ${error.message}\n`);
+      resolve(70);
+    });
+    child.on('exit', (status) => resolve(status ?? 70));
+  });
+}
+
+process.exitCode = await start(process.argv.slice(2));

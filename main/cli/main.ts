@@ -1,0 +1,69 @@
+/** The command line: which command, and what becomes of its errors. */
+import { readFileSync } from 'node:fs';
+import { EXIT_STATUS, GuesthouseError } from '../../engine/base/errors.ts';
+import { run } from './run.ts';
+import { sample } from './sample.ts';
+import { USAGE } from './usage.ts';
+
+/**
+ * Carries out a command line.
+ *
+ * @param words without the program's name
+ * @returns the exit status; errors have been told in one line on standard error
+ */
+export async function main(words: readonly string[]): Promise<number> {
+  try {
+    return await command(words);
+  } catch (error) {
+    if (error instanceof GuesthouseError) {
+      process.stderr.write(`guesthouse: ${error.line}\n`);
+      return EXIT_STATUS[error.code];
+    }
+    const [line] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
+    process.stderr.write(`guesthouse: internal error: ${line}\n`);
+    return EXIT_STATUS.internal;
+  }
+}
+
+async function command(words: readonly string[]): Promise<number> {
+  const [name, ...rest] = words;
+  switch (name) {
+    case 'run':
+      return run(rest);
+    case 'sample': {
+      const [directory, ...more] = rest;
+      if (directory === '--help' || directory === '-h') {
+        process.stdout.write(USAGE);
+        return 0;
+      }
+      if (directory === undefined || directory === '' || directory.startsWith('-') || more.length > 0) {
+        throw usage('sample takes one directory');
+      }
+      const { kernel, initrd } = await sample(directory);
+      process.stdout.write(`${kernel}\n${initrd}\n`);
+      return 0;
+    }
+    case '--help':
+    case '-h':
+    case 'help':
+      process.stdout.write(USAGE);
+      return 0;
+    case '--version':
+      process.stdout.write(`guesthouse ${version()}\n`);
+      return 0;
+    case undefined:
+      throw usage('no command');
+    default:
+      throw usage(`unknown command '${name}'`);
+  }
+}
+
+function usage(message: string): GuesthouseError {
+  return new GuesthouseError('usage', message, 'see guesthouse --help');
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const known = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return known ? String(manifest.version) : 'of unknown version';
+}

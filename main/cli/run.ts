@@ -1,0 +1,93 @@
+/** `guesthouse run`: a machine from the command line, from its start to its end. */
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { EXIT_STATUS } from '../../engine/base/errors.ts';
+import type { LogRecord } from '../../engine/base/log.ts';
+import { Machine, type Outcome } from '../../engine/host/machine.ts';
+import { KEY_HELP } from './escape-keys.ts';
+import { parseRunOptions, type RunOptions } from './run-options.ts';
+import { sample } from './sample.ts';
+import { statisticsTable } from './statistics.ts';
+import { Terminal } from './terminal.ts';
+import { USAGE } from './usage.ts';
+
+/** Signals that end the machine, with the status each gives by custom: 128 plus its number. */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Runs a machine until it ends.
+ *
+ * @param words what follows `guesthouse run`
+ * @returns the exit status
+ * @throws GuesthouseError for whatever is found to be wrong before the machine starts
+ */
+export async function run(words: readonly string[]): Promise<number> {
+  const options = parseRunOptions(words);
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const terminal = new Terminal();
+  const say = (line: string) => process.stderr.write(`guesthouse: ${line}${terminal.raw ? '\r' : ''}\n`);
+  const log = ({ level, text }: LogRecord) => {
+    if (level === 'warn' || level === 'error') say(text);
+  };
+  const machine = Machine.create(await configOf(options), { terminal, log });
+
+  let signalled: number | undefined;
+  for (const [name, status] of Object.entries(SIGNALS)) {
+    process.on(name, () => {
+      signalled ??= status;
+      machine.stop();
+    });
+  }
+  try {
+    machine.start();
+    if (machine.config.serial.some(({ kind }) => kind === 'stdio')) {
+      terminal.connect({
+        receive: (bytes) => machine.send(bytes),
+        command: (command) => {
+          if (command === 'quit') machine.stop();
+          else for (const line of KEY_HELP) say(line);
+        },
+      });
+    }
+    const outcome = await machine.ended;
+    terminal.close();
+    const status = statusOf(outcome, say);
+    if (options.stats) process.stderr.write(`${statisticsTable(machine.statistics()).join('\n')}\n`);
+    return signalled ?? status;
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The machine's configuration, with the sample guest's files where it was asked for. */
+async function configOf({ config, sample: wanted }: RunOptions) {
+  if (!wanted) return config;
+  const files = await sample(path.join(cacheDirectory(), 'guesthouse', 'sample'));
+  return { ...config, ...files, append: config.append ?? 'console=ttyS0' };
+}
+
+/** Where programs keep what they can make again (XDG Base Directory Specification; Windows: known folders). */
+function cacheDirectory(): string {
+  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env;
+  if (process.platform === 'win32' && local !== undefined && local !== '') return local;
+  return xdg !== undefined && path.isAbsolute(xdg) ? xdg : path.join(homedir(), '.cache');
+}
+
+function statusOf(outcome: Outcome, say: (line: string) => void): number {
+  switch (outcome.kind) {
+    case 'poweroff':
+    case 'stopped':
+      return 0;
+    case 'exit':
+      return outcome.status & 0xff;
+    case 'crash':
+      say(outcome.message);
+      return EXIT_STATUS['guest-crash'];
+    case 'internal':
+      say(outcome.message);
+      return EXIT_STATUS.internal;
+  }
+}

@@ -1,0 +1,43 @@
+/** What `--stats` prints: one aligned table. */
+import type { MachineStatistics } from '../../engine/host/machine.ts';
+
+/** @returns lines without line feeds: a name, a count, and a time where there is one */
+export function statisticsTable(statistics: MachineStatistics): string[] {
+  const { exits, instructions, guestSeconds, seconds, accelerator } = statistics;
+  const rate = guestSeconds > 0 ? instructions / guestSeconds : 0;
+  const rows: Array<[name: string, count: string, time: string]> = [
+    ['', 'count', 'seconds'],
+    ['instructions', whole(instructions), ''],
+    ['instructions per second in the guest', whole(rate), ''],
+    ['running', '', time(seconds)],
+    ['in the guest', '', time(guestSeconds)],
+    ...exits
+      .filter(({ count }) => count > 0)
+      .map(({ reason, count, seconds: spent }): [string, string, string] => [
+        `exit ${reason}`,
+        whole(count),
+        time(spent),
+      ]),
+    ...Object.entries(accelerator).map(([name, count]): [string, string, string] => [
+      name,
+      figure(count),
+      '',
+    ]),
+  ];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map(([name, count, spent]) =>
+    `${name.padEnd(widths[0])}  ${count.padStart(widths[1])}  ${spent.padStart(widths[2])}`.trimEnd(),
+  );
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+function figure(value: number): string {
+  return Number.isInteger(value) ? whole(value) : value.toFixed(3);
+}
+
+function time(seconds: number): string {
+  return seconds.toFixed(3);
+}
