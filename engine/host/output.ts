@@ -82,14 +82,8 @@ export function fileSink(path: string): Sink {
 /** The sink of a stream; undefined where its bytes go nowhere.
  * @param terminal what stands for `stdio` */
 export function sinkFor(stream: StreamConfig, terminal: Sink | undefined): Sink | undefined {
-  switch (stream.kind) {
-    case 'file':
-      return fileSink(stream.path);
-    case 'stdio':
-      return terminal;
-    case 'null':
-      return undefined;
-  }
+  if (stream.kind === 'file') return fileSink(stream.path);
+  return stream.kind === 'stdio' ? terminal : undefined;
 }
 
 /** What a system call's error says, without Node's prefix. */

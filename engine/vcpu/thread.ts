@@ -28,7 +28,4 @@ function main(port: NonNullable<typeof parentPort>, { board: options, index }: V
   say({ kind: 'end', end, statistics });
 }
 
-if (parentPort !== null) {
-  const data: VcpuThreadData = workerData;
-  main(parentPort, data);
-}
+if (parentPort !== null) main(parentPort, workerData as VcpuThreadData);

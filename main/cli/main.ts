@@ -1,5 +1,6 @@
 /** The command line: which command, and what becomes of its errors. */
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { EXIT_STATUS, GuesthouseError } from '../../engine/base/errors.ts';
 import { run } from './run.ts';
 import { sample } from './sample.ts';
@@ -63,7 +64,9 @@ function usage(message: string): GuesthouseError {
 }
 
 function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const manifest: unknown = JSON.parse(
+    readFileSync(path.join(import.meta.dirname, '../../package.json'), 'utf8'),
+  );
   const known = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
   return known ? String(manifest.version) : 'of unknown version';
 }

@@ -86,7 +86,7 @@ function statusOf(outcome: Outcome, say: (line: string) => void): number {
     case 'crash':
       say(outcome.message);
       return EXIT_STATUS['guest-crash'];
-    case 'internal':
+    default:
       say(outcome.message);
       return EXIT_STATUS.internal;
   }
