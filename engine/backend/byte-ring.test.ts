@@ -105,7 +105,7 @@ test('a thread that blocks and one that does not pass 100000 bytes through 64', 
   while (await Promise.race([ring.waitReadableAsync(), failed])) {
     const count = ring.read(into);
     for (let i = 0; i < count; i++) {
-      if (into[i] !== ((received + i) * 7 & 0xff)) throw new Error(`byte ${received + i} is wrong`);
+      if (into[i] !== (((received + i) * 7) & 0xff)) throw new Error(`byte ${received + i} is wrong`);
     }
     received += count;
   }

@@ -121,7 +121,9 @@ export class ByteRing {
    * @returns whether there is something to read
    */
   waitReadable(timeout = Infinity): boolean {
-    return this.#wait(this.#header.written, timeout, () => this.readable > 0 || this.closed) && this.readable > 0;
+    return (
+      this.#wait(this.#header.written, timeout, () => this.readable > 0 || this.closed) && this.readable > 0
+    );
   }
 
   /** Producer, in a thread that may block: waits for room. Returns whether there is any. */
@@ -158,7 +160,11 @@ export class ByteRing {
     }
   }
 
-  async #waitAsync(count: Int32Array<SharedArrayBuffer>, timeout: number, done: () => boolean): Promise<boolean> {
+  async #waitAsync(
+    count: Int32Array<SharedArrayBuffer>,
+    timeout: number,
+    done: () => boolean,
+  ): Promise<boolean> {
     const end = performance.now() + timeout;
     for (;;) {
       const seen = Atomics.load(count, 0);

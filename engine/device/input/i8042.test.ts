@@ -24,7 +24,12 @@ beforeEach(() => {
     },
     auxiliaryIrq: (level) => (irq12 = level),
     a20: (level) => (a20 = level),
-    control: { reset: (cause) => void resets.push(cause), powerOff() {}, exit() {}, systemManagementInterrupt() {} },
+    control: {
+      reset: (cause) => void resets.push(cause),
+      powerOff() {},
+      exit() {},
+      systemManagementInterrupt() {},
+    },
     keyboard,
   });
   keyboard.reset();
@@ -41,6 +46,7 @@ const drain = () => {
   return bytes;
 };
 const mode = (byte: number) => (command(0x60), data(byte));
+const modeAfter = (byte: number) => (command(byte), command(0x20), drain()[0]);
 
 test('self-test answers 55h and sets the system flag; interface tests answer 00h', () => {
   expect(status() & 0x05).toBe(0);
@@ -64,7 +70,6 @@ test('the command byte and the RAM behind it can be written and read back', () =
 });
 
 test('disable and enable commands show in the command byte', () => {
-  const modeAfter = (byte: number) => (command(byte), command(0x20), drain()[0]);
   expect(modeAfter(0xae) & 0x10).toBe(0);
   expect(modeAfter(0xad) & 0x10).toBe(0x10);
   expect(modeAfter(0xa8) & 0x20).toBe(0);
@@ -226,4 +231,22 @@ test('as firmware leaves it: translated, IRQ 1, the system flag set', () => {
   controller.initialize();
   keyboard.key([0x1c]);
   expect([irq1, status() & 0x05, read()]).toEqual([true, 0x05, 0x1e]);
+});
+
+test('fuzz: whatever is written, reads stay bytes, and self-test and reset still work afterwards', () => {
+  let seed = 7;
+  const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8;
+  for (let i = 0; i < 20_000; i++) {
+    const port = random() % 2 === 0 ? controller.data : controller.command;
+    const size = ([1, 2, 4] as const)[random() % 3];
+    if (random() % 3 === 0) keyboard.key([random() & 0xff, random() & 0xff]);
+    port.portWrite(0, size, random());
+    expect(port.portRead(0, size) % 2 ** 32).toBeGreaterThanOrEqual(0);
+  }
+  mode(0x00);
+  data(0xff);
+  data(0xff);
+  expect(drain().slice(-2)).toEqual([0xfa, 0xaa]);
+  command(0xaa);
+  expect(drain().at(-1)).toBe(0x55);
 });

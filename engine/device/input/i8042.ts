@@ -32,7 +32,13 @@ const MODE = {
 } as const;
 
 /** The output port. Bits 4 and 5 follow the output buffer; the rest is as wired. */
-const OUTPUT = { NotReset: 1 << 0, A20: 1 << 1, KeyboardFull: 1 << 4, AuxiliaryFull: 1 << 5, Kept: 0xcf } as const;
+const OUTPUT = {
+  NotReset: 1 << 0,
+  A20: 1 << 1,
+  KeyboardFull: 1 << 4,
+  AuxiliaryFull: 1 << 5,
+  Kept: 0xcf,
+} as const;
 
 const COMMAND = {
   ReadRam: 0x20,

@@ -28,7 +28,13 @@ const COMMAND = {
   Reset: 0xff,
 } as const;
 
-const ANSWER = { TestPassed: 0xaa, Acknowledge: 0xfa, Resend: 0xfe, OverrunSet2: 0x00, OverrunSet1: 0xff } as const;
+const ANSWER = {
+  TestPassed: 0xaa,
+  Acknowledge: 0xfa,
+  Resend: 0xfe,
+  OverrunSet2: 0x00,
+  OverrunSet1: 0xff,
+} as const;
 
 /** The identity of a 101/102-key MF2 keyboard. */
 const IDENTITY = [0xab, 0x83] as const;

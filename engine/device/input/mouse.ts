@@ -36,6 +36,9 @@ const WHEEL = 3;
 /** Most a packet can say of one axis. */
 const MOST = 255;
 
+/** Most that gathers of one axis while the guest does not read. */
+const MOST_GATHERED = 32767;
+
 const mouseLayout = layout('ps2-mouse', 1, {
   /** Movement that has not been reported; y counts upwards, the wheel towards the user. */
   x: 'i32',
@@ -104,10 +107,9 @@ export class Ps2Mouse implements Ps2Device {
     const at = this.#at;
     at.buttons = buttons & 7;
     if (at.reporting === 0 && at.remote === 0) return;
-    const add = (sum: number, delta: number) => Math.max(-32768, Math.min(32767, sum + Math.trunc(delta)));
-    at.x = add(at.x, dx);
-    at.y = add(at.y, dy);
-    at.wheel = add(at.wheel, wheel);
+    at.x = gather(at.x, dx);
+    at.y = gather(at.y, dy);
+    at.wheel = gather(at.wheel, wheel);
     this.#ready();
   }
 
@@ -231,9 +233,8 @@ export class Ps2Mouse implements Ps2Device {
   /** As much of what has gathered as one packet can tell; the rest stays. */
   #packet(): void {
     const at = this.#at;
-    const part = (sum: number, most: number) => Math.max(-most, Math.min(most, sum));
-    const x = part(at.x, MOST);
-    const y = part(at.y, MOST);
+    const x = within(at.x, MOST);
+    const y = within(at.y, MOST);
     const signs = (x < 0 ? 1 << 4 : 0) | (y < 0 ? 1 << 5 : 0);
     this.#queue.put(at.buttons | (1 << 3) | signs, x & 0xff, y & 0xff);
     at.x -= x;
@@ -243,8 +244,17 @@ export class Ps2Mouse implements Ps2Device {
       at.wheel = 0;
       return;
     }
-    const wheel = part(at.wheel, 7);
+    const wheel = within(at.wheel, 7);
     this.#queue.put(wheel & 0xff);
     at.wheel -= wheel;
   }
+}
+
+function within(value: number, most: number): number {
+  return Math.max(-most, Math.min(most, value));
+}
+
+/** Adds movement to what has not been reported yet. */
+function gather(sum: number, delta: number): number {
+  return within(sum + Math.trunc(delta), MOST_GATHERED);
 }

@@ -38,7 +38,11 @@ export class HostBridge extends PciFunction {
       classCode: 0x06_00_00,
       revision: 2,
       registers: [
-        { offset: PAM0, initial: Array(PAM_COUNT).fill(0), writable: [0x30, ...Array(PAM_COUNT - 1).fill(0x33)] },
+        {
+          offset: PAM0,
+          initial: Array(PAM_COUNT).fill(0),
+          writable: [0x30, ...Array(PAM_COUNT - 1).fill(0x33)],
+        },
         { offset: SMRAM, initial: [SmramBit.BaseIsA0000], writable: [0x78] },
       ],
     });
@@ -52,18 +56,12 @@ export class HostBridge extends PciFunction {
 
   /** The thirteen ranges: twelve of 16 KiB from 0xC0000 on, then 64 KiB at 0xF0000. */
   pamRanges(): PamRange[] {
-    const range = (start: number, size: number, nibble: number): PamRange => ({
-      start,
-      size,
-      readRam: (nibble & 1) !== 0,
-      writeRam: (nibble & 2) !== 0,
-    });
     const ranges: PamRange[] = [];
     for (let i = 0; i < 12; i++) {
       const register = this.config[PAM0 + 1 + (i >> 1)];
-      ranges.push(range(0xc0000 + i * 0x4000, 0x4000, register >> (4 * (i & 1))));
+      ranges.push(pamRange(0xc0000 + i * 0x4000, 0x4000, register >> (4 * (i & 1))));
     }
-    ranges.push(range(0xf0000, 0x10000, this.config[PAM0] >> 4));
+    ranges.push(pamRange(0xf0000, 0x10000, this.config[PAM0] >> 4));
     return ranges;
   }
 
@@ -87,4 +85,9 @@ export class HostBridge extends PciFunction {
     if ((this.config[SMRAM] & SmramBit.Lock) !== 0) this.config[SMRAM] &= ~SmramBit.Open;
     this.#routingChanged();
   }
+}
+
+/** @param attributes bit 0 read enable, bit 1 write enable; higher bits are not looked at */
+function pamRange(start: number, size: number, attributes: number): PamRange {
+  return { start, size, readRam: (attributes & 1) !== 0, writeRam: (attributes & 2) !== 0 };
 }

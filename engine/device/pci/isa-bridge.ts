@@ -80,7 +80,8 @@ export class IsaBridge extends PciFunction {
     for (let pirq = 0; pirq < 4; pirq++) {
       const route = this.config[PIRQ_ROUTE + pirq];
       const { asserted } = this.#router;
-      const level = (asserted[pirq * 4] | asserted[pirq * 4 + 1] | asserted[pirq * 4 + 2] | asserted[pirq * 4 + 3]) !== 0;
+      const level =
+        (asserted[pirq * 4] | asserted[pirq * 4 + 1] | asserted[pirq * 4 + 2] | asserted[pirq * 4 + 3]) !== 0;
       if (level && (route & DISABLED) === 0) driven |= (1 << (route & 15)) & ROUTABLE;
     }
     const changed = driven ^ this.#router.driven;

@@ -31,9 +31,8 @@ export class PciBus {
   /** Puts a function on the bus. Function 0 of a device must be there for a guest to find the others.
    * @throws RangeError for an address that does not exist or is taken */
   attach(at: PciAddress, fn: PciFunction): void {
-    const valid = (value: number, below: number) => Number.isInteger(value) && value >= 0 && value < below;
     const key = (at.device << 3) | at.function;
-    if (!valid(at.device, 32) || !valid(at.function, 8) || this.#functions.has(key)) {
+    if (!isIndex(at.device, 32) || !isIndex(at.function, 8) || this.#functions.has(key)) {
       throw new RangeError(`PCI address ${at.device}.${at.function} does not exist or is taken`);
     }
     this.#functions.set(key, fn);
@@ -72,6 +71,10 @@ export class PciBus {
     for (let fn = 1; fn < 8; fn++) if (this.#functions.has((device << 3) | fn)) return true;
     return false;
   }
+}
+
+function isIndex(value: number, below: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < below;
 }
 
 const portsLayout = layout('pci-config-ports', 1, { address: 'u32' });

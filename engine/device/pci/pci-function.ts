@@ -84,7 +84,11 @@ export interface PciFunctionDescription {
   readonly bars?: readonly BarDescription[];
   readonly capabilities?: readonly CapabilityDescription[];
   /** Further registers: their power-on bytes, and which of their bits the guest may write. */
-  readonly registers?: ReadonlyArray<{ offset: number; initial: readonly number[]; writable: readonly number[] }>;
+  readonly registers?: ReadonlyArray<{
+    offset: number;
+    initial: readonly number[];
+    writable: readonly number[];
+  }>;
 }
 
 const CONFIG_BYTES = 256;
@@ -187,7 +191,11 @@ export class PciFunction implements Device {
     const initial = new DataView(this.#initial.buffer);
     initial.setUint16(PciRegister.VendorId, description.vendorId, true);
     initial.setUint16(PciRegister.DeviceId, description.deviceId, true);
-    initial.setUint32(PciRegister.Revision, ((description.classCode << 8) | (description.revision ?? 0)) >>> 0, true);
+    initial.setUint32(
+      PciRegister.Revision,
+      ((description.classCode << 8) | (description.revision ?? 0)) >>> 0,
+      true,
+    );
     initial.setUint16(PciRegister.SubsystemVendorId, description.subsystemVendorId ?? 0, true);
     initial.setUint16(PciRegister.SubsystemId, description.subsystemId ?? 0, true);
     initial.setUint8(PciRegister.InterruptPin, description.interruptPin ?? 0);
@@ -235,7 +243,8 @@ export class PciFunction implements Device {
     let at: number = PciRegister.DeviceSpecific;
     let link: number = PciRegister.CapabilityPointer;
     for (const { id, body, writable } of capabilities) {
-      if (at + 2 + body.length > CONFIG_BYTES) throw new RangeError(`the capabilities of ${this.name} do not fit`);
+      if (at + 2 + body.length > CONFIG_BYTES)
+        throw new RangeError(`the capabilities of ${this.name} do not fit`);
       this.#initial[link] = at;
       this.#initial[at] = id;
       this.#initial.set(body, at + 2);

@@ -22,22 +22,23 @@ export class A20Gate implements Device {
   reset(): void {
     this.#at.keyboard = 1;
     this.#at.fast = 0;
-    this.#update();
+    this.#out(true);
   }
 
   /** From the keyboard controller's output port, bit 1. */
-  readonly keyboard: Line = (level) => {
-    this.#at.keyboard = level ? 1 : 0;
-    this.#update();
-  };
+  readonly keyboard: Line = (level) => this.#change('keyboard', level);
 
   /** From port 0x92, bit 1. */
-  readonly fast: Line = (level) => {
-    this.#at.fast = level ? 1 : 0;
-    this.#update();
-  };
+  readonly fast: Line = (level) => this.#change('fast', level);
 
-  #update(): void {
-    this.#out((this.#at.keyboard | this.#at.fast) !== 0);
+  get #open(): boolean {
+    return (this.#at.keyboard | this.#at.fast) !== 0;
+  }
+
+  /** Tells of changes only: each costs every processor its TLB. */
+  #change(source: 'keyboard' | 'fast', level: boolean): void {
+    const before = this.#open;
+    this.#at[source] = level ? 1 : 0;
+    if (this.#open !== before) this.#out(!before);
   }
 }

@@ -36,7 +36,13 @@ const STATUS_BITS =
 const ENABLE_BITS = STATUS_BITS & ~EVENT.Wake;
 
 /** PM1 control bits (ACPI 6.5, table 4.15). */
-const CONTROL = { SciEnable: 1 << 0, BusMasterReload: 1 << 1, TypeShift: 10, Type: 7 << 10, SleepEnable: 1 << 13 } as const;
+const CONTROL = {
+  SciEnable: 1 << 0,
+  BusMasterReload: 1 << 1,
+  TypeShift: 10,
+  Type: 7 << 10,
+  SleepEnable: 1 << 13,
+} as const;
 
 /** The timer's status bit is set each time that its top bit changes: every 2^31 ticks. */
 const HALF_PERIOD = 2 ** 31;

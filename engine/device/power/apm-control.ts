@@ -39,9 +39,7 @@ export class ApmControl implements Device, PortDevice {
   }
 
   portRead(offset: number, size: AccessSize): number {
-    return readBytes(offset, size, (at) =>
-      at === 0 ? this.#at.command : at === 1 ? this.#at.status : 0xff,
-    );
+    return readBytes(offset, size, (at) => (at === 0 ? this.#at.command : at === 1 ? this.#at.status : 0xff));
   }
 
   portWrite(offset: number, size: AccessSize, value: number): void {

@@ -36,7 +36,11 @@ test('master reset state: no interrupt, transmitter empty, 8250 mode', () => {
 });
 
 test('the scratch register holds any byte, IER its low nibble, MCR its low five bits', () => {
-  for (const [register, kept] of [[SCR, 0xff], [IER, 0x0f], [MCR, 0x1f]]) {
+  for (const [register, kept] of [
+    [SCR, 0xff],
+    [IER, 0x0f],
+    [MCR, 0x1f],
+  ]) {
     write(register, 0xff);
     expect(read(register)).toBe(kept);
     write(register, 0);

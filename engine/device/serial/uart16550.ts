@@ -61,7 +61,15 @@ export const uartLayout = layout('uart16550', 1, {
 /** Interrupt enable register bits. */
 const IER = { Data: 1 << 0, Empty: 1 << 1, Line: 1 << 2, Modem: 1 << 3 } as const;
 /** Interrupt identification, highest priority first (SNLS378, table 8-6). */
-const IIR = { Line: 0x06, Data: 0x04, Timeout: 0x0c, Empty: 0x02, Modem: 0x00, None: 0x01, Fifos: 0xc0 } as const;
+const IIR = {
+  Line: 0x06,
+  Data: 0x04,
+  Timeout: 0x0c,
+  Empty: 0x02,
+  Modem: 0x00,
+  None: 0x01,
+  Fifos: 0xc0,
+} as const;
 const FCR = { Enable: 1 << 0, ResetReceive: 1 << 1, ResetTransmit: 1 << 2, Kept: 0xc9 } as const;
 const LCR = { TwoStops: 1 << 2, Parity: 1 << 3, Dlab: 1 << 7 } as const;
 const MCR = { Dtr: 1 << 0, Rts: 1 << 1, Out1: 1 << 2, Out2: 1 << 3, Loop: 1 << 4, Kept: 0x1f } as const;
@@ -323,7 +331,8 @@ export class Uart16550 implements Device, PortDevice, TimedDevice {
   /** Nanoseconds per character, from the divisor and the line format. */
   #characterTime(): number {
     const { dll, dlm, lcr } = this.#at;
-    const bits = 1 + 5 + (lcr & 3) + ((lcr & LCR.Parity) !== 0 ? 1 : 0) + ((lcr & LCR.TwoStops) !== 0 ? 2 : 1);
+    const bits =
+      1 + 5 + (lcr & 3) + ((lcr & LCR.Parity) !== 0 ? 1 : 0) + ((lcr & LCR.TwoStops) !== 0 ? 2 : 1);
     const divisor = Math.max(dll | (dlm << 8), 1);
     return Math.ceil((bits * 16 * divisor * 1e9) / CRYSTAL_HZ);
   }

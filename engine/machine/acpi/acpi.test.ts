@@ -26,9 +26,12 @@ const board: AcpiBoard = {
   vga: true,
 };
 
+/** The first bytes of a buffer term of `length` bytes. */
+const lead = (length: number) => [...aml.buffer(new Uint8Array(length)).subarray(0, 4)];
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const sum = (data: Uint8Array) => data.reduce((total, byte) => (total + byte) & 0xff, 0);
-const text = (data: Uint8Array, at: number, length: number) => String.fromCharCode(...data.subarray(at, at + length));
+const text = (data: Uint8Array, at: number, length: number) =>
+  String.fromCharCode(...data.subarray(at, at + length));
 const view = (data: Uint8Array) => new DataView(data.buffer, data.byteOffset, data.byteLength);
 
 function tables(of: AcpiBoard = board) {
@@ -51,7 +54,6 @@ function tables(of: AcpiBoard = board) {
 }
 
 test('20.2.4: package lengths take one byte below 64, then up to four', () => {
-  const lead = (length: number) => [...aml.buffer(new Uint8Array(length)).subarray(0, 4)];
   expect(lead(1).slice(0, 2)).toEqual([0x11, 3]); // length byte, ByteConst One, one byte
   expect(lead(60).slice(0, 2)).toEqual([0x11, 63]); // 1 + 2 + 60
   expect(lead(61).slice(0, 3)).toEqual([0x11, 0x41, 0x04]); // 2 + 2 + 61 = 65
@@ -64,7 +66,8 @@ test('20.2.2: name strings', () => {
   expect(aml.path('^^_SB')).toEqual(bytes(0x5e, 0x5e, 0x5f, 0x53, 0x42, 0x5f));
   expect([...aml.path('\\_SB.PCI0')].slice(0, 3)).toEqual([0x5c, 0x2e, 0x5f]);
   expect([...aml.path('A.B.C')].slice(0, 3)).toEqual([0x2f, 3, 0x41]);
-  for (const wrong of ['', 'lower', 'TOOLONG', '1ABC', 'A..B']) expect(() => aml.path(wrong)).toThrow(RangeError);
+  for (const wrong of ['', 'lower', 'TOOLONG', '1ABC', 'A..B'])
+    expect(() => aml.path(wrong)).toThrow(RangeError);
 });
 
 test('20.2.3: integers take the shortest form', () => {
@@ -128,7 +131,9 @@ test('5.2.9: the FADT points at the power-management block, the FACS and the res
   expect(facs % 64).toBe(0);
   expect(text(at(facs), 0, 4)).toBe('FACS');
   expect(fields.getUint16(46, true)).toBe(9);
-  expect([56, 64, 76, 80].map((offset) => fields.getUint32(offset, true))).toEqual([0x600, 0x604, 0x608, 0x60c]);
+  expect([56, 64, 76, 80].map((offset) => fields.getUint32(offset, true))).toEqual([
+    0x600, 0x604, 0x608, 0x60c,
+  ]);
   expect(fields.getUint32(112, true) & (1 << 20)).toBe(0); // not hardware-reduced
   expect([fadt[116], fadt[117], fields.getBigUint64(120, true), fadt[128]]).toEqual([1, 8, 0xcf9n, 6]);
   expect(fields.getBigUint64(140, true)).toBe(BigInt(fields.getUint32(40, true)));
@@ -139,7 +144,8 @@ test('5.2.12: the MADT names every processor, the IOAPIC, the overrides and the 
   const { found } = tables();
   const madt = found.get('APIC') ?? bytes();
   const entries: number[][] = [];
-  for (let at = 44; at < madt.length; at += madt[at + 1]) entries.push([...madt.subarray(at, at + madt[at + 1])]);
+  for (let at = 44; at < madt.length; at += madt[at + 1])
+    entries.push([...madt.subarray(at, at + madt[at + 1])]);
   expect(entries.filter(([type]) => type === 0).map((entry) => entry[3])).toEqual([0, 1, 2, 3]);
   expect(entries.find(([type]) => type === 1)).toEqual([1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0]);
   const overrides = entries.filter(([type]) => type === 2).map((entry) => [entry[3], entry[4], entry[8]]);
@@ -165,36 +171,50 @@ if (!iasl) console.warn('iasl is not installed: the ACPI tables are not checked 
 test.skipIf(!iasl).each([
   ['four vCPUs', board],
   ['255 vCPUs, no 64-bit window, no mouse', minimal()],
-])('the ACPICA compiler disassembles every table and compiles the DSDT again without a word: %s', (_, of) => {
-  const directory = mkdtempSync(join(tmpdir(), 'acpi-'));
-  try {
-    const { built } = tables(of);
-    for (const { bytes: data } of built.blobs) {
-      const signature = text(data, 0, 4);
-      if (signature === 'RSD ') continue; // iasl reads no RSDP by itself
-      const file = join(directory, `${signature}.aml`);
-      writeFileSync(file, data);
-      const run = spawnSync('iasl', ['-d', file], { encoding: 'utf8', timeout: 30_000 });
-      const said = run.stdout + run.stderr;
-      expect(run.status, said).toBe(0);
-      expect(said).not.toMatch(/error|warning|invalid|incorrect|unknown/i);
-      expect(readFileSync(join(directory, `${signature}.dsl`), 'utf8')).not.toMatch(/\/\* .*(invalid|incorrect)/i);
+])(
+  'the ACPICA compiler disassembles every table and compiles the DSDT again without a word: %s',
+  (_, of) => {
+    const directory = mkdtempSync(join(tmpdir(), 'acpi-'));
+    try {
+      const { built } = tables(of);
+      for (const { bytes: data } of built.blobs) {
+        const signature = text(data, 0, 4);
+        if (signature === 'RSD ') continue; // iasl reads no RSDP by itself
+        const file = join(directory, `${signature}.aml`);
+        writeFileSync(file, data);
+        const run = spawnSync('iasl', ['-d', file], { encoding: 'utf8', timeout: 30_000 });
+        const said = run.stdout + run.stderr;
+        expect(run.status, said).toBe(0);
+        expect(said).not.toMatch(/error|warning|invalid|incorrect|unknown/i);
+        expect(readFileSync(join(directory, `${signature}.dsl`), 'utf8')).not.toMatch(
+          /\/\* .*(invalid|incorrect)/i,
+        );
+      }
+      // Without optimisation (-oa), so that the names stay as they are written.
+      const source = join(directory, 'DSDT.dsl');
+      const run = spawnSync('iasl', ['-oa', '-p', join(directory, 'again'), source], {
+        encoding: 'utf8',
+        timeout: 30_000,
+      });
+      expect(run.status, run.stdout + run.stderr).toBe(0);
+      expect(run.stdout).toMatch(/ 0 Errors, 0 Warnings, 0 Remarks/);
+      // The compiler's encoding of the same source is ours, but for the creator in the header.
+      const again = readFileSync(join(directory, 'again.aml'));
+      const ours = readFileSync(join(directory, 'DSDT.aml'));
+      expect(again.subarray(36).equals(ours.subarray(36))).toBe(true);
+    } finally {
+      rmSync(directory, { recursive: true });
     }
-    // Without optimisation (-oa), so that the names stay as they are written.
-    const source = join(directory, 'DSDT.dsl');
-    const run = spawnSync('iasl', ['-oa', '-p', join(directory, 'again'), source], { encoding: 'utf8', timeout: 30_000 });
-    expect(run.status, run.stdout + run.stderr).toBe(0);
-    expect(run.stdout).toMatch(/ 0 Errors, 0 Warnings, 0 Remarks/);
-    // The compiler's encoding of the same source is ours, but for the creator in the header.
-    const again = readFileSync(join(directory, 'again.aml'));
-    const ours = readFileSync(join(directory, 'DSDT.aml'));
-    expect(again.subarray(36).equals(ours.subarray(36))).toBe(true);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}, 60_000);
+  },
+  60_000,
+);
 
 function minimal(): AcpiBoard {
   const { pciHole64: _, ...rest } = board;
-  return { ...rest, apicIds: Array.from({ length: 255 }, (_value, i) => i), ps2Mouse: false, serialPorts: [] };
+  return {
+    ...rest,
+    apicIds: Array.from({ length: 255 }, (_value, i) => i),
+    ps2Mouse: false,
+    serialPorts: [],
+  };
 }

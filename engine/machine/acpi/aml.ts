@@ -49,9 +49,9 @@ function block(opcode: readonly number[], ...body: readonly Aml[]): Aml {
 }
 
 /** One name segment of up to four characters, filled up with underscores. */
-function segment(name: string): Aml {
-  if (!/^[A-Z_][A-Z0-9_]{0,3}$/.test(name)) throw new RangeError(`"${name}" is not an AML name segment`);
-  return ascii(name.padEnd(4, '_'));
+function segment(text: string): Aml {
+  if (!/^[A-Z_][A-Z0-9_]{0,3}$/.test(text)) throw new RangeError(`"${text}" is not an AML name segment`);
+  return ascii(text.padEnd(4, '_'));
 }
 
 /**
@@ -59,11 +59,11 @@ function segment(name: string): Aml {
  *
  * @throws RangeError for anything else
  */
-export function path(name: string): Aml {
-  const [, prefix, rest] = /^(\\|\^*)(.*)$/s.exec(name) ?? ['', '', ''];
+export function path(text: string): Aml {
+  const [, prefix, rest] = /^(\\|\^*)(.*)$/s.exec(text) ?? ['', '', ''];
   const segments = rest === '' ? [] : rest.split('.').map(segment);
   if (segments.length > 255 || (segments.length === 0 && prefix === '')) {
-    throw new RangeError(`"${name}" is not an AML name`);
+    throw new RangeError(`"${text}" is not an AML name`);
   }
   const lead = [[0x00], [], [0x2e]][segments.length] ?? [0x2f, segments.length];
   return concat(ascii(prefix), lead, ...segments);
@@ -97,7 +97,8 @@ export function buffer(bytes: Uint8Array): Aml {
 
 /** A package of up to 255 elements. */
 export function pack(...elements: readonly Operand[]): Aml {
-  if (elements.length > 255) throw new RangeError(`an AML package of ${elements.length} elements is too long`);
+  if (elements.length > 255)
+    throw new RangeError(`an AML package of ${elements.length} elements is too long`);
   return block([0x12], u8(elements.length), ...elements.map(operand));
 }
 
@@ -112,8 +113,11 @@ export function eisaId(id: string): Aml {
   const vendor = (letter(0) << 10) | (letter(1) << 5) | letter(2);
   const product = Number.parseInt(id.slice(3), 16);
   // The vendor and the product each have their high byte lowest.
-  const swapped = (word: number) => ((word & 0xff) << 8) | (word >> 8);
   return integer(swapped(product) * 0x1_0000 + swapped(vendor));
+}
+
+function swapped(word: number): number {
+  return ((word & 0xff) << 8) | (word >> 8);
 }
 
 export function name(of: string, value: Operand): Aml {
@@ -143,7 +147,11 @@ export function operationRegion(of: string, space: number, offset: number, lengt
  *
  * @param access 1 byte, 2 word, 3 dword: how wide the region is accessed; preserving, not locked
  */
-export function field(region: string, access: 1 | 2 | 3, fields: ReadonlyArray<readonly [string, number]>): Aml {
+export function field(
+  region: string,
+  access: 1 | 2 | 3,
+  fields: ReadonlyArray<readonly [string, number]>,
+): Aml {
   const units = fields.map(([unit, bits]) => {
     const length = fieldLength(bits);
     return unit === '' ? concat([0x00], length) : concat(segment(unit), length);

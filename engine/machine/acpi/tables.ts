@@ -49,7 +49,11 @@ const LEVEL_ACTIVE_HIGH = 0x0d;
 export function buildAcpi(board: AcpiBoard): AcpiTables {
   const high = board.apicIds.find((id) => !Number.isInteger(id) || id < 0 || id > 254);
   if (high !== undefined || board.apicIds.length === 0 || board.apicIds.length > 255) {
-    throw new GuesthouseError('config', `ACPI tables for ${board.apicIds.length} vCPUs cannot be built`, 'use 1 to 255');
+    throw new GuesthouseError(
+      'config',
+      `ACPI tables for ${board.apicIds.length} vCPUs cannot be built`,
+      'use 1 to 255',
+    );
   }
   const blobs: Array<{ address: number; bytes: Uint8Array }> = [];
   let next = board.base + RSDP_BYTES;
@@ -92,7 +96,16 @@ const RSDP_BYTES = 36;
 
 /** 5.2.5.3; revision 2, with a checksum over the first 20 bytes and one over all. */
 function buildRsdp(rsdt: number, xsdt: number): Uint8Array {
-  const bytes = concat(ascii('RSD PTR '), [0], OEM_ID, [2], u32(rsdt), u32(RSDP_BYTES), u64(xsdt), [0, 0, 0, 0]);
+  const bytes = concat(
+    ascii('RSD PTR '),
+    [0],
+    OEM_ID,
+    [2],
+    u32(rsdt),
+    u32(RSDP_BYTES),
+    u64(xsdt),
+    [0, 0, 0, 0],
+  );
   checksum(bytes, 8, 20);
   checksum(bytes, 32);
   return bytes;
@@ -155,18 +168,21 @@ function fadtBody(board: AcpiBoard, facs: number, dsdt: number): Uint8Array {
   ); // prettier-ignore
 }
 
+/** Where an ISA interrupt goes, if not to the pin of its number as an edge (5.2.12.5). */
+function interruptOverride(source: number, gsi: number, flags: number): Uint8Array {
+  return concat([2, 10, 0], u8(source), u32(gsi), u16(flags));
+}
+
 /** 5.2.12. */
 function madtBody(board: AcpiBoard): Uint8Array {
-  const override = (source: number, gsi: number, flags: number) =>
-    concat([2, 10, 0], u8(source), u32(gsi), u16(flags));
   return concat(
     u32(board.localApicAddress),
     u32(1), // PCAT_COMPAT: there are 8259s as well
     ...board.apicIds.map((id, uid) => concat([0, 8], u8(uid), u8(id), u32(1))),
     concat([1, 12], u8(board.ioApic.id), [0], u32(board.ioApic.address), u32(0)),
-    override(0, 2, 0), // the PIT is wired to pin 2, as ever since the first IOAPIC
-    override(SCI, SCI, LEVEL_ACTIVE_HIGH),
-    ...PCI_INTERRUPTS.map((line) => override(line, line, LEVEL_ACTIVE_HIGH)),
+    interruptOverride(0, 2, 0), // the PIT is wired to pin 2, as ever since the first IOAPIC
+    interruptOverride(SCI, SCI, LEVEL_ACTIVE_HIGH),
+    ...PCI_INTERRUPTS.map((line) => interruptOverride(line, line, LEVEL_ACTIVE_HIGH)),
     concat([4, 6, 0xff], u16(0), [1]), // NMI at LINT1 of every processor
   );
 }

@@ -14,7 +14,11 @@ const MISTAKEN: ReadonlyArray<{ magic: readonly number[]; is: string; hint: stri
   { magic: [0x1f, 0x8b], is: 'a gzip archive', hint: 'unpack it first' },
   { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a], is: 'an xz archive', hint: 'unpack it first' },
   { magic: [0x28, 0xb5, 0x2f, 0xfd], is: 'a zstd archive', hint: 'unpack it first' },
-  { magic: [0x30, 0x37, 0x30, 0x37, 0x30], is: 'a cpio archive', hint: 'it is an initial RAM disk: give it as such' },
+  {
+    magic: [0x30, 0x37, 0x30, 0x37, 0x30],
+    is: 'a cpio archive',
+    hint: 'it is an initial RAM disk: give it as such',
+  },
   { magic: [0x4d, 0x5a], is: 'a UEFI program', hint: 'boot it from a disk through UEFI firmware' },
   { magic: [0x51, 0x46, 0x49, 0xfb], is: 'a qcow2 disk image', hint: 'give it as a disk' },
 ];

@@ -46,7 +46,8 @@ export function isElf(file: Uint8Array): boolean {
 export function parseElf(file: Uint8Array): ElfImage {
   if (file.length < 52) throw truncated('the ELF header');
   const is64 = file[4] === 2;
-  if ((file[4] !== 1 && !is64) || file[5] !== 1) throw damaged('its ELF class or byte order is not that of a PC');
+  if ((file[4] !== 1 && !is64) || file[5] !== 1)
+    throw damaged('its ELF class or byte order is not that of a PC');
   if (is64 && file.length < 64) throw truncated('the ELF header');
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const word = (at: number, at64: number) =>
@@ -57,7 +58,8 @@ export function parseElf(file: Uint8Array): ElfImage {
   const table = word(28, 32);
   const entryBytes = view.getUint16(is64 ? 54 : 42, true);
   const count = view.getUint16(is64 ? 56 : 44, true);
-  if (count > 0 && entryBytes < (is64 ? 56 : 32)) throw damaged(`its program headers have ${entryBytes} bytes`);
+  if (count > 0 && entryBytes < (is64 ? 56 : 32))
+    throw damaged(`its program headers have ${entryBytes} bytes`);
   if (table + count * entryBytes > file.length) throw truncated('part of the program headers');
 
   const segments: Segment[] = [];
@@ -106,13 +108,16 @@ export function* notes(image: ElfImage): Iterable<ElfNote> {
     const bytes = file.subarray(segment.offset, segment.offset + segment.fileSize);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const align = (at: number) => (segment.align === 8 ? Math.ceil(at / 8) * 8 : Math.ceil(at / 4) * 4);
-    for (let at = 0; at + 12 <= bytes.length; ) {
+    for (let at = 0; at + 12 <= bytes.length;) {
       const nameBytes = view.getUint32(at, true);
       const descriptionBytes = view.getUint32(at + 4, true);
       const description = align(at + 12 + nameBytes);
       if (description + descriptionBytes > bytes.length) break;
       yield {
-        owner: String.fromCharCode(...bytes.subarray(at + 12, at + 12 + Math.min(nameBytes, 64))).replace(/\0+$/, ''),
+        owner: String.fromCharCode(...bytes.subarray(at + 12, at + 12 + Math.min(nameBytes, 64))).replace(
+          /\0+$/,
+          '',
+        ),
         type: view.getUint32(at + 8, true),
         description: new DataView(bytes.buffer, bytes.byteOffset + description, descriptionBytes),
       };

@@ -36,7 +36,15 @@ const EFER = { LongModeEnable: 1n << 8n, LongModeActive: 1n << 10n } as const;
 const RFLAGS_CLEAR = 0x2;
 
 /** Access rights in the format of `segAttr`. */
-const RIGHTS = { Code32: 0xc09b, Code64: 0xa09b, Data: 0xc093, RealMode: 0x93, Tss: 0x8b, Ldt: 0x82, Unusable: 0x1_0000 } as const;
+const RIGHTS = {
+  Code32: 0xc09b,
+  Code64: 0xa09b,
+  Data: 0xc093,
+  RealMode: 0x93,
+  Tss: 0x8b,
+  Ldt: 0x82,
+  Unusable: 0x1_0000,
+} as const;
 
 /** Selectors of the loaders' descriptor table: what Linux calls __BOOT_CS and __BOOT_DS. */
 const BOOT_CS = 0x10;
@@ -63,9 +71,8 @@ export function applyEntry(state: VcpuState, entry: EntryState): void {
 
   loadSegment(state, Seg.CS, entry.cs, real);
   for (const index of [Seg.DS, Seg.ES, Seg.FS, Seg.GS, Seg.SS]) loadSegment(state, index, entry.data, real);
-  const system = (attr: number, limit: number) => ({ selector: 0, base: 0n, limit, attr });
-  loadSegment(state, Seg.LDTR, system(real ? RIGHTS.Ldt : RIGHTS.Unusable, real ? 0xffff : 0));
-  loadSegment(state, Seg.TR, system(RIGHTS.Tss, real ? 0xffff : 0x67));
+  loadSegment(state, Seg.LDTR, systemSegment(real ? RIGHTS.Ldt : RIGHTS.Unusable, real ? 0xffff : 0));
+  loadSegment(state, Seg.TR, systemSegment(RIGHTS.Tss, real ? 0xffff : 0x67));
   loadNullSegment(state);
   state.gdtrBase = entry.gdtr.base;
   state.gdtrLimit = entry.gdtr.limit;
@@ -89,6 +96,10 @@ export function applyEntry(state: VcpuState, entry: EntryState): void {
   state.interruptShadow = 0;
   state.nmiBlocked = 0;
   state.activity = Activity.Running;
+}
+
+function systemSegment(attr: number, limit: number): SegmentRegister {
+  return { selector: 0, base: 0n, limit, attr };
 }
 
 /** The reset state.

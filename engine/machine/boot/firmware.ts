@@ -43,7 +43,11 @@ export function loadFirmware(image: Uint8Array, signature: number): LoadedFirmwa
   }
   const vector = image.subarray(image.length - 16);
   if (vector.every((byte) => byte === vector[0] && (byte === 0x00 || byte === 0xff))) {
-    throw new GuesthouseError('file', 'the firmware image has nothing at the reset vector', 'it must end with code');
+    throw new GuesthouseError(
+      'file',
+      'the firmware image has nothing at the reset vector',
+      'it must end with code',
+    );
   }
   const low = image.subarray(Math.max(image.length - LOW_BYTES, 0));
   return {

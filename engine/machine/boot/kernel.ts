@@ -68,7 +68,11 @@ export function tooSmall(what: string, bytes: number): GuesthouseError {
 
 /** The error for a kernel file that ends too early. */
 export function truncated(what: string): GuesthouseError {
-  return new GuesthouseError('file', `the kernel file is truncated: ${what} is missing`, 'fetch or build it again');
+  return new GuesthouseError(
+    'file',
+    `the kernel file is truncated: ${what} is missing`,
+    'fetch or build it again',
+  );
 }
 
 /** The error for a kernel file whose headers contradict themselves. */

@@ -43,15 +43,26 @@ test('boot_params: nothing but the setup header is taken from the file', () => {
 
 test('boot_params: the memory map, the RSDP and the screen', () => {
   const memory = new TestMemory(64);
-  const loaded = loadLinux(memory, { kernel: linuxImage(), commandLine: '', rsdpAddress: 0xe0000, vgaText: true });
+  const loaded = loadLinux(memory, {
+    kernel: linuxImage(),
+    commandLine: '',
+    rsdpAddress: 0xe0000,
+    vgaText: true,
+  });
   const params = register(loaded, Gpr.RSI);
   expect(memory.u64(params + 0x70)).toBe(0xe0000n);
   expect(memory.bytes[params + 0x1e8]).toBe(memory.e820.length);
   memory.e820.forEach(({ base, length, type }, i) => {
     const at = params + 0x2d0 + 20 * i;
-    expect([memory.u64(at), memory.u64(at + 8), memory.u32(at + 16)]).toEqual([BigInt(base), BigInt(length), type]);
+    expect([memory.u64(at), memory.u64(at + 8), memory.u32(at + 16)]).toEqual([
+      BigInt(base),
+      BigInt(length),
+      type,
+    ]);
   });
-  expect([memory.bytes[params + 7], memory.bytes[params + 14], memory.bytes[params + 15]]).toEqual([80, 25, 1]);
+  expect([memory.bytes[params + 7], memory.bytes[params + 14], memory.bytes[params + 15]]).toEqual([
+    80, 25, 1,
+  ]);
 });
 
 test('page tables map the first 4 GiB onto themselves', () => {
@@ -64,7 +75,8 @@ test('page tables map the first 4 GiB onto themselves', () => {
     expect([pml4e & 3n, pdpte & 3n, pde & 0x83n]).toEqual([3n, 3n, 0x83n]);
     return Number(pde & ~0x1f_ffffn) + (address % 2 ** 21);
   };
-  for (const address of [0, 0x100_0200, 0x8000_1234, 0xfee0_0030, 0xffff_ffff]) expect(translate(address)).toBe(address);
+  for (const address of [0, 0x100_0200, 0x8000_1234, 0xfee0_0030, 0xffff_ffff])
+    expect(translate(address)).toBe(address);
 });
 
 test('__BOOT_CS is 0x10 and __BOOT_DS is 0x18, in the registers and in the table', () => {
@@ -123,7 +135,11 @@ test('init_size counts: what the kernel needs to unpack itself must be there', (
 test('a kernel without a 64-bit entry begins in protected mode at its load address', () => {
   const memory = new TestMemory(64);
   const loaded = loadLinux(memory, { kernel: linuxImage({ xloadflags: 0 }), commandLine: '' });
-  expect([loaded.protocol, loaded.entry.mode, loaded.entry.rip]).toEqual(['linux32', 'protected32', 0x100_0000n]);
+  expect([loaded.protocol, loaded.entry.mode, loaded.entry.rip]).toEqual([
+    'linux32',
+    'protected32',
+    0x100_0000n,
+  ]);
   expect(memory.u64(Number(loaded.entry.gdtr.base) + 0x10)).toBe(0x00cf_9b00_0000_ffffn);
 });
 

@@ -145,7 +145,11 @@ interface SetupHeader {
 
 function readHeader(file: Uint8Array): SetupHeader {
   if (!isLinux(file)) {
-    throw new GuesthouseError('file', 'the file is not a Linux kernel', 'give a bzImage, such as /boot/vmlinuz-…');
+    throw new GuesthouseError(
+      'file',
+      'the file is not a Linux kernel',
+      'give a bzImage, such as /boot/vmlinuz-…',
+    );
   }
   const view = viewOf(file);
   const version = file.length < HEADER.MinimumEnd ? 0 : view.getUint16(HEADER.Version, true);
@@ -202,15 +206,18 @@ function placeKernel(placement: Placement, header: SetupHeader): number {
  * (driver-api/early-userspace/buffer-format.rst). */
 function joinModules(modules: readonly BootModule[]): Uint8Array {
   if (modules.length === 1) return modules[0].bytes;
-  const align = (length: number) => Math.ceil(length / 4) * 4;
-  const joined = new Uint8Array(modules.reduce((total, module) => align(total) + module.bytes.length, 0));
+  const joined = new Uint8Array(modules.reduce((total, module) => alignUp(total) + module.bytes.length, 0));
   let at = 0;
   for (const { bytes } of modules) {
-    at = align(at);
+    at = alignUp(at);
     joined.set(bytes, at);
     at += bytes.length;
   }
   return joined;
+}
+
+function alignUp(length: number): number {
+  return Math.ceil(length / 4) * 4;
 }
 
 /** What firmware would have found out: memory map, ACPI, screen. */

@@ -19,10 +19,23 @@ const LOADER_MAGIC = 0x2bad_b002;
 const SEARCH_BYTES = 8192;
 
 /** Flags of the header. Those in the low half must be understood, or the kernel not be loaded. */
-const WANTS = { AlignedModules: 1 << 0, MemoryInfo: 1 << 1, VideoMode: 1 << 2, Required: 0xffff, Addresses: 1 << 16 } as const;
+const WANTS = {
+  AlignedModules: 1 << 0,
+  MemoryInfo: 1 << 1,
+  VideoMode: 1 << 2,
+  Required: 0xffff,
+  Addresses: 1 << 16,
+} as const;
 
 /** Flags of the information structure. */
-const GIVES = { Memory: 1 << 0, CommandLine: 1 << 2, Modules: 1 << 3, Map: 1 << 6, LoaderName: 1 << 9, Framebuffer: 1 << 12 } as const;
+const GIVES = {
+  Memory: 1 << 0,
+  CommandLine: 1 << 2,
+  Modules: 1 << 3,
+  Map: 1 << 6,
+  LoaderName: 1 << 9,
+  Framebuffer: 1 << 12,
+} as const;
 
 /** Text mode, as the header asks for it and as the information structure describes it. */
 const MODE_TEXT = 1;
@@ -97,12 +110,20 @@ function checkWants(view: DataView, header: number, wants: number): void {
 }
 
 /** Loads by the addresses in the header (3.1.3), and returns the entry point. */
-function loadByAddresses(memory: GuestMemory, placement: Placement, file: Uint8Array, header: number): number {
+function loadByAddresses(
+  memory: GuestMemory,
+  placement: Placement,
+  file: Uint8Array,
+  header: number,
+): number {
   if (header + 32 > file.length) throw truncated('part of the Multiboot header');
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const [headerAddress, load, loadEnd, bssEnd, entry] = [12, 16, 20, 24, 28].map((at) => view.getUint32(header + at, true));
+  const [headerAddress, load, loadEnd, bssEnd, entry] = [12, 16, 20, 24, 28].map((at) =>
+    view.getUint32(header + at, true),
+  );
   const from = header - (headerAddress - load);
-  if (load > headerAddress || from < 0) throw damaged('its Multiboot load address contradicts its header address');
+  if (load > headerAddress || from < 0)
+    throw damaged('its Multiboot load address contradicts its header address');
   const bytes = loadEnd === 0 ? file.length - from : loadEnd - load;
   if (bytes < 0) throw damaged('its Multiboot load addresses are in the wrong order');
   if (from + bytes > file.length) throw truncated('part of what its Multiboot header announces');
@@ -133,8 +154,20 @@ function writeInformation(memory: GuestMemory, placement: Placement, inputs: Ker
   );
   const text = inputs.vgaText === true;
   const gives =
-    GIVES.Memory | GIVES.CommandLine | GIVES.Modules | GIVES.Map | GIVES.LoaderName | (text ? GIVES.Framebuffer : 0);
-  const framebuffer = concat(u64(TEXT_BUFFER), u32(160), u32(80), u32(25), [16, FRAMEBUFFER_TEXT], new Uint8Array(6));
+    GIVES.Memory |
+    GIVES.CommandLine |
+    GIVES.Modules |
+    GIVES.Map |
+    GIVES.LoaderName |
+    (text ? GIVES.Framebuffer : 0);
+  const framebuffer = concat(
+    u64(TEXT_BUFFER),
+    u32(160),
+    u32(80),
+    u32(25),
+    [16, FRAMEBUFFER_TEXT],
+    new Uint8Array(6),
+  );
   return place(
     concat(
       u32(gives),
