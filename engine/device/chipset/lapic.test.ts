@@ -208,6 +208,7 @@ describe('priorities (SDM 3A, 11.8)', () => {
     m.apics.deliver(fixed(0x41));
     m.apics.acknowledge(0);
     m.write(0, 'eoi', 0);
+    expect(m.apics.mmioRead(Offset.tmr + 0x20, 4, 0)).toBe(0);
     expect(m.ended).toEqual([0x41]);
   });
 });

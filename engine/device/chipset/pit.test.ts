@@ -195,6 +195,9 @@ describe('reading and writing', () => {
     b.write(2, 50, 0);
     expect(b.at(60).status()).toBe(0x80 | 0x40 | 0x34);
     expect(b.at(101).status()).toBe(0x80 | 0x34);
+    b.write(2, 50, 0); // the same again waits for the end of a cycle too
+    expect(b.at(102).status()).toBe(0x80 | 0x40 | 0x34);
+    expect(b.at(151).status()).toBe(0x80 | 0x34);
   });
 
   test('read-back latches status and count of several counters; status is read first', () => {
