@@ -9,7 +9,7 @@ const ROOT = path.dirname(path.dirname(import.meta.dirname));
 export const CACHE = path.join(ROOT, '.cache');
 
 /**
- * Assembles a flat image. The source may include `multiboot.inc` and its like from this folder.
+ * Assembles a flat image. The source may include `multiboot.inc` and its like from this folder and its own.
  *
  * @param source path of an .asm file
  * @param defines macros for the source: name to value
@@ -22,13 +22,12 @@ export function assemble(source: string, defines: Readonly<Record<string, number
   mkdirSync(folder, { recursive: true });
   const suffix = macros.map(([name, value]) => `-${name.toLowerCase()}-${value}`).join('');
   const image = path.join(folder, `${path.basename(source, '.asm')}${suffix}.bin`);
-  const include = `${import.meta.dirname}${path.sep}`;
+  const include = [import.meta.dirname, path.dirname(source)].flatMap((each) => ['-i', `${each}${path.sep}`]);
   const options = [
     '-f',
     'bin',
     '-w+error',
-    '-i',
-    include,
+    ...include,
     ...macros.map(([name, value]) => `-d${name}=${value}`),
   ];
   const { error, status, stderr } = spawnSync('nasm', [...options, '-o', image, source], {

@@ -1,0 +1,48 @@
+/** The benchmark's guests: images that do a known amount of work and end. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { assemble } from '../test/guest/assemble.ts';
+
+export interface Kernel {
+  readonly name: string;
+  /** What {@link work} counts. */
+  readonly unit: 'instructions' | 'bytes';
+  readonly image: string;
+  readonly work: number;
+}
+
+/** The kernel that does nothing: what starting and ending a machine take. */
+export const EMPTY = 'empty';
+
+const UNITS = {
+  integer: 'instructions',
+  stream: 'instructions',
+  chase: 'instructions',
+  branch: 'instructions',
+  call: 'instructions',
+  float: 'instructions',
+  string: 'bytes',
+} as const satisfies Record<string, Kernel['unit']>;
+
+/** MiB of guest memory that the kernels need. */
+export const MEMORY = 64;
+
+/**
+ * Assembles the kernels.
+ *
+ * @param scale percent of their usual work, a whole number of at least 1
+ * @throws Error where NASM is missing
+ */
+export function kernels(scale: number): { readonly empty: Kernel; readonly measured: readonly Kernel[] } {
+  const make = (name: string, unit: Kernel['unit']): Kernel => {
+    const image = assemble(path.join(import.meta.dirname, 'kernels', `${name}.asm`), { SCALE: scale });
+    // The image says how much it does in its last eight bytes.
+    const bytes = readFileSync(image);
+    const work = Number(bytes.readBigUInt64LE(bytes.length - 8));
+    return { name, unit, image, work };
+  };
+  return {
+    empty: make(EMPTY, 'instructions'),
+    measured: Object.entries(UNITS).map(([name, unit]) => make(name, unit)),
+  };
+}
