@@ -24,6 +24,7 @@ export function runVcpu(board: Board, accelerator: Accelerator, index: number): 
     area: board.areas[index],
     addressMap: board.map,
     dirtyLog: board.dirty,
+    ramBase: board.memory.ramBase,
     interrupts: lapics,
     cpuModel: model,
     readTsc: () => tscAt(clock.now()),

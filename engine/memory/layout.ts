@@ -6,7 +6,8 @@
  * byte offset (for emitted code), and binds to an address to give typed accessors (for TypeScript). The
  * name, version and fields are also what a saved machine is written and checked with.
  *
- * Fields are little-endian, naturally aligned, in declaration order; the size is a multiple of 16 bytes.
+ * Fields are little-endian, naturally aligned (arrays of 16 bytes and more to 16), in declaration order; the
+ * size is a multiple of 16 bytes.
  */
 
 /** Scalar field types. `i64`/`u64` are BigInt in TypeScript; `f64` is a Number. */
@@ -85,7 +86,8 @@ export function layout<const F extends Fields>(name: string, version: number, fi
   for (const [key, field] of Object.entries<Field>(fields)) {
     const [type, count] = typeof field === 'string' ? [field, 1] : field;
     const size = SIZE[type];
-    at = Math.ceil(at / size) * size;
+    const align = size * count >= 16 ? 16 : size;
+    at = Math.ceil(at / align) * align;
     offset[key] = at;
     at += size * count;
   }

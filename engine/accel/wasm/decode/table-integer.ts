@@ -85,7 +85,7 @@ f7/7 idiv Ev ro
 50+ push Zv d64 stack
 58+ pop Zv d64 stack
 68 push Iz d64 stack
-6a push Ib d64 stack
+6a push Ib d64 stack sized
 ff/6 push Ev d64 stack ro hot
 8f/0 pop Ev d64 stack
 60 pusha i64 stack sized

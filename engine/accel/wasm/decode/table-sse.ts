@@ -66,14 +66,14 @@ const MMX = rows(
   np 0f fc paddb_mmx Pq,Qq
   np 0f fd paddw_mmx Pq,Qq
   np 0f fe paddd_mmx Pq,Qq
-  np 0f 71/2 r psllw_mmx Nq,Ib
+  np 0f 71/2 r psrlw_mmx Nq,Ib
   np 0f 71/4 r psraw_mmx Nq,Ib
-  np 0f 71/6 r psrlw_mmx Nq,Ib
-  np 0f 72/2 r pslld_mmx Nq,Ib
+  np 0f 71/6 r psllw_mmx Nq,Ib
+  np 0f 72/2 r psrld_mmx Nq,Ib
   np 0f 72/4 r psrad_mmx Nq,Ib
-  np 0f 72/6 r psrld_mmx Nq,Ib
-  np 0f 73/2 r psllq_mmx Nq,Ib
-  np 0f 73/6 r psrlq_mmx Nq,Ib
+  np 0f 72/6 r pslld_mmx Nq,Ib
+  np 0f 73/2 r psrlq_mmx Nq,Ib
+  np 0f 73/6 r psllq_mmx Nq,Ib
   np 0f 6e movd_mmx Pq,Ey
   np 0f 7e movd_mmx_store Ey,Pq
   np 0f 6f movq_mmx Pq,Qq
@@ -331,14 +331,14 @@ const SSE2_INTEGER = rows(
   66 0f d4 paddq Vx,Wx hot
   66 0f f4 pmuludq Vx,Wx hot
   66 0f fb psubq Vx,Wx hot
-  66 0f 71/2 r psllw Ux,Ib
+  66 0f 71/2 r psrlw Ux,Ib
   66 0f 71/4 r psraw Ux,Ib
-  66 0f 71/6 r psrlw Ux,Ib
-  66 0f 72/2 r pslld Ux,Ib
+  66 0f 71/6 r psllw Ux,Ib
+  66 0f 72/2 r psrld Ux,Ib
   66 0f 72/4 r psrad Ux,Ib
-  66 0f 72/6 r psrld Ux,Ib
-  66 0f 73/2 r psllq Ux,Ib
-  66 0f 73/6 r psrlq Ux,Ib
+  66 0f 72/6 r pslld Ux,Ib
+  66 0f 73/2 r psrlq Ux,Ib
+  66 0f 73/6 r psllq Ux,Ib
   66 0f 6c punpcklqdq Vx,Wx hot
   66 0f 6d punpckhqdq Vx,Wx
   66 0f 6e movd Vx,Ey hot

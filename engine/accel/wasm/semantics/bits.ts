@@ -36,7 +36,7 @@ function bitTest(name: string, change: Change): void {
       testBit(e, e.loadLinear(linear, e.size), index);
       return;
     }
-    const address = e.host(linear, e.size, true);
+    const address = e.host(linear, e.size, 'modify');
     testBit(e, e.modifyHost(address, (old) => changed(e, old, mask, change)), index);
   });
   define(`${name}i`, (e) => {

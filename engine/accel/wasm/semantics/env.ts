@@ -10,6 +10,7 @@
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Func, Label, Local } from '../emit/code.ts';
+import type { FloatLibrary } from '../float/library.ts';
 import { i32, i64, v128, type Expr, type I32, type I64, type In, type Type, type V128 } from '../emit/expr.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, type Mem } from '../private.ts';
 
@@ -50,7 +51,7 @@ export interface FormContext {
 
 /** Functions every module of emitted code can call: see interpreter/runtime.ts. */
 export interface Runtime {
-  /** (record, size | write << 8) → address to use instead, or 0 to leave. */
+  /** (record, size | write << 8 | stack << 9 | modify << 10) → address to use instead, or 0 to leave. */
   readonly slow: Func;
   /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
   readonly commit: Func;
@@ -64,8 +65,12 @@ export interface Runtime {
   readonly link: Func;
   /** (cpu, rec, budget): leaves behind the record with Leave.Changed. */
   readonly leaveNext: Func;
-  /** (record, number) → 0 to go on with the next record, else leave: an instruction done in TypeScript. */
+  /** (record, number) → result: an instruction done in TypeScript. */
   readonly complex: Func;
+  /** (cpu, rec, budget, result): leaves after one, as its result says. */
+  readonly leaveComplex: Func;
+  /** Exact floating point. */
+  readonly float: FloatLibrary;
   /** Functions of the instruction groups, by name. */
   readonly extra: ReadonlyMap<string, Func>;
 }
@@ -149,8 +154,15 @@ export abstract class Env {
 
   /** Does the whole instruction in TypeScript (system/cpu.ts) and goes on or leaves as it says. */
   complex(name: string): void {
-    const code = this.c.call('i32', this.runtime.complex, this.record(), complexNumber(name));
-    this.c.if(code, () => this.leave());
+    this.complexNumbered(i32.const(complexNumber(name)));
+  }
+
+  /** The same by number. */
+  complexNumbered(number: I32): void {
+    const result = this.c.let(this.c.call('i32', this.runtime.complex, this.record(), number));
+    this.c.if(result, () =>
+      this.c.returnCall(this.runtime.leaveComplex, this.cpu, this.record(), this.budget(), result),
+    );
   }
 
   // State fields.
@@ -285,7 +297,7 @@ export abstract class Env {
       this.write(operand, compute(old), size);
       return old;
     }
-    return this.modifyHost(this.host(this.memLinear(), size, true), compute, size);
+    return this.modifyHost(this.host(this.memLinear(), size, 'modify'), compute, size);
   }
 
   /** {@link modify} at a host address for writing. */
@@ -336,9 +348,10 @@ export abstract class Env {
   /**
    * The host address at which `bytes` (up to 64) at a linear address can be read or written now. Leaves
    * with a page fault or a device access where they cannot. Bound. After a store through it,
-   * {@link finishStore} must follow.
+   * {@link finishStore} must follow. `stack`: an implied stack access, for which a non-canonical address is
+   * #SS instead of #GP. `write` is 'modify' where what is there is read through the same address first.
    */
-  host(linear: I64, bytes: number, write: boolean): I32 {
+  host(linear: I64, bytes: number, write: boolean | 'modify', stack = false): I32 {
     const c = this.c;
     const lin = c.let(linear);
     const entry = c.let(
@@ -350,7 +363,10 @@ export abstract class Env {
       const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
       c.brIf(hit, i64.eq(i64.and(last, -4096), i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read)));
       c.store('i64', this.cpu, lin, P.slowAddress);
-      c.set(address, c.call('i32', this.runtime.slow, this.record(), bytes | (write ? 0x100 : 0)));
+      c.set(
+        address,
+        c.call('i32', this.runtime.slow, this.record(), bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | (write === 'modify' ? 0x400 : 0)),
+      );
       c.brIf(hit, address.get);
       this.leave();
     });
@@ -386,13 +402,13 @@ export abstract class Env {
   }
 
   /** Loads 1, 2, 4, 8 or 16 bytes at a linear address. Bound. */
-  loadLinear(linear: I64, bytes: number): Expr {
-    return this.c.let(this.#loadN(this.host(linear, bytes, false), 0, bytes));
+  loadLinear(linear: I64, bytes: number, stack = false): Expr {
+    return this.c.let(this.#loadN(this.host(linear, bytes, false, stack), 0, bytes));
   }
 
-  storeLinear(linear: I64, bytes: number, value: Expr): void {
+  storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {
     const bound = this.c.let(value);
-    const address = this.host(linear, bytes, true);
+    const address = this.host(linear, bytes, true, stack);
     this.#storeN(address, 0, bytes, bound);
     this.finishStore(address);
   }
@@ -495,13 +511,13 @@ export abstract class Env {
 
   /** Pushes a value of 2, 4 (i32) or 8 (i64) bytes. */
   push(value: Expr, bytes: Size): void {
-    this.storeLinear(this.stackLinear(-bytes, bytes, true), bytes, value);
+    this.storeLinear(this.stackLinear(-bytes, bytes, true), bytes, value, true);
     this.addStackPointer(-bytes);
   }
 
   /** Reads the top of the stack without moving the pointer. Bound. */
   top(bytes: Size, delta = 0): Expr {
-    return this.loadLinear(this.stackLinear(delta, bytes, false), bytes);
+    return this.loadLinear(this.stackLinear(delta, bytes, false), bytes, true);
   }
 }
 

@@ -466,7 +466,7 @@ define('cmpxchg8b', (e) => {
   }
   const linear = c.let(e.memLinear());
   e.requireAligned(linear, 16);
-  const address = e.host(linear, 16, true);
+  const address = e.host(linear, 16, 'modify');
   const low = c.let(i64.load(address));
   const high = c.let(i64.load(address, 8));
   const same = c.let(i32.and(i64.eq(low, e.gpr64(0)), i64.eq(high, e.gpr64(2))));

@@ -48,6 +48,8 @@ export interface Instruction {
   readonly b: number;
   /** Immediate, sign-extended. */
   readonly imm: number;
+  /** Selector of a far pointer given in the instruction; `imm` is its offset. */
+  readonly selector: number;
   /** modrm is a memory operand, with this segment register and offset in it (0 … 2^64-1). */
   readonly memory: boolean;
   readonly segment: number;

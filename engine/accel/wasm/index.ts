@@ -1,0 +1,37 @@
+/** The `wasm` accelerator: our own x86-64 processor. It runs wherever Node does. */
+import type { AcceleratedVcpu } from '../contract.ts';
+import type { VcpuOptions } from '../../machine/accelerator.ts';
+import { AREA_BYTES, Processor } from './processor.ts';
+import { CPU_MODELS, CpuModel } from './system/cpuid.ts';
+import { resetState as reset } from './system/reset.ts';
+import type { VcpuState } from '../../vcpu/state.ts';
+
+
+/** Whether the accelerator can run here: WebAssembly with threads, SIMD and tail calls is all it needs. */
+export function probe(): { ok: true; features: string[] } | { ok: false; reason: string } {
+  // A module with a tail call and a SIMD instruction: type (func), one function, return_call 0 and v128.const.
+  const bytes = [
+    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 25, 1, 23, 0, 0xfd, 0x0c,
+    ...Array.from({ length: 16 }, () => 0), 0x1a, 0x12, 0, 0x0b,
+  ]; // prettier-ignore
+  try {
+    void new WebAssembly.Module(Uint8Array.from(bytes));
+  } catch {
+    return { ok: false, reason: 'this JavaScript engine lacks WebAssembly tail calls or SIMD' };
+  }
+  return { ok: true, features: [...new CpuModel('max').features] };
+}
+
+/** Bytes of the machine area that each vCPU needs. */
+export const areaBytes = (): number => AREA_BYTES;
+
+/** Makes a vCPU over its state; the state must have been reset. */
+export const createVcpu = (options: VcpuOptions): AcceleratedVcpu => new Processor(options);
+
+/** CPU models by name, the fullest first. */
+export const cpuModels = (): string[] => CPU_MODELS.toReversed();
+
+/** Puts a vCPU into the state after power-up, as a CPU of the named model. */
+export function resetState(state: VcpuState, options: { index: number; model: string }): void {
+  reset(state, { index: options.index, model: new CpuModel(options.model) });
+}

@@ -1,0 +1,452 @@
+/**
+ * Decoded code: blocks of records in the vCPU's arena, found by where their bytes lie in the shared memory,
+ * and dropped when those bytes are written.
+ *
+ * A block runs from its first instruction to an unconditional transfer, the end of the page, or a limit;
+ * conditional jumps are left in its middle. Dropping a block means overwriting the handlers of its records
+ * with one that leaves: whoever is about to run one of them, by a link or by falling into it, finds out
+ * without a check on the way. The space is reused only when the whole arena is emptied, which happens
+ * between instructions.
+ */
+import { Seg, vcpuLayout } from '../../../vcpu/state.ts';
+import { Decoder, TooLong, type CodeSize, type Decoded, type DecodeMode } from '../decode/decoder.ts';
+import type { Row } from '../decode/rows.ts';
+import { Mem, REC, REC_BYTES } from '../private.ts';
+import { complexNumber, xmmOffset, type AddressMode } from '../semantics/env.ts';
+import type { CodeWatch } from '../system/mmu.ts';
+import { addressHandler, Fixed, isRm, variantOf, type Check } from './forms.ts';
+import type { Tier0 } from './handlers.ts';
+
+/** Everything outside the bytes that decides what they are decoded to. */
+export interface CodeMode extends DecodeMode {
+  /** Identifies the mode: equal modes have one id. */
+  readonly id: number;
+  readonly code: CodeSize;
+  readonly stack: 2 | 4 | 8;
+  /** CS base and limit, which bound and place the code outside 64-bit mode. */
+  readonly csBase: bigint;
+  readonly csLimit: number;
+  /** Exceptions that instructions of a class raise as the control registers stand: vector, or 0. */
+  readonly x87: number;
+  readonly fwait: number;
+  readonly mmx: number;
+  readonly sse: number;
+  readonly avx: number;
+  /** One instruction a block. */
+  readonly step: boolean;
+}
+
+interface Block {
+  readonly record: number;
+  readonly end: number;
+  readonly mode: CodeMode;
+  readonly rip: bigint;
+  /** Host addresses of the bytes: up to two stretches, the second on another page, or 0, 0. */
+  readonly from: number;
+  readonly to: number;
+  readonly from2: number;
+  readonly to2: number;
+  /** Another block that starts at the same byte, under another mode or address. */
+  next: Block | undefined;
+}
+
+/** Reads code: by linear address, through paging. */
+export interface CodeReader {
+  /** Host address of a byte of code. @throws GuestFault; returns -1 where it is not in memory */
+  fetch(linear: bigint): number;
+}
+
+/** Instructions in a block at most; the ordinal has to fit a byte. */
+const BLOCK_LIMIT = 48;
+/** Room a block may need: an address record before each instruction, and the record that continues. */
+const BLOCK_ROOM = (2 * BLOCK_LIMIT + 1) * REC_BYTES;
+
+const ZERO = vcpuLayout.offset.zero;
+const GPR = vcpuLayout.offset.gpr;
+
+export class CodeCache implements CodeWatch {
+  readonly #tier0: Tier0;
+  readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
+  readonly #bytes: Uint8Array;
+  readonly #quads: BigInt64Array;
+  readonly #arena: number;
+  readonly #arenaEnd: number;
+  #next: number;
+  readonly #blocks = new Map<number, Block>();
+  readonly #pages = new Map<number, Set<Block>>();
+  readonly #reader: CodeReader;
+  readonly #decoder: Decoder;
+  /** Counts arenas used up: a record address from before is worthless. */
+  generation = 0;
+  /** Told when a page gets its first code, so that writable translations of it can be dropped. */
+  onCodePage: (hostPage: number) => void = () => {};
+  /** Told when everything was dropped. */
+  onFlush: () => void = () => {};
+  invalidated = 0;
+
+  // The instruction being decoded.
+  #linear = 0n;
+  #host = 0;
+  #available = 0;
+  #host2 = 0;
+
+  /** @param arena byte address and size of the records' memory */
+  constructor(tier0: Tier0, memory: WebAssembly.Memory, arena: number, size: number, reader: CodeReader) {
+    this.#tier0 = tier0;
+    this.#words = new Int32Array(memory.buffer);
+    this.#halves = new Uint16Array(memory.buffer);
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#quads = new BigInt64Array(memory.buffer);
+    this.#arena = arena;
+    this.#arenaEnd = arena + size;
+    this.#next = arena;
+    this.#reader = reader;
+    this.#decoder = new Decoder((index) => this.#byteAt(index));
+  }
+
+  hasCode(hostPage: number): boolean {
+    return this.#pages.has(hostPage);
+  }
+
+  written(host: number, bytes: number): void {
+    const page = this.#pages.get((host & ~0xfff) >>> 0);
+    if (page === undefined) return;
+    const end = host + bytes;
+    for (const block of page) {
+      if ((block.from < end && host < block.to) || (block.from2 < end && host < block.to2)) this.#drop(block);
+    }
+  }
+
+  #drop(block: Block): void {
+    this.invalidated++;
+    for (let at = block.record; at < block.end; at += REC_BYTES) this.#words[at >> 2] = Fixed.Stale;
+    const first = this.#blocks.get(block.from);
+    if (first === block) {
+      if (block.next) this.#blocks.set(block.from, block.next);
+      else this.#blocks.delete(block.from);
+    } else {
+      for (let b = first; b; b = b.next) if (b.next === block) b.next = block.next;
+    }
+    for (const host of [block.from, block.from2]) {
+      const key = (host & ~0xfff) >>> 0;
+      const page = this.#pages.get(key);
+      page?.delete(block);
+      if (page?.size === 0) this.#pages.delete(key);
+    }
+  }
+
+  /** Drops everything. Only between instructions. */
+  flush(): void {
+    this.#blocks.clear();
+    this.#pages.clear();
+    this.#next = this.#arena;
+    this.generation++;
+    this.onFlush();
+  }
+
+  /**
+   * The record with which the code at an address begins.
+   * @param rip offset within CS
+   * @throws GuestFault where the code cannot be fetched
+   */
+  find(rip: bigint, mode: CodeMode): number {
+    this.#start(rip, mode);
+    for (let block = this.#blocks.get(this.#host); block; block = block.next) {
+      if (block.rip !== rip || block.mode !== mode) continue;
+      // An instruction that crosses onto a second page: that page must still be where it was.
+      if (block.to2 === 0 || this.#reader.fetch(this.#pageAfter()) === block.from2) return block.record;
+    }
+    if (this.#next + BLOCK_ROOM > this.#arenaEnd) this.flush();
+    return this.#decodeBlock(rip, mode);
+  }
+
+  #start(rip: bigint, mode: CodeMode): void {
+    const linear = mode.code === 64 ? rip : BigInt.asUintN(32, rip + mode.csBase);
+    this.#linear = linear;
+    this.#host = this.#reader.fetch(linear);
+    this.#available = 4096 - Number(linear & 0xfffn);
+    this.#host2 = 0;
+  }
+
+  #pageAfter(): bigint {
+    return BigInt.asUintN(64, (this.#linear & ~0xfffn) + 0x1000n);
+  }
+
+  /** Byte `index` of the present instruction; what is not memory reads as all ones. */
+  #byteAt(index: number): number {
+    if (index < this.#available) return this.#host < 0 ? 0xff : this.#bytes[this.#host + index]!;
+    if (this.#host2 === 0) this.#host2 = this.#reader.fetch(this.#pageAfter());
+    return this.#host2 < 0 ? 0xff : this.#bytes[this.#host2 + index - this.#available]!;
+  }
+
+  #decodeBlock(rip: bigint, mode: CodeMode): number {
+    const start = this.#next;
+    const from = this.#host;
+    const page = this.#linear & ~0xfffn;
+    let at = start;
+    let to = from;
+    let from2 = 0;
+    let to2 = 0;
+    let next = rip;
+    const limit = mode.step ? 1 : BLOCK_LIMIT;
+    let ended = false;
+    for (let ordinal = 1; ordinal <= limit && !ended; ordinal++) {
+      if (ordinal > 1) {
+        const linear = mode.code === 64 ? next : BigInt.asUintN(32, next + mode.csBase);
+        // What begins on another page is another block's.
+        if ((linear & ~0xfffn) !== page || (mode.code !== 64 && next > BigInt(mode.csLimit))) break;
+        this.#linear = linear;
+        this.#host = from + Number(linear & 0xfffn) - (from & 0xfff);
+        this.#available = 4096 - Number(linear & 0xfffn);
+        this.#host2 = 0;
+      }
+      let d: Decoded | undefined;
+      let fault = 0;
+      try {
+        d = this.#decoder.decode(mode);
+        if (d.row === undefined) fault = 6;
+        else fault = classFault(d.row, mode);
+        // An instruction must lie within CS whole.
+        if (mode.code !== 64 && next + BigInt(d.length - 1) > BigInt(mode.csLimit)) fault = 13;
+      } catch (reason) {
+        if (reason instanceof TooLong) fault = 13;
+        else if (ordinal === 1) throw reason;
+        else break; // faults when it is reached, not before
+      }
+      const length = d?.length ?? 1;
+      const crosses = length > this.#available;
+      // One that crosses pages has a block to itself, so that only the block's end can be on another page.
+      if (crosses && ordinal > 1) break;
+      this.#clearRecord(at);
+      if (fault !== 0 || d === undefined || d.row === undefined) {
+        this.#words[at >> 2] = Fixed.Raise;
+        this.#words[(at + REC.imm) >> 2] = fault;
+        this.#common(at, next, length, ordinal);
+        at += REC_BYTES;
+        ended = true;
+      } else {
+        at = this.#emit(d, d.row, at, next, ordinal, mode, page);
+        ended = d.row.attributes.end;
+      }
+      if (crosses) {
+        to = from + this.#available;
+        from2 = this.#host2;
+        to2 = this.#host2 + length - this.#available;
+        next += BigInt(length);
+        break;
+      }
+      to = this.#host + length;
+      next += BigInt(length);
+    }
+    if (!ended) {
+      // Where the next instruction is not this block's, go and look for it.
+      this.#clearRecord(at);
+      this.#words[at >> 2] = Fixed.Continue;
+      this.#quads[(at + REC.imm64) >> 3] = mode.code === 64 ? BigInt.asIntN(64, next) : next;
+      this.#common(at, next, 0, this.#bytes[at - REC_BYTES + REC.ordinal]!);
+      at += REC_BYTES;
+    }
+    this.#next = at;
+    if (from >= 0) this.#keep({ record: start, end: at, mode, rip, from, to, from2, to2, next: undefined });
+    return start;
+  }
+
+  #keep(block: Block): void {
+    block.next = this.#blocks.get(block.from);
+    this.#blocks.set(block.from, block);
+    for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {
+      const key = (host & ~0xfff) >>> 0;
+      let page = this.#pages.get(key);
+      if (!page) {
+        page = new Set();
+        this.#pages.set(key, page);
+        this.onCodePage(key);
+      }
+      page.add(block);
+    }
+  }
+
+  #clearRecord(at: number): void {
+    this.#words.fill(0, at >> 2, (at + REC_BYTES) >> 2);
+  }
+
+  #common(at: number, rip: bigint, length: number, ordinal: number): void {
+    this.#quads[(at + REC.rip) >> 3] = rip;
+    this.#bytes[at + REC.length] = length;
+    this.#bytes[at + REC.ordinal] = ordinal;
+  }
+
+  /** Writes the records of one instruction; returns where the next goes. */
+  #emit(d: Decoded, row: Row, at: number, rip: bigint, ordinal: number, mode: CodeMode, page: bigint): number {
+    const a = row.attributes;
+    let mem: Mem = Mem.Record;
+    if (d.memory) {
+      if (a.hot && !d.lock && !a.locked) mem = inlineMem(d);
+      if (mem === Mem.Record) {
+        this.#emitAddress(d, row, at, mode);
+        this.#common(at, rip, d.length, ordinal);
+        at += REC_BYTES;
+        this.#clearRecord(at);
+      } else this.#address(d, at, mem === Mem.RipRelative ? d.length : 0);
+    }
+    this.#common(at, rip, d.length, ordinal);
+    if (!d.memory || mem === Mem.Record) this.#bytes[at + REC.segment] = d.segment;
+    if (a.ts) {
+      this.#words[at >> 2] = a.end ? Fixed.ComplexEnd : Fixed.Complex;
+      this.#registers(d, row, at);
+      this.#halves[(at + REC.complex) >> 1] = complexNumber(row.name);
+      this.#bytes[at + REC.scale] = complexInfo(d);
+      if (row.operands.some((o) => o.where === 'A')) {
+        this.#words[(at + REC.disp) >> 2] = Number(d.imm64);
+      }
+      if (row.operands.some((o) => o.where === 'I' || o.where === 'A')) this.#words[(at + REC.imm) >> 2] = d.imm;
+      return at + REC_BYTES;
+    }
+    let chained = false;
+    const jump = row.operands.some((o) => o.where === 'J');
+    if (jump) {
+      const next = rip + BigInt(d.length) + BigInt(d.relative);
+      const target = mode.code === 64 ? BigInt.asUintN(64, next) : BigInt.asUintN(d.size === 2 ? 16 : 32, next);
+      const linear = mode.code === 64 ? target : BigInt.asUintN(32, target + mode.csBase);
+      const legal = mode.code === 64 || target <= BigInt(mode.csLimit);
+      chained = (linear & ~0xfffn) === page && legal;
+      this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, target);
+    } else {
+      this.#registers(d, row, at);
+      if (row.operands.some((o) => o.where === 'L')) this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
+      else if (row.operands.some((o) => o.where === 'I')) this.#words[(at + REC.imm) >> 2] = d.imm;
+    }
+    const handler = this.#tier0.forms.handler(row, variantOf(d, row, mem, mode.stack, chained));
+    if (handler < 0) throw new Error(`no form of ${row.name} (size ${d.size}, memory ${d.memory}, ${d.address})`);
+    this.#words[at >> 2] = handler;
+    return at + REC_BYTES;
+  }
+
+  /** Register operands into slots, in the order of the operands. */
+  #registers(d: Decoded, row: Row, at: number): void {
+    const slots = [REC.a, REC.b, REC.c];
+    let slot = 0;
+    for (const { where, size } of row.operands) {
+      if ('IJLAXO'.includes(where) || where === 'fixed' || where === 'const') continue;
+      if (isRm(where) && d.memory) continue;
+      this.#halves[(at + slots[slot++]!) >> 1] = registerOffset(d, where, size);
+    }
+  }
+
+  /** Base, index, scale, displacement and segment of the memory operand. */
+  #address(d: Decoded, at: number, add: number): void {
+    const halves = this.#halves;
+    halves[(at + REC.base) >> 1] = d.base < 0 || d.base === 16 ? ZERO : GPR + 8 * d.base;
+    halves[(at + REC.index) >> 1] = d.index < 0 ? ZERO : GPR + 8 * d.index;
+    this.#bytes[at + REC.scale] = d.scale;
+    this.#bytes[at + REC.segment] = segmentFor(d);
+    this.#words[(at + REC.disp) >> 2] = d.disp + add;
+  }
+
+  #emitAddress(d: Decoded, row: Row, at: number, mode: CodeMode): void {
+    const a = row.attributes;
+    if (d.moffs !== undefined) {
+      this.#words[at >> 2] = Fixed.Absolute;
+      this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.moffs);
+      this.#bytes[at + REC.segment] = segmentFor(d);
+      return;
+    }
+    let check: Check = 'none';
+    if (!a.nocheck && !a.ts && (d.address === '32' || d.address === '16')) {
+      const first = row.operands[0];
+      check = first && isRm(first.where) && !a.ro ? 'write' : 'read';
+    }
+    this.#words[at >> 2] = addressHandler(d.address, check);
+    this.#address(d, at, 0);
+    // POP into memory: the address is formed with the stack pointer already moved (SDM 2, POP).
+    if (row.name === 'pop' && d.base === 4) this.#words[(at + REC.disp) >> 2] = d.disp + d.size;
+    this.#words[(at + REC.imm) >> 2] = memoryBytes(row, d);
+    if (d.base === 16) {
+      // RIP-relative: the base is known, so the address is absolute; cut to 32 bits by an address prefix.
+      const rip = this.#ripAfter(d, mode);
+      const sum = BigInt.asUintN(d.address === '64' ? 64 : 32, rip + BigInt(d.disp));
+      this.#words[at >> 2] = Fixed.Absolute;
+      this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, sum);
+    }
+  }
+
+  #ripAfter(d: Decoded, mode: CodeMode): bigint {
+    return BigInt.asUintN(64, this.#linear - (mode.code === 64 ? 0n : mode.csBase) + BigInt(d.length));
+  }
+}
+
+/** The inlined address form of an operand, or Record where it has none. */
+function inlineMem(d: Decoded): Mem {
+  if (d.address !== '64' || d.moffs !== undefined) return Mem.Record;
+  const based = d.segment === Seg.FS || d.segment === Seg.GS;
+  if (d.base === 16) return based ? Mem.Record : Mem.RipRelative;
+  return d.index < 0 && !based ? Mem.BaseDisp : Mem.Full;
+}
+
+/** The segment as the record has it: in 64-bit mode only FS and GS have a base. */
+function segmentFor(d: Decoded): number {
+  if (d.address === '32' || d.address === '16' || d.segment >= Seg.FS) return d.segment;
+  return d.segment === Seg.SS ? Seg.NoneStack : Seg.None;
+}
+
+/** Bytes of the memory operand, for the segment check. */
+function memoryBytes(row: Row, d: Decoded): number {
+  if (row.attributes.memory > 0) return row.attributes.memory;
+  const operand = row.operands.find((o) => isRm(o.where));
+  switch (operand?.size) {
+    case 'b':
+      return 1;
+    case 'w':
+      return 2;
+    case 'd':
+      return 4;
+    case 'q':
+      return 8;
+    case 'x':
+      return 16;
+    default:
+      return d.size;
+  }
+}
+
+/** Operand size (log2), address size (log2) and repetition of an instruction done in TypeScript. */
+function complexInfo(d: Decoded): number {
+  const address: Record<AddressMode, number> = { '16': 1, '32': 2, '32in64': 2, '64': 3 };
+  return Math.log2(d.size) | (address[d.address] << 2) | (d.rep << 4) | (d.memory ? 0x40 : 0);
+}
+
+/** Byte offset of a register operand in the vCPU's state; segment, control and debug registers by number. */
+function registerOffset(d: Decoded, where: string, size: string): number {
+  switch (where) {
+    case 'S':
+    case 'C':
+    case 'D':
+      return d.reg;
+    case 'V':
+      return xmmOffset(d.reg);
+    case 'W':
+    case 'U':
+      return xmmOffset(d.rm);
+    case 'H':
+      return xmmOffset(d.vvvv);
+    case 'P':
+      return vcpuLayout.offset.fpr + 16 * (d.reg & 7);
+    case 'Q':
+    case 'N':
+      return vcpuLayout.offset.fpr + 16 * (d.rm & 7);
+    case 'B':
+      return GPR + 8 * d.vvvv;
+  }
+  const number = where === 'G' ? d.reg : d.rm;
+  // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
+  if (size === 'b' && !d.rex && number >= 4 && number < 8) return GPR + 8 * (number - 4) + 1;
+  return GPR + 8 * number;
+}
+
+/** Exception that the control registers call for on an instruction of its class, or 0. */
+function classFault(row: Row, mode: CodeMode): number {
+  const a = row.attributes;
+  if (row.name === 'fwait') return mode.fwait;
+  return (a.x87 && mode.x87) || (a.sse && mode.sse) || (a.mmx && mode.mmx) || (a.avx && mode.avx) || 0;
+}

@@ -1,0 +1,207 @@
+/**
+ * Builds tier 0: one WebAssembly module with a handler for every form, and the runtime functions that
+ * handlers share. It depends on nothing but the opcode table, so all vCPUs of a process use one.
+ */
+import '../semantics/index.ts';
+import { Seg } from '../../../vcpu/state.ts';
+import type { Code, Func } from '../emit/code.ts';
+import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
+import { ModuleBuilder } from '../emit/module.ts';
+import { rows } from '../decode/tables.ts';
+import { addFloatLibrary } from '../float/library.ts';
+import { JUMP_ENTRIES, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
+import { addSseLibrary } from '../semantics/sse.ts';
+import { complexNumber, semantics, type AddressMode, type FormContext, type Runtime } from '../semantics/env.ts';
+import {
+  ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
+} from './forms.ts'; // prettier-ignore
+import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
+import { addDivide128 } from './divide.ts';
+
+/** Names under which the module imports what TypeScript supplies. */
+export const IMPORTS = 'guesthouse';
+
+/** What the import `complex` returns. */
+export const ComplexResult = {
+  /** Go on with the next record. */
+  Next: 0,
+  /** Leave; the instruction has not been done. */
+  Leave: 1,
+  /** Leave; it has been done and `rip` is set. */
+  LeaveBehind: 2,
+} as const;
+
+export interface Tier0 {
+  readonly module: WebAssembly.Module;
+  readonly forms: FormTable;
+  /** Entries of the handler table. */
+  readonly handlers: number;
+}
+
+const NO_FORM: FormContext = {
+  size: 8, operands: [], mem: Mem.Record, lock: false, address: '64', stack: 8, rep: 0, chained: false,
+}; // prettier-ignore
+
+/** Code-memory limits, in 64 KiB pages: the imported memory may have any size below 4 GiB. */
+const MAX_PAGES = 65536;
+
+/** Leaves by way of the exit code already set, or setting it. */
+function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
+  const slow = m.importFunction(IMPORTS, 'slow', ['i32', 'i32'], ['i32']);
+  const commit = m.importFunction(IMPORTS, 'commit', [], ['i32']);
+  const complex = m.importFunction(IMPORTS, 'complex', ['i32', 'i32'], ['i32']);
+  // () → record for `rip`, or 0 with the exit code set.
+  const find = m.importFunction(IMPORTS, 'find', [], ['i32']);
+  // (record) → record of its direct target, or 0 with the exit code set.
+  const findDirect = m.importFunction(IMPORTS, 'findDirect', ['i32'], ['i32']);
+  const handler = (c: Code): [cpu: I32, record: I32, budget: I32] => [
+    c.param('i32', 0).get,
+    c.param('i32', 1).get,
+    c.param('i32', 2).get,
+  ];
+  const leave = m.function(HANDLER_PARAMS, ['i32'], (c) => {
+    const [cpu, record, budget] = handler(c);
+    c.store('i32', cpu, record, P.exitRecord);
+    c.store('i32', cpu, budget, P.budget);
+    c.return(i32.load(cpu, P.exitCode));
+  });
+  const raise = m.function(['i32', 'i32', 'i32', 'i32', 'i32'], ['i32'], (c) => {
+    const [cpu, record, budget] = handler(c);
+    c.store('i32', cpu, c.param('i32', 3).get, P.vector);
+    c.store('i32', cpu, c.param('i32', 4).get, P.errorCode);
+    c.store('i32', cpu, Leave.Exception, P.exitCode);
+    c.returnCall(leave, cpu, record, budget);
+  });
+  const leaveNext = m.function(HANDLER_PARAMS, ['i32'], (c) => {
+    const [cpu, record, budget] = handler(c);
+    const next = i64.add(i64.load(record, REC.rip), i64.load8_u(record, REC.length));
+    c.store('i64', cpu, next, S.rip);
+    c.store('i32', cpu, Leave.Changed, P.exitCode);
+    c.returnCall(leave, cpu, 0, i32.sub(budget, i32.load8_u(record, REC.ordinal)));
+  });
+  const leaveComplex = m.function(['i32', 'i32', 'i32', 'i32'], ['i32'], (c) => {
+    const [cpu, record, budget] = handler(c);
+    c.if(i32.eq(c.param('i32', 3).get, ComplexResult.LeaveBehind), () =>
+      c.returnCall(leave, cpu, 0, i32.sub(budget, i32.load8_u(record, REC.ordinal))),
+    );
+    c.returnCall(leave, cpu, record, budget);
+  });
+  const enter = (c: Code, cpu: I32, record: I32, budget: I32) =>
+    c.returnCallIndirect(handlerType, i32.load(record, REC.handler), cpu, record, budget);
+  const stop = (c: Code, cpu: I32, rip: I64, budget: I32) => {
+    c.store('i64', cpu, rip, S.rip);
+    c.store('i32', cpu, Leave.Budget, P.exitCode);
+    c.returnCall(leave, cpu, 0, budget);
+  };
+  const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
+    const cpu = c.param('i32', 0).get;
+    const rip = c.param('i64', 1).get;
+    const budget = c.param('i32', 2).get;
+    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
+    const linear = c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
+    const low = c.let(i32.wrap(linear));
+    const hash = i32.and(i32.xor(low, i32.shr_u(low, 14)), JUMP_ENTRIES - 1);
+    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, 4)));
+    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
+    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
+    c.if(i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear))), () =>
+      enter(c, cpu, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
+    );
+    c.store('i64', cpu, rip, S.rip);
+    const record = c.let(c.call('i32', find));
+    c.if(record, () => enter(c, cpu, record, budget));
+    c.returnCall(leave, cpu, 0, budget);
+  });
+  const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
+    const [cpu, record, budget] = handler(c);
+    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, i64.load(record, REC.imm64), budget));
+    c.store('i64', cpu, i64.load(record, REC.imm64), S.rip);
+    const target = c.let(c.call('i32', findDirect, record));
+    c.if(target, () => enter(c, cpu, target, budget));
+    c.returnCall(leave, cpu, 0, budget);
+  });
+  const extra = new Map<string, Func>();
+  extra.set('divide128', addDivide128(m));
+  const float = addFloatLibrary(m);
+  for (const [name, func] of addSseLibrary(m, float)) extra.set(name, func);
+  return { slow, commit, leave, raise, lookup, link, leaveNext, leaveComplex, complex, float, extra };
+}
+
+/** The handler of an address record. */
+function emitAddress(e: RecordEnv, mode: AddressMode, check: Check): void {
+  const c = e.c;
+  const whole = e.fullOffset();
+  const offset = c.let(
+    mode === '64' ? whole : i64.and(whole, mode === '16' ? 0xffff : 0xffff_ffffn),
+  );
+  c.store('i64', e.cpu, offset, P.eaOffset);
+  if (mode === '64' || mode === '32in64') {
+    c.store('i64', e.cpu, i64.add(offset, e.segmentBase()), P.ea);
+  } else if (check === 'none') {
+    c.store('i64', e.cpu, i64.and(i64.add(offset, e.segmentBase()), 0xffff_ffffn), P.ea);
+  } else {
+    // The number of bytes comes from the record, so the check is written out here.
+    const write = check === 'write';
+    const bounds = c.let(i32.add(e.cpu, i32.shl(e.segment(), 2)));
+    const lo = i64.load32_u(bounds, write ? S.segWriteLo : S.segReadLo);
+    const hi = i64.load32_u(bounds, write ? S.segWriteHi : S.segReadHi);
+    const last = i64.add(offset, i64.sub(i64.extend_u(e.imm()), 1));
+    c.if(i32.or(i64.lt_u(offset, lo), i64.gt_u(last, hi)), () =>
+      e.raiseDynamic(i32.select(i32.eq(e.segment(), Seg.SS), 12, 13)),
+    );
+    c.store('i64', e.cpu, i64.and(i64.add(offset, e.segmentBase()), 0xffff_ffffn), P.ea);
+  }
+}
+
+/** Builds the module. Takes some tenths of a second; share the result. */
+export function buildTier0(): Tier0 {
+  const forms = buildForms(rows);
+  for (const row of rows) if (row.attributes.ts) complexNumber(row.name);
+  const m = new ModuleBuilder();
+  const handlers = FIXED_HANDLERS + forms.forms.length;
+  m.importMemory(IMPORTS, 'memory', 1, MAX_PAGES);
+  m.importTable(IMPORTS, 'table', handlers);
+  const type = m.type(HANDLER_PARAMS, ['i32']);
+  const runtime = addRuntime(m, type);
+  const functions: Func[] = [];
+  const add = (form: FormContext, end: boolean, emit: (e: RecordEnv) => void) => {
+    functions.push(
+      m.function(HANDLER_PARAMS, ['i32'], (c) => {
+        const e = new RecordEnv(c, form, runtime, type);
+        emit(e);
+        if (end) c.unreachable();
+        else e.next();
+      }),
+    );
+  };
+
+  add(NO_FORM, true, (e) => {
+    e.c.store('i32', e.cpu, Leave.Stale, P.exitCode);
+    e.leave();
+  });
+  add(NO_FORM, true, (e) => e.jump(e.imm64()));
+  add(NO_FORM, true, (e) => e.c.returnCall(runtime.raise, e.cpu, e.record(), e.budget(), e.imm(), 0));
+  add(NO_FORM, false, (e) => e.complexNumbered(i32.load16_u(e.record(), REC.complex)));
+  add(NO_FORM, true, (e) => {
+    e.complexNumbered(i32.load16_u(e.record(), REC.complex));
+    e.jump(e.field64('rip'));
+  });
+  for (const mode of ADDRESS_MODES) for (const check of CHECKS) add(NO_FORM, false, (e) => emitAddress(e, mode, check));
+  add(NO_FORM, false, (e) => {
+    e.c.store('i64', e.cpu, e.imm64(), P.eaOffset);
+    e.c.store('i64', e.cpu, i64.add(e.imm64(), e.segmentBase()), P.ea);
+  });
+
+  for (const form of forms.forms) {
+    const semantic = semantics.get(form.name);
+    if (!semantic) throw new Error(`instruction ${form.name} is in the table but has no meaning`);
+    add(form, form.end, semantic);
+  }
+  m.elements(0, functions);
+  const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
+    const record = c.param('i32', 1).get;
+    c.returnCallIndirect(type, i32.load(record, REC.handler), c.param('i32', 0).get, record, c.param('i32', 2).get);
+  });
+  m.export('run', run);
+  return { module: new WebAssembly.Module(m.encode()), forms, handlers };
+}

@@ -1,0 +1,575 @@
+/**
+ * One x86-64 processor of our own: enters emitted code, takes it over where it leaves, delivers exceptions
+ * and interrupts, and keeps the code environment in step with the architectural state.
+ */
+import { ExitReason, type AcceleratedVcpu, type InterruptSource, type IoExit } from '../contract.ts';
+import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
+import type { VcpuOptions } from '../../machine/accelerator.ts';
+import { buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
+import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
+import {
+  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, S,
+} from './private.ts'; // prettier-ignore
+import { complexNames } from './semantics/env.ts';
+import { GuestAccess } from './system/access.ts';
+import {
+  AccessPending, complexInstructions, GuestFault, Outcome, Vector, type ComplexInstruction, type Cpu, type Instruction,
+  type LinearMemory, type PhysicalMemory, type Ports,
+} from './system/cpu.ts'; // prettier-ignore
+import { CpuModel } from './system/cpuid.ts';
+import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep } from './system/debug.ts';
+import { deliver, deliverException } from './system/interrupts.ts';
+import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
+import { Cr0, Cr4, Efer, isVirtual8086, stackWidth } from './system/registers.ts';
+import { SegAttr } from '../../vcpu/segment.ts';
+import { enterSmm } from './system/smm.ts';
+
+const JUMP_BYTES = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+const ARENA_BYTES = 48 << 20;
+
+/** Machine-area bytes per vCPU. */
+export const AREA_BYTES = MMU_AREA_BYTES + JUMP_BYTES + ARENA_BYTES;
+
+/** Instructions between two looks at events and timers: some tenths of a millisecond. */
+const BUDGET = 20_000;
+
+/** Exception classes of instruction groups, by mode bits. */
+const NO_MATH = Vector.NM;
+
+/** Code modes known at a time, and generations of jump-cache entries: together a tag of 32 bits. */
+const MODES = 4096;
+const TAG_SHIFT = 13;
+const GENERATIONS = 1 << (32 - TAG_SHIFT);
+
+let shared: Tier0 | undefined;
+
+/** Tier 0 of this thread, built on first use. */
+export const tier0 = (): Tier0 => (shared ??= buildTier0());
+
+export class Processor implements AcceleratedVcpu, Cpu {
+  readonly state: VcpuState;
+  readonly stateBytes: DataView<SharedArrayBuffer>;
+  readonly linear: LinearMemory;
+  readonly ports: Ports;
+  readonly physical: PhysicalMemory;
+  readonly interrupts: InterruptSource;
+  readonly model: CpuModel;
+  readonly vcpus: number;
+  readonly io: IoExit;
+  readonly #options: VcpuOptions;
+  readonly #at: number;
+  readonly #private: ReturnType<typeof privateLayout.bind>;
+  readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
+  readonly #bytes: Uint8Array;
+  readonly #quads: BigUint64Array;
+  readonly #events: Int32Array<SharedArrayBuffer>;
+  readonly #jumpCache: number;
+  readonly #access: GuestAccess;
+  readonly #mmu: Mmu;
+  readonly #code: CodeCache;
+  readonly #run: (cpu: number, record: number, budget: number) => number;
+  readonly #complex: readonly ComplexInstruction[];
+  readonly #modes = new Map<string, CodeMode>();
+  #mode: CodeMode;
+  #stepMode: CodeMode;
+  #localGeneration = 1;
+  #globalGeneration = 1;
+  #instructions = 0;
+  #detail = '';
+  /** State that translations depend on may have changed. */
+  #stale = true;
+  #debugHit = false;
+  readonly #instruction: MutableInstruction = {
+    size: 4, a: 0, b: 0, imm: 0, memory: false, segment: 3, offset: 0n, rip: 0n, next: 0n, length: 0, addressSize: 8, rep: 0, selector: 0,
+  }; // prettier-ignore
+
+  constructor(options: VcpuOptions) {
+    this.#options = options;
+    const { memory, state, stateAddress } = options;
+    const buffer = memory.buffer as SharedArrayBuffer;
+    this.state = state;
+    this.#at = stateAddress;
+    this.stateBytes = new DataView(buffer, stateAddress, P.result + 32);
+    this.#private = privateLayout.bind(buffer, stateAddress + P.bounce);
+    this.#words = new Int32Array(buffer);
+    this.#halves = new Uint16Array(buffer);
+    this.#bytes = new Uint8Array(buffer);
+    this.#quads = new BigUint64Array(buffer);
+    this.#events = new Int32Array(buffer, stateAddress + S.events, 1);
+    this.interrupts = options.interrupts;
+    this.vcpus = options.vcpus;
+    this.model = new CpuModel(options.cpuModel);
+    this.#jumpCache = options.area + MMU_AREA_BYTES;
+    const built = tier0();
+    this.#code = new CodeCache(built, memory, this.#jumpCache + JUMP_BYTES, ARENA_BYTES, {
+      fetch: (linear) => this.#fetch(linear),
+    });
+    this.#mmu = new Mmu({
+      memory, state, stateAddress, area: options.area, addressMap: options.addressMap, dirtyLog: options.dirtyLog,
+      ramBase: options.ramBase, code: this.#code,
+    }); // prettier-ignore
+    this.#code.onCodePage = (page) => this.#mmu.protectHostPage(page);
+    this.#code.onFlush = () => this.#dropJumps(true);
+    this.#access = new GuestAccess({
+      memory, state, stateAddress, mmu: this.#mmu, code: this.#code,
+      watch: (linear, bytes, write) => {
+        if (dataBreakpoint(this, linear, bytes, write)) this.#debugHit = true;
+      },
+    }); // prettier-ignore
+    this.linear = this.#access;
+    this.ports = this.#access;
+    this.io = this.#access.io;
+    this.physical = {
+      read32: (address) => {
+        const page = options.addressMap.resolve(Math.floor(address / 4096)) & ~1;
+        return page === 0 ? 0xffff_ffff : this.#words[((page >>> 0) + (address & 0xffc)) >>> 2]! >>> 0;
+      },
+      write32: (address, value) => {
+        const page = options.addressMap.resolve(Math.floor(address / 4096));
+        if (page === 0 || (page & 1) !== 0) return;
+        const host = (page >>> 0) + (address & 0xffc);
+        this.#code.written(host, 4);
+        options.dirtyLog.mark((host - options.ramBase) >>> 12);
+        this.#words[host >>> 2] = value;
+      },
+    };
+    this.#private.jumpCache = this.#jumpCache;
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: built.handlers });
+    const instance = new WebAssembly.Instance(built.module, {
+      [IMPORTS]: {
+        memory,
+        table,
+        slow: (_record: number, info: number) => this.#guard(() => this.#access.slow(info)),
+        commit: () => this.#guard(this.#commit),
+        complex: (record: number, number: number) => this.#runComplex(record, number),
+        find: () => this.#guard(this.#find),
+        findDirect: (record: number) => this.#guard(() => this.#findDirect(record)),
+      },
+    });
+    this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
+    this.#complex = complexNames().map((name) => {
+      const run = complexInstructions.get(name);
+      if (run === undefined) return () => { throw new Error(`instruction ${name} is to be done in TypeScript but is not there`); };
+      return run;
+    });
+    this.#mode = this.#codeMode(false);
+    this.#stepMode = this.#codeMode(true);
+    this.#dropJumps(true);
+  }
+
+  // Cpu.
+
+  readTsc(): bigint {
+    return this.#options.readTsc();
+  }
+  readTscDeadline(): bigint {
+    return this.#options.lockDevices(() => this.#options.tscDeadline.read());
+  }
+  writeTscDeadline(value: bigint): void {
+    this.#options.lockDevices(() => this.#options.tscDeadline.write(value));
+  }
+  flushTlb(global: boolean): void {
+    this.#mmu.flush(global);
+    this.#dropJumps(global);
+  }
+  invalidatePage(linear: bigint): void {
+    this.#mmu.invalidate(Number(linear & 0xffff_ffffn) | 0, Number((linear >> 32n) & 0xffff_ffffn) | 0);
+    // Jump-cache entries of the page cannot be told apart cheaply, so all of them go.
+    this.#dropJumps(true);
+  }
+  log(line: string): void {
+    this.#options.log(line);
+  }
+
+  // AcceleratedVcpu.
+
+  detail(): string {
+    return this.#detail;
+  }
+  instructions(): number {
+    return this.#instructions;
+  }
+
+  run(): ExitReason {
+    if (this.#access.replaying || this.#access.pending) this.#access.resume();
+    // The state may have been changed from outside: by a reset, an INIT, a debugger.
+    this.#stale = true;
+    try {
+      return this.#enter();
+    } catch (reason) {
+      if (reason instanceof GuesthouseShutdown) return ExitReason.Shutdown;
+      this.#detail = reason instanceof Error ? `${reason.message} at rip ${this.state.rip.toString(16)}` : String(reason);
+      if (reason instanceof Error && reason.stack) this.log(reason.stack);
+      return ExitReason.InternalError;
+    }
+  }
+
+  #enter(): ExitReason {
+    const { state } = this;
+    let budget = BUDGET;
+    for (;;) {
+      if (this.#stale) this.#refresh();
+      const replaying = this.#access.replaying;
+      if (!replaying) {
+        const exit = this.#takeEvents();
+        if (exit >= 0) return exit as ExitReason;
+        if (this.#stale) this.#refresh();
+        if (state.activity !== Activity.Running) return ExitReason.Halt;
+        if (budget < 0) return ExitReason.Interrupted;
+      }
+      const tracing = (state.flagsSys & Flag.TF) !== 0;
+      const watching = breakpointsEnabled(state);
+      const step = replaying || tracing || watching || state.interruptShadow !== 0;
+      if (!step) {
+        const code = this.#execute(this.#mode, budget);
+        budget = this.#private.budget;
+        const exit = this.#left(code);
+        if (exit >= 0) return exit as ExitReason;
+        continue;
+      }
+      // One instruction under the rules of single-stepping.
+      if (watching && !replaying && this.#breaksHere()) continue;
+      state.interruptShadow = 0;
+      this.#debugHit = false;
+      const before = state.rip;
+      const code = this.#execute(this.#stepMode, 0);
+      budget--;
+      const exit = this.#left(code);
+      if (code !== Leave.Access) this.#access.finish();
+      if (code === Leave.Budget || code === Leave.Changed || code === Leave.Halt) {
+        // RF covers one instruction; a repeated string operation that goes on keeps it.
+        if (state.rip !== before) state.flagsSys &= ~Flag.RF;
+        const shadowed = (state.interruptShadow & 2) !== 0;
+        if ((tracing && !shadowed) || this.#debugHit) {
+          this.#fault(tracing && !shadowed ? singleStep(state) : new GuestFault(Vector.DB));
+        }
+      }
+      if (exit >= 0) return exit as ExitReason;
+    }
+  }
+
+  /** Runs from `rip` until something leaves. */
+  #execute(mode: CodeMode, budget: number): number {
+    const generation = this.#code.generation;
+    let record: number;
+    try {
+      record = this.#code.find(this.state.rip, mode);
+    } catch (reason) {
+      this.#private.exitRecord = 0;
+      this.#private.budget = budget;
+      return this.#note(reason);
+    }
+    if (generation !== this.#code.generation) this.#dropJumps(true);
+    const code = this.#run(this.#at, record, budget);
+    // What of the budget was used; a block left in its middle counts up to the instruction before.
+    const left = this.#private.exitRecord;
+    this.#instructions += budget - this.#private.budget + (left === 0 ? 0 : this.#bytes[left + REC.ordinal]! - 1);
+    return code;
+  }
+
+  /** Acts on what emitted code left for. @returns an exit reason, or -1 to go on */
+  #left(code: number): number {
+    const { state } = this;
+    const record = this.#private.exitRecord;
+    if (record !== 0) state.rip = this.#quads[(record + REC.rip) >> 3]!;
+    switch (code) {
+      case Leave.Budget:
+      case Leave.Stale:
+        return -1;
+      case Leave.Changed:
+        this.#stale = true;
+        return -1;
+      case Leave.Exception:
+        this.#access.finish();
+        this.#fault(new GuestFault(this.#private.vector, HAS_ERROR_CODE.has(this.#private.vector) ? this.#private.errorCode : undefined));
+        return -1;
+      case Leave.Access:
+        return this.#access.waitingForPort ? ExitReason.PortIo : ExitReason.Mmio;
+      case Leave.Halt:
+        this.#stale = true;
+        state.activity = Activity.Halted;
+        return -1;
+      case Leave.Shutdown:
+        return ExitReason.Shutdown;
+      default:
+        throw new Error(`emitted code left with code ${code}`);
+    }
+  }
+
+  /** Delivers an exception found at `rip`. */
+  #fault(fault: GuestFault): void {
+    this.#outcome(deliverException(this, fault));
+  }
+
+  #outcome(outcome: Outcome): void {
+    this.#stale = true;
+    if (outcome === Outcome.Shutdown) throw new GuesthouseShutdown();
+  }
+
+  /** An instruction breakpoint at `rip`: delivers it. */
+  #breaksHere(): boolean {
+    const { state } = this;
+    const linear = this.#mode.code === 64 ? state.rip : BigInt.asUintN(32, state.rip + state.segBase[Seg.CS]);
+    if (!instructionBreakpoint(this, linear)) return false;
+    this.#fault(new GuestFault(Vector.DB));
+    return true;
+  }
+
+  /** Takes what other threads and the interrupt controllers have for this vCPU, between two instructions.
+   * @returns an exit reason, or -1 to go on */
+  #takeEvents(): number {
+    const { state } = this;
+    const events = Atomics.load(this.#events, 0);
+    if (events === 0) return -1;
+    if ((events & VcpuEvent.FlushTlb) !== 0) {
+      Atomics.and(this.#events, 0, ~VcpuEvent.FlushTlb);
+      this.flushTlb(true);
+    }
+    if ((events & VcpuEvent.FlushCode) !== 0) {
+      Atomics.and(this.#events, 0, ~VcpuEvent.FlushCode);
+      this.#code.flush();
+    }
+    if ((events & (VcpuEvent.Kick | VcpuEvent.Init | VcpuEvent.Sipi)) !== 0) return ExitReason.Interrupted;
+    if ((state.interruptShadow & 2) !== 0) return -1;
+    if ((events & VcpuEvent.Smi) !== 0 && state.smm === 0) {
+      Atomics.and(this.#events, 0, ~VcpuEvent.Smi);
+      this.#wake();
+      enterSmm(this);
+      this.#stale = true;
+      return -1;
+    }
+    if ((events & VcpuEvent.Nmi) !== 0 && state.nmiBlocked === 0) {
+      Atomics.and(this.#events, 0, ~VcpuEvent.Nmi);
+      this.#wake();
+      state.nmiBlocked = 1;
+      this.#interrupt(Vector.NMI);
+      return -1;
+    }
+    if ((events & VcpuEvent.Interrupt) !== 0 && (state.flagsSys & Flag.IF) !== 0 && state.interruptShadow === 0) {
+      const vector = this.#options.lockDevices(() => this.interrupts.acknowledge(state.index));
+      if (vector >= 0) {
+        this.#wake();
+        this.#interrupt(vector);
+      }
+    }
+    return -1;
+  }
+
+  #wake(): void {
+    if (this.state.activity === Activity.Halted) this.state.activity = Activity.Running;
+  }
+
+  #interrupt(vector: number): void {
+    try {
+      this.#outcome(deliver(this, { vector, kind: 'external' }));
+    } catch (reason) {
+      if (!(reason instanceof GuestFault)) throw reason;
+      this.#fault(reason);
+    }
+  }
+
+  // Called by emitted code.
+
+  readonly #commit = (): number => {
+    this.#access.commit();
+    return 1;
+  };
+
+  /** Runs what may fault or have to wait; 0 with the exit code set where it does. */
+  #guard(body: () => number): number {
+    try {
+      return body();
+    } catch (reason) {
+      this.#note(reason);
+      return 0;
+    }
+  }
+
+  /** Turns what was thrown into an exit code. */
+  #note(reason: unknown): number {
+    let code: number;
+    if (reason instanceof GuestFault) {
+      this.#private.vector = reason.vector;
+      this.#private.errorCode = reason.errorCode ?? 0;
+      code = Leave.Exception;
+    } else if (reason instanceof AccessPending) code = Leave.Access;
+    else throw reason;
+    this.#private.exitCode = code;
+    return code;
+  }
+
+  readonly #find = (): number => {
+    const { state } = this;
+    const mode = this.#mode;
+    const generation = this.#code.generation;
+    const record = this.#code.find(state.rip, mode);
+    if (generation !== this.#code.generation) this.#dropJumps(true);
+    const linear = mode.code === 64 ? state.rip : BigInt.asUintN(32, state.rip + mode.csBase);
+    const low = Number(linear & 0xffff_ffffn) | 0;
+    const hash = (low ^ (low >>> 14)) & (JUMP_ENTRIES - 1);
+    const at = (this.#jumpCache + hash * JUMP_ENTRY_BYTES) >> 2;
+    this.#words[at + JUMP_ENTRY.linear / 4] = low;
+    this.#words[at + JUMP_ENTRY.linear / 4 + 1] = Number((linear >> 32n) & 0xffff_ffffn);
+    this.#words[at + JUMP_ENTRY.record / 4] = record;
+    this.#words[at + JUMP_ENTRY.tag / 4] = this.#mmu.global ? this.#private.tagGlobal : this.#private.tagLocal;
+    return record;
+  };
+
+  #findDirect(record: number): number {
+    const generation = this.#code.generation;
+    const target = this.#code.find(this.state.rip, this.#mode);
+    if (generation === this.#code.generation) this.#words[(record + REC.chain) >> 2] = target;
+    else this.#dropJumps(true);
+    return target;
+  }
+
+  #fetch(linear: bigint): number {
+    const low = Number(linear & 0xffff_ffffn) | 0;
+    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const { state } = this;
+    if (this.#mode.code === 64) {
+      const biased = BigInt.asUintN(64, linear + this.#private.ripBias);
+      if (biased > this.#private.ripLimit) throw new GuestFault(Vector.GP, 0);
+    } else if (state.rip > BigInt(this.#mode.csLimit)) throw new GuestFault(Vector.GP, 0);
+    return this.#mmu.translate(low, high, Access.Fetch, state.cpl === 3);
+  }
+
+  #runComplex(record: number, number: number): number {
+    const { state } = this;
+    const insn = this.#instruction;
+    const info = this.#bytes[record + REC.scale]!;
+    insn.size = (1 << (info & 3)) as 2 | 4 | 8;
+    insn.addressSize = (1 << ((info >> 2) & 3)) as 2 | 4 | 8;
+    insn.rep = ((info >> 4) & 3) as 0 | 1 | 2;
+    insn.memory = (info & 0x40) !== 0;
+    insn.a = this.#halves[(record + REC.a) >> 1]!;
+    insn.b = this.#halves[(record + REC.b) >> 1]!;
+    insn.imm = this.#words[(record + REC.imm) >> 2]!;
+    insn.selector = this.#words[(record + REC.disp) >> 2]! & 0xffff;
+    insn.segment = this.#bytes[record + REC.segment]!;
+    insn.offset = insn.memory ? this.#private.eaOffset : 0n;
+    insn.length = this.#bytes[record + REC.length]!;
+    const rip = this.#quads[(record + REC.rip) >> 3]!;
+    insn.rip = rip;
+    const sum = rip + BigInt(insn.length);
+    insn.next = BigInt.asUintN(this.#mode.code === 64 ? 64 : 32, sum);
+    state.rip = insn.next;
+    let outcome: Outcome;
+    try {
+      outcome = this.#complex[number]!(this, insn);
+    } catch (reason) {
+      state.rip = rip;
+      // The record is left as it is: it says where the instruction is.
+      this.#note(reason);
+      return ComplexResult.Leave;
+    }
+    switch (outcome) {
+      case Outcome.Next:
+        return 0;
+      case Outcome.Changed:
+        this.#private.exitCode = Leave.Changed;
+        break;
+      case Outcome.Halt:
+        this.#private.exitCode = Leave.Halt;
+        break;
+      default:
+        this.#private.exitCode = Leave.Shutdown;
+    }
+    return ComplexResult.LeaveBehind;
+  }
+
+  // Keeping up with the state.
+
+  /** Makes every jump-cache entry invalid, or those of pages that are not global. */
+  #dropJumps(global: boolean): void {
+    this.#localGeneration++;
+    if (global) this.#globalGeneration++;
+    if (Math.max(this.#localGeneration, this.#globalGeneration) >= GENERATIONS) {
+      this.#words.fill(0, this.#jumpCache >> 2, (this.#jumpCache + JUMP_BYTES) >> 2);
+      this.#localGeneration = this.#globalGeneration = 1;
+    }
+    this.#setTags();
+  }
+
+  /** A tag holds a generation, the mode's number, and which of the two generations it means. */
+  #setTags(): void {
+    const mode = this.#mode.id << 1;
+    this.#private.tagLocal = (this.#localGeneration << TAG_SHIFT) | mode;
+    this.#private.tagGlobal = (this.#globalGeneration << TAG_SHIFT) | mode | 1;
+  }
+
+  #refresh(): void {
+    const { state } = this;
+    this.#stale = false;
+    const watching = breakpointsEnabled(state);
+    this.#access.watching = watching;
+    const mode = this.#codeMode(false);
+    if (mode !== this.#mode) {
+      this.#mode = mode;
+      this.#stepMode = this.#codeMode(true);
+      this.#setTags();
+    }
+    if (this.#mode.code !== 64) {
+      this.#private.ripBias = 0n;
+      this.#private.ripLimit = BigInt(this.#mode.csLimit);
+    } else {
+      const width = (Number(state.cr4) & Cr4.LA57) !== 0 ? 57n : 48n;
+      this.#private.ripBias = 1n << (width - 1n);
+      this.#private.ripLimit = (1n << width) - 1n;
+    }
+    this.#mmu.refresh(watching);
+  }
+
+  /** The code mode of the present state. */
+  #codeMode(step: boolean): CodeMode {
+    const { state } = this;
+    const cr0 = Number(state.cr0);
+    const cr4 = Number(state.cr4);
+    const attr = state.segAttr[Seg.CS]!;
+    const long = (Number(state.efer) & Efer.LMA) !== 0 && (attr & SegAttr.Long) !== 0;
+    const code = long ? 64 : (attr & SegAttr.Big) !== 0 ? 32 : 16;
+    const stack = stackWidth(state);
+    const csBase = long ? 0n : state.segBase[Seg.CS]!;
+    const csLimit = long ? 0 : state.segLimit[Seg.CS]!;
+    const real = (cr0 & Cr0.PE) === 0 || isVirtual8086(state);
+    const math = cr0 & (Cr0.EM | Cr0.TS | Cr0.MP);
+    const sse = cr4 & (Cr4.OSFXSR | Cr4.OSXSAVE);
+    const key = `${code} ${stack} ${csBase} ${csLimit} ${real} ${math} ${sse} ${step}`;
+    let mode = this.#modes.get(key);
+    if (mode === undefined) {
+      if (this.#modes.size >= MODES) {
+        this.#modes.clear();
+        this.#code.flush();
+      }
+      const emulated = (math & Cr0.EM) !== 0;
+      const switched = (math & Cr0.TS) !== 0;
+      mode = {
+        id: this.#modes.size,
+        code,
+        real,
+        features: this.model.features,
+        stack,
+        csBase,
+        csLimit,
+        x87: emulated || switched ? NO_MATH : 0,
+        fwait: switched && (math & Cr0.MP) !== 0 ? NO_MATH : 0,
+        mmx: emulated ? Vector.UD : switched ? NO_MATH : 0,
+        sse: emulated || (sse & Cr4.OSFXSR) === 0 ? Vector.UD : switched ? NO_MATH : 0,
+        avx: (sse & Cr4.OSXSAVE) === 0 ? Vector.UD : switched ? NO_MATH : 0,
+        step,
+      };
+      this.#modes.set(key, mode);
+    }
+    return mode;
+  }
+}
+
+/** Thrown through {@link Processor.run} by a triple fault. */
+class GuesthouseShutdown extends Error {}
+
+type MutableInstruction = { -readonly [K in keyof Instruction]: Instruction[K] };
+
+const HAS_ERROR_CODE = new Set<number>([
+  Vector.DF, Vector.TS, Vector.NP, Vector.SS, Vector.GP, Vector.PF, Vector.AC,
+]); // prettier-ignore

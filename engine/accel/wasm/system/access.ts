@@ -1,0 +1,335 @@
+/**
+ * Accesses that emitted code cannot make by itself: TLB misses, operands on two pages, devices, ports.
+ *
+ * A device or port access ends the run with an exit; when the data is there the instruction is run again
+ * from its start, and finds the result in a log. The log holds what the present instruction has already
+ * accessed, in order, and is dropped when the instruction has ended. An instruction that makes several
+ * accesses thus leaves several times and does each of them once.
+ */
+import type { IoExit } from '../../contract.ts';
+import type { VcpuState } from '../../../vcpu/state.ts';
+import { P } from '../private.ts';
+import { AccessPending, GuestFault, Vector, type LinearMemory, type Ports } from './cpu.ts';
+import { Access, type CodeWatch, type Mmu } from './mmu.ts';
+import { isCanonical } from './registers.ts';
+
+interface LoggedAccess {
+  readonly port: boolean;
+  readonly address: number;
+  readonly size: number;
+  readonly write: boolean;
+  data: bigint;
+}
+
+/** What the slow path is told about an access: see Runtime.slow. */
+const INFO = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400 } as const;
+
+export interface AccessParts {
+  readonly memory: WebAssembly.Memory;
+  readonly state: VcpuState;
+  readonly stateAddress: number;
+  readonly mmu: Mmu;
+  readonly code: CodeWatch;
+  /** Compares an access with the data breakpoints, while {@link GuestAccess.watching}. */
+  readonly watch: (linear: bigint, bytes: number, write: boolean) => void;
+}
+
+export class GuestAccess implements LinearMemory, Ports {
+  readonly #state: VcpuState;
+  readonly #mmu: Mmu;
+  readonly #code: CodeWatch;
+  readonly #watch: AccessParts['watch'];
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #bounce: number;
+  readonly #slowWord: number;
+  readonly #log: LoggedAccess[] = [];
+  #cursor = 0;
+  /** The access that waits for the run loop. */
+  #waiting: LoggedAccess | undefined;
+  /** Where the bounce buffer's contents go: linear address and length. */
+  #storeLow = 0;
+  #storeHigh = 0;
+  #storeBytes = 0;
+  /** Data breakpoints are set: every access is compared with them. */
+  watching = false;
+  /** Filled in for the run loop when an access waits. */
+  readonly io: IoExit = { address: 0, size: 0, write: false, data: 0n };
+
+  constructor(parts: AccessParts) {
+    this.#state = parts.state;
+    this.#mmu = parts.mmu;
+    this.#code = parts.code;
+    this.#watch = parts.watch;
+    this.#bytes = new Uint8Array(parts.memory.buffer);
+    this.#view = new DataView(parts.memory.buffer);
+    this.#bounce = parts.stateAddress + P.bounce;
+    this.#slowWord = (parts.stateAddress + P.slowAddress) >> 2;
+  }
+
+  // The log of the present instruction.
+
+  /** True while an instruction is being run again for its accesses. */
+  get replaying(): boolean {
+    return this.#log.length > 0;
+  }
+
+  /** True while an access waits for the run loop. */
+  get pending(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /** True where the waiting access is to a port. */
+  get waitingForPort(): boolean {
+    return this.#waiting?.port === true;
+  }
+
+  /** Takes the run loop's answer over, before the instruction is run again. */
+  resume(): void {
+    const waiting = this.#waiting;
+    this.#cursor = 0;
+    if (waiting === undefined) return;
+    if (!waiting.write) waiting.data = this.io.data;
+    this.#log.push(waiting);
+    this.#waiting = undefined;
+  }
+
+  /** The instruction has ended, or was abandoned for an exception or interrupt. */
+  finish(): void {
+    this.#log.length = 0;
+    this.#cursor = 0;
+    this.#waiting = undefined;
+  }
+
+  /** Makes a device or port access, from the log or by leaving.
+   * @throws AccessPending */
+  #device(port: boolean, address: number, size: number, write: boolean, data: bigint): bigint {
+    const logged = this.#log[this.#cursor];
+    if (logged !== undefined) {
+      this.#cursor++;
+      return logged.data;
+    }
+    this.#waiting = { port, address, size, write, data };
+    this.io.address = address;
+    this.io.size = size;
+    this.io.write = write;
+    this.io.data = data;
+    throw new AccessPending();
+  }
+
+  in(port: number, bytes: 1 | 2 | 4): number {
+    return Number(this.#device(true, port, bytes, false, 0n));
+  }
+  out(port: number, bytes: 1 | 2 | 4, value: number): void {
+    this.#device(true, port, bytes, true, BigInt(value >>> 0));
+  }
+
+  // Physical pieces: `bytes` within one page, at a host address or a device.
+
+  /** Host address for writing, with everyone told who must know. */
+  #toWrite(host: number, bytes: number): number {
+    if (this.#code.hasCode((host & ~0xfff) >>> 0)) this.#code.written(host, bytes);
+    return host;
+  }
+
+  /** Splits a device access into naturally sized ones, and copies between them and `to`. */
+  #deviceRead(physical: number, to: number, bytes: number): void {
+    for (let done = 0; done < bytes; ) {
+      const size = pieceSize(physical + done, bytes - done);
+      let data = this.#device(false, physical + done, size, false, 0n);
+      for (let i = 0; i < size; i++, data >>= 8n) this.#bytes[to + done + i] = Number(data & 0xffn);
+      done += size;
+    }
+  }
+  #deviceWrite(physical: number, from: number, bytes: number): void {
+    for (let done = 0; done < bytes; ) {
+      const size = pieceSize(physical + done, bytes - done);
+      let data = 0n;
+      for (let i = size - 1; i >= 0; i--) data = (data << 8n) | BigInt(this.#bytes[from + done + i]!);
+      this.#device(false, physical + done, size, true, data);
+      done += size;
+    }
+  }
+
+  // The slow path of emitted code.
+
+  /**
+   * Finds where an access can be made: guest memory itself, or the bounce buffer.
+   * @param info bytes | write << 8 | stack << 9 | modify << 10; the linear address is in `slowAddress`
+   * @throws GuestFault, AccessPending
+   */
+  slow(info: number): number {
+    const low = this.#mmu.words[this.#slowWord]!;
+    const high = this.#mmu.words[this.#slowWord + 1]!;
+    const bytes = info & INFO.bytes;
+    const write = (info & INFO.write) !== 0;
+    this.#checkCanonical(low, high, bytes, (info & INFO.stack) !== 0 ? Vector.SS : Vector.GP);
+    const user = this.#state.cpl === 3;
+    if (this.#mmu.checksAlignment && bytes <= 8 && (low & (bytes - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
+    if (this.watching) this.#watch(join(low, high), bytes, write);
+    if ((low & 0xfff) + bytes <= 4096) {
+      const host = this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user);
+      if (host >= 0) return write ? this.#toWrite(host, bytes) : host;
+      if (!write) this.#deviceRead(this.#mmu.page * 4096 + (low & 0xfff), this.#bounce, bytes);
+    } else if (write) this.#probe(low, high, bytes, user);
+    else this.#copyIn(low, high, this.#bounce, bytes, user);
+    if (write) {
+      this.#storeLow = low;
+      this.#storeHigh = high;
+      this.#storeBytes = bytes;
+      // What is read before it is written must be there.
+      if ((info & INFO.modify) !== 0) this.#copyIn(low, high, this.#bounce, bytes, user);
+    }
+    return this.#bounce;
+  }
+
+  /** Carries the bounce buffer to where `slow` found the access to go. @throws AccessPending */
+  commit(): void {
+    this.#copyOut(this.#storeLow, this.#storeHigh, this.#bounce, this.#storeBytes, this.#state.cpl === 3);
+  }
+
+  #checkCanonical(low: number, high: number, bytes: number, vector: number): void {
+    // The common 48-bit case without BigInt: bits 63 … 47 all alike.
+    const top = high >> 15;
+    if ((top === 0 || top === -1) && (low >>> 0) + bytes <= 0x1_0000_0000) return;
+    const first = join(low, high);
+    const last = BigInt.asUintN(64, first + BigInt(bytes - 1));
+    if (!isCanonical(this.#state, first) || !isCanonical(this.#state, last)) throw new GuestFault(vector, 0);
+  }
+
+  /** Translates both pages of an access for writing, so that it faults before anything is written. */
+  #probe(low: number, high: number, bytes: number, user: boolean): void {
+    this.#mmu.translate(low, high, Access.Write, user);
+    const [nextLow, nextHigh] = nextPage(low, high, this.#wide);
+    if ((low & 0xfff) + bytes > 4096) this.#mmu.translate(nextLow, nextHigh, Access.Write, user);
+  }
+
+  /** Addresses wrap at 4 GiB outside long mode. */
+  get #wide(): boolean {
+    return (Number(this.#state.efer) & 0x400) !== 0;
+  }
+
+  /** Copies guest memory at a linear address into the shared memory at `to`. */
+  #copyIn(low: number, high: number, to: number, bytes: number, user: boolean): void {
+    while (bytes > 0) {
+      const part = Math.min(bytes, 4096 - (low & 0xfff));
+      const host = this.#mmu.translate(low, high, Access.Read, user);
+      if (host >= 0) this.#bytes.copyWithin(to, host, host + part);
+      else this.#deviceRead(this.#mmu.page * 4096 + (low & 0xfff), to, part);
+      bytes -= part;
+      to += part;
+      [low, high] = nextPage(low, high, this.#wide);
+    }
+  }
+
+  #copyOut(low: number, high: number, from: number, bytes: number, user: boolean): void {
+    while (bytes > 0) {
+      const part = Math.min(bytes, 4096 - (low & 0xfff));
+      const host = this.#mmu.translate(low, high, Access.Write, user);
+      if (host >= 0) this.#bytes.copyWithin(this.#toWrite(host, part), from, from + part);
+      else if (!this.#mmu.isRom()) this.#deviceWrite(this.#mmu.page * 4096 + (low & 0xfff), from, part);
+      bytes -= part;
+      from += part;
+      [low, high] = nextPage(low, high, this.#wide);
+    }
+  }
+
+  // LinearMemory, for instructions done in TypeScript.
+
+  /** Host address of an access within one page that goes to memory, else -1. */
+  #direct(linear: bigint, bytes: number, access: Access, user: boolean): number {
+    const low = Number(linear & 0xffff_ffffn) | 0;
+    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    this.#checkCanonical(low, high, bytes, Vector.GP);
+    if (this.watching) this.#watch(linear, bytes, access === Access.Write);
+    if ((low & 0xfff) + bytes > 4096) return -1;
+    const host = this.#mmu.translate(low, high, access, user);
+    return host >= 0 && access === Access.Write ? this.#toWrite(host, bytes) : host;
+  }
+
+  /** Address of the operand's bytes: in guest memory, or copied into the bounce buffer. */
+  #readable(linear: bigint, bytes: number, user: boolean): number {
+    const host = this.#direct(linear, bytes, Access.Read, user);
+    if (host >= 0) return host;
+    this.#copyIn(Number(linear & 0xffff_ffffn) | 0, Number((linear >> 32n) & 0xffff_ffffn) | 0, this.#bounce, bytes, user);
+    return this.#bounce;
+  }
+
+  /** Writes from the bounce buffer. */
+  #writeBounce(linear: bigint, bytes: number, user: boolean): void {
+    const low = Number(linear & 0xffff_ffffn) | 0;
+    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    this.#probe(low, high, bytes, user);
+    this.#copyOut(low, high, this.#bounce, bytes, user);
+  }
+
+  read(linear: bigint, bytes: 1 | 2 | 4, user: boolean): number {
+    const at = this.#readable(linear, bytes, user);
+    if (bytes === 1) return this.#view.getUint8(at);
+    return bytes === 2 ? this.#view.getUint16(at, true) : this.#view.getUint32(at, true);
+  }
+
+  read64(linear: bigint, user: boolean): bigint {
+    return this.#view.getBigUint64(this.#readable(linear, 8, user), true);
+  }
+
+  write(linear: bigint, bytes: 1 | 2 | 4, value: number, user: boolean): void {
+    const host = this.#direct(linear, bytes, Access.Write, user);
+    const at = host >= 0 ? host : this.#bounce;
+    if (bytes === 1) this.#view.setUint8(at, value);
+    else if (bytes === 2) this.#view.setUint16(at, value, true);
+    else this.#view.setUint32(at, value, true);
+    if (host < 0) this.#writeBounce(linear, bytes, user);
+  }
+
+  write64(linear: bigint, value: bigint, user: boolean): void {
+    const host = this.#direct(linear, 8, Access.Write, user);
+    this.#view.setBigUint64(host >= 0 ? host : this.#bounce, value, true);
+    if (host < 0) this.#writeBounce(linear, 8, user);
+  }
+
+  readBytes(linear: bigint, length: number, user: boolean): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; done += 32) {
+      const part = Math.min(32, length - done);
+      const at = this.#readable(BigInt.asUintN(64, linear + BigInt(done)), part, user);
+      bytes.set(this.#bytes.subarray(at, at + part), done);
+    }
+    return bytes;
+  }
+
+  writeBytes(linear: bigint, bytes: Uint8Array, user: boolean): void {
+    this.probeWrite(linear, bytes.length, user);
+    for (let done = 0; done < bytes.length; done += 32) {
+      const part = bytes.subarray(done, Math.min(done + 32, bytes.length));
+      const at = BigInt.asUintN(64, linear + BigInt(done));
+      const host = this.#direct(at, part.length, Access.Write, user);
+      this.#bytes.set(part, host >= 0 ? host : this.#bounce);
+      if (host < 0) this.#writeBounce(at, part.length, user);
+    }
+  }
+
+  probeWrite(linear: bigint, length: number, user: boolean): void {
+    let low = Number(linear & 0xffff_ffffn) | 0;
+    let high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    this.#checkCanonical(low, high, length, Vector.GP);
+    for (let left = length; left > 0; ) {
+      this.#mmu.translate(low, high, Access.Write, user);
+      left -= 4096 - (low & 0xfff);
+      [low, high] = nextPage(low, high, this.#wide);
+    }
+  }
+}
+
+/** Largest naturally aligned piece of an access of `bytes` at `address`. */
+function pieceSize(address: number, bytes: number): number {
+  for (const size of [8, 4, 2]) if (bytes >= size && address % size === 0) return size;
+  return 1;
+}
+
+function nextPage(low: number, high: number, wide: boolean): [low: number, high: number] {
+  const next = ((low & ~0xfff) + 0x1000) | 0;
+  return [next, next === 0 && wide ? (high + 1) | 0 : high];
+}
+
+const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);

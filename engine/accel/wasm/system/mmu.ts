@@ -1,0 +1,441 @@
+/**
+ * Paging: linear to physical addresses, and the TLBs in which emitted code finds the result.
+ *
+ * Four TLBs lie behind each other: the supervisor's with RFLAGS.AC set, the supervisor's with it clear
+ * (they differ under SMAP, and only then), the user's, and one that is never filled, for when every access
+ * must be looked at (alignment checks, data breakpoints). Linear addresses come as two halves, since
+ * BigInt is too slow for a page walk.
+ *
+ * Intel SDM 3A, chapter 4.
+ */
+import { Flag, type VcpuState } from '../../../vcpu/state.ts';
+import type { AddressMap } from '../../../memory/address-map.ts';
+import type { DirtyLog } from '../../../memory/dirty-log.ts';
+import { P, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
+import { GuestFault, Vector } from './cpu.ts';
+import { Cr0, Cr4, Efer } from './registers.ts';
+
+export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
+export type Access = (typeof Access)[keyof typeof Access];
+
+const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+const TLBS = 4;
+export const MMU_AREA_BYTES = TLBS * TLB_BYTES;
+
+/** Physical address width: what CPUID leaf 0x80000008 says. */
+export const PHYSICAL_BITS = 40;
+
+/** Page-table entry bits, low half. */
+const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
+const NX_HIGH = 0x8000_0000 | 0;
+/** Bits 51 … PHYSICAL_BITS of an entry, in its high half. */
+const RESERVED_HIGH = (0xfffff << (PHYSICAL_BITS - 32)) & 0xfffff;
+
+/** Words of a TLB entry, in 32-bit units. */
+const E = {
+  read: TLB_ENTRY.read / 4,
+  write: TLB_ENTRY.write / 4,
+  addend: TLB_ENTRY.addend / 4,
+  flags: TLB_ENTRY.flags / 4,
+  fetch: TLB_ENTRY.fetch / 4,
+};
+const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
+
+/** Told before a page that holds decoded code is written. */
+export interface CodeWatch {
+  /** True where some of the host page has been decoded. */
+  hasCode(hostPage: number): boolean;
+  /** `bytes` at a host address are about to be written. */
+  written(host: number, bytes: number): void;
+}
+
+export interface MmuParts {
+  readonly memory: WebAssembly.Memory;
+  readonly state: VcpuState;
+  readonly stateAddress: number;
+  /** Byte address of MMU_AREA_BYTES. */
+  readonly area: number;
+  readonly addressMap: AddressMap;
+  readonly dirtyLog: DirtyLog;
+  /** Byte address of guest RAM, for the dirty log's page numbers. */
+  readonly ramBase: number;
+  readonly code: CodeWatch;
+}
+
+export class Mmu {
+  readonly words: Int32Array;
+  readonly #parts: MmuParts;
+  readonly #state: VcpuState;
+  readonly #private: number;
+  #cr0 = 0;
+  #cr4 = 0;
+  #efer = 0;
+  #cr3 = 0;
+  #levels = 0;
+  #a20Mask = ~0;
+  /** False while nothing may be put into the TLB in use. */
+  #fill = true;
+  /** Linear pages covered by large-page entries that are cached in pieces: any of them may be meant by
+   * INVLPG, so it then drops everything. */
+  #largePages = false;
+
+  // Results of a walk.
+  /** Guest-physical page number. */
+  page = 0;
+  #writable = false;
+  #global = false;
+
+  constructor(parts: MmuParts) {
+    this.#parts = parts;
+    this.#state = parts.state;
+    this.words = new Int32Array(parts.memory.buffer);
+    this.#private = parts.stateAddress >> 2;
+    this.flush(true);
+  }
+
+  /** Byte address of TLB `n`: 0 supervisor with AC, 1 supervisor without, 2 user, 3 never filled. */
+  #tlb(n: number): number {
+    return this.#parts.area + n * TLB_BYTES;
+  }
+
+  /**
+   * Takes over what translation depends on: to be called whenever control registers, EFER, CPL, RFLAGS.AC or
+   * the debug registers may have changed.
+   * @param watching data breakpoints are set
+   */
+  refresh(watching: boolean): void {
+    const { state: s } = this.#parts;
+    const cr0 = Number(s.cr0);
+    const cr4 = Number(s.cr4);
+    const efer = Number(s.efer);
+    const a20Mask = s.a20 === 0 ? ~0x100 : ~0;
+    const cr0Bits = Cr0.PG | Cr0.WP;
+    const cr4Bits = Cr4.PAE | Cr4.PSE | Cr4.SMEP | Cr4.SMAP | Cr4.LA57 | Cr4.PGE;
+    if (
+      ((cr0 ^ this.#cr0) & cr0Bits) !== 0 ||
+      ((cr4 ^ this.#cr4) & cr4Bits) !== 0 ||
+      ((efer ^ this.#efer) & (Efer.NXE | Efer.LMA)) !== 0 ||
+      a20Mask !== this.#a20Mask
+    ) {
+      this.flush(true);
+    }
+    this.#cr0 = cr0;
+    this.#cr4 = cr4;
+    this.#efer = efer;
+    this.#a20Mask = a20Mask;
+    const cr3 = Number(s.cr3 & 0xf_ffff_ffff_ffffn);
+    this.#cr3 = cr3;
+    this.#levels = (cr0 & Cr0.PG) === 0 ? 0 : (cr4 & Cr4.PAE) === 0 ? 2 : (efer & Efer.LMA) === 0 ? 3 : (cr4 & Cr4.LA57) !== 0 ? 5 : 4;
+    const words = this.words;
+    const smap = (cr4 & Cr4.SMAP) !== 0;
+    words[this.#private + (P.tlbSupervisorAc >> 2)] = this.#tlb(0);
+    words[this.#private + (P.tlbSupervisor >> 2)] = this.#tlb(smap ? 1 : 0);
+    words[this.#private + (P.tlbUser >> 2)] = this.#tlb(2);
+    const user = s.cpl === 3;
+    const alignment = user && (cr0 & Cr0.AM) !== 0 && (s.flagsSys & Flag.AC) !== 0;
+    this.#fill = !watching && !alignment;
+    words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(user) : this.#tlb(3);
+    if (watching) for (const name of ['tlbSupervisorAc', 'tlbSupervisor'] as const) words[this.#private + (P[name] >> 2)] = this.#tlb(3);
+  }
+
+  /** Byte address of the TLB an access goes through. At CPL 3 a supervisor access is implicit, and RFLAGS.AC
+   * does not help it past SMAP (SDM 3A, 4.6.1). */
+  #select(user: boolean): number {
+    if (user) return this.#tlb(2);
+    if ((this.#cr4 & Cr4.SMAP) === 0) return this.#tlb(0);
+    return this.#tlb(this.#smapBlocks() ? 1 : 0);
+  }
+
+  #smapBlocks(): boolean {
+    const s = this.#state;
+    return (this.#cr4 & Cr4.SMAP) !== 0 && (s.cpl === 3 || (s.flagsSys & Flag.AC) === 0);
+  }
+
+  /** True where #AC is checked now. */
+  get checksAlignment(): boolean {
+    const s = this.#state;
+    return s.cpl === 3 && (this.#cr0 & Cr0.AM) !== 0 && (s.flagsSys & Flag.AC) !== 0;
+  }
+
+  /** Drops cached translations: all, or those of pages that are not global. */
+  flush(global: boolean): void {
+    const words = this.words;
+    const start = this.#parts.area >> 2;
+    const end = start + (TLBS * TLB_BYTES) / 4;
+    if (global || (this.#cr4 & Cr4.PGE) === 0) {
+      words.fill(-1, start, end);
+      this.#largePages = false;
+      return;
+    }
+    for (let at = start; at < end; at += ENTRY_WORDS) {
+      if ((words[at + E.flags]! & 1) === 0) this.#clear(at);
+    }
+  }
+
+  #clear(at: number): void {
+    this.words.fill(-1, at, at + ENTRY_WORDS);
+  }
+
+  /** Drops the translation of one page (INVLPG). @returns false where everything had to be dropped */
+  invalidate(low: number, high: number): boolean {
+    if (this.#largePages) {
+      this.flush(true);
+      return false;
+    }
+    const words = this.words;
+    const index = ((low >>> 12) & (TLB_ENTRIES - 1)) * ENTRY_WORDS;
+    for (let n = 0; n < TLBS; n++) {
+      const at = (this.#tlb(n) >> 2) + index;
+      const page = low & ~0xfff;
+      for (const tag of [E.read, E.fetch]) {
+        if (words[at + tag] === page && words[at + tag + 1] === (high | 0)) {
+          this.#clear(at);
+          break;
+        }
+      }
+    }
+    return true;
+  }
+
+  /** Takes the permission to write a host page away from every cached translation. */
+  protectHostPage(hostPage: number): void {
+    const words = this.words;
+    const start = this.#parts.area >> 2;
+    const end = start + (TLBS * TLB_BYTES) / 4;
+    for (let at = start; at < end; at += ENTRY_WORDS) {
+      const low = words[at + E.write]!;
+      if (low === -1) continue;
+      if (((low + words[at + E.addend]!) | 0) === (hostPage | 0)) {
+        words[at + E.write] = -1;
+        words[at + E.write + 1] = -1;
+      }
+    }
+  }
+
+  /**
+   * The host address of one byte for an access that stays within its page.
+   *
+   * @returns the byte address in the shared memory, unsigned, or -1 where the page is not memory, or is ROM
+   *   and to be written; `page` is then the guest-physical page
+   * @throws GuestFault #PF
+   */
+  translate(low: number, high: number, access: Access, user: boolean): number {
+    const words = this.words;
+    const page = low & ~0xfff;
+    const at = (this.#select(user) >> 2) + ((low >>> 12) & (TLB_ENTRIES - 1)) * ENTRY_WORDS;
+    const tag = at + (access === Access.Read ? E.read : access === Access.Write ? E.write : E.fetch);
+    if (this.#fill && words[tag] === page && words[tag + 1] === (high | 0)) {
+      this.#global = (words[at + E.flags]! & 1) !== 0;
+      return (low + words[at + E.addend]!) >>> 0;
+    }
+    this.walk(low, high, access, user);
+    const found = this.#parts.addressMap.resolve(this.page);
+    const host = found & ~0xfff;
+    if (found === 0) return -1;
+    if (access === Access.Write) {
+      if ((found & 1) !== 0) return -1;
+      this.#parts.dirtyLog.mark((host - this.#parts.ramBase) >>> 12);
+    }
+    if (this.#fill) this.#cache(at, page, high, host, access, (found & 1) !== 0);
+    return ((host >>> 0) + (low & 0xfff)) >>> 0;
+  }
+
+  /** True where the page last translated is read-only memory. */
+  isRom(): boolean {
+    return (this.#parts.addressMap.resolve(this.page) & 1) !== 0;
+  }
+
+  #cache(at: number, page: number, high: number, host: number, access: Access, readOnly: boolean): void {
+    const words = this.words;
+    const addend = (host - page) | 0;
+    // Tags of another page, or of this page elsewhere, do not go with this addend.
+    let same = words[at + E.addend] === addend;
+    for (const tag of [E.read, E.fetch]) {
+      const tagLow = words[at + tag]!;
+      if (tagLow !== -1 && (tagLow !== page || words[at + tag + 1] !== (high | 0))) same = false;
+    }
+    if (!same) this.#clear(at);
+    words[at + E.addend] = addend;
+    words[at + E.flags] = this.#global ? 1 : 0;
+    const set = (tag: number) => {
+      words[at + tag] = page;
+      words[at + tag + 1] = high | 0;
+    };
+    if (access === Access.Fetch) {
+      set(E.fetch);
+      return;
+    }
+    set(E.read);
+    if (access !== Access.Write || readOnly || !this.#writable) return;
+    const ramPage = (host - this.#parts.ramBase) >>> 12;
+    if (!this.#parts.code.hasCode(host >>> 0) && !this.#parts.dirtyLog.needsTrap(ramPage)) set(E.write);
+  }
+
+  #fault(low: number, high: number, code: number, access: Access, user: boolean): never {
+    const fetchBit = access === Access.Fetch && ((this.#cr4 & Cr4.SMEP) !== 0 || (this.#nx() && this.#levels >= 3)) ? 16 : 0;
+    this.#state.cr2 = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    throw new GuestFault(Vector.PF, code | (access === Access.Write ? 2 : 0) | (user ? 4 : 0) | fetchBit);
+  }
+
+  #nx(): boolean {
+    return (this.#efer & Efer.NXE) !== 0;
+  }
+
+  /**
+   * Walks the page tables, checks rights, sets accessed and dirty bits, and leaves the page in `page`.
+   * @throws GuestFault #PF with CR2 set
+   */
+  walk(low: number, high: number, access: Access, user: boolean): void {
+    this.#writable = true;
+    this.#global = false;
+    switch (this.#levels) {
+      case 0:
+        this.page = ((low >>> 12) & this.#a20Mask) >>> 0;
+        return;
+      case 2:
+        this.#walk32(low, access, user);
+        return;
+      default:
+        this.#walk64(low, high, access, user);
+    }
+  }
+
+  /** Word index of a page-table entry at a physical address, or -1 where there is no memory. */
+  #entry(page: number, offset: number): number {
+    const masked = this.#a20Mask === ~0 ? page : page - (page & 0x100);
+    const found = this.#parts.addressMap.resolve(masked);
+    return found === 0 ? -1 : ((found & ~0xfff) >>> 2) + (offset >>> 2);
+  }
+
+  /** 32-bit paging (SDM 3A, 4.3). */
+  #walk32(low: number, access: Access, user: boolean): void {
+    const words = this.words;
+    const directory = this.#entry(this.#cr3 >>> 12, (low >>> 20) & 0xffc);
+    const pde = directory < 0 ? 0 : words[directory]!;
+    if ((pde & PTE.P) === 0) this.#fault(low, 0, 0, access, user);
+    let flags = pde;
+    if ((pde & PTE.PS) !== 0 && (this.#cr4 & Cr4.PSE) !== 0) {
+      // PSE-36: bits 20-13 are physical address bits 39-32; bit 21 is reserved.
+      if ((pde & 0x20_0000) !== 0) this.#fault(low, 0, 9, access, user);
+      this.#check(low, 0, flags, 0, access, user);
+      this.#mark(directory, pde, access);
+      this.#finish(((pde >>> 13) & 0xff) * 0x10_0000 + (pde >>> 22) * 0x400 + ((low >>> 12) & 0x3ff), pde, access);
+      this.#largePages = true;
+      return;
+    }
+    const table = this.#entry(pde >>> 12, (low >>> 10) & 0xffc);
+    const pte = table < 0 ? 0 : words[table]!;
+    if ((pte & PTE.P) === 0) {
+      this.#mark(directory, pde, Access.Read);
+      this.#fault(low, 0, 0, access, user);
+    }
+    flags &= pte;
+    this.#check(low, 0, flags, 0, access, user);
+    this.#mark(directory, pde, Access.Read);
+    this.#mark(table, pte, access);
+    this.#finish(pte >>> 12, pte, access);
+  }
+
+  /** PAE, 4-level and 5-level paging (SDM 3A, 4.4 and 4.5). */
+  #walk64(low: number, high: number, access: Access, user: boolean): void {
+    const words = this.words;
+    const nxReserved = this.#nx() ? 0 : NX_HIGH;
+    let page = Math.floor(this.#cr3 / 4096);
+    let flags = PTE.W | PTE.U;
+    let nx = 0;
+    let level = this.#levels;
+    if (level === 3) {
+      // The four PDPTEs were checked when CR3 was loaded; they carry no rights.
+      const at = this.#entry(page, (this.#cr3 & 0xfe0) + ((low >>> 30) << 3));
+      const lo = at < 0 ? 0 : words[at]!;
+      if ((lo & PTE.P) === 0) this.#fault(low, high, 0, access, user);
+      page = (words[at + 1]! & 0xfffff) * 0x10_0000 + (lo >>> 12);
+      level = 2;
+    }
+    for (; ; level--) {
+      const at = this.#entry(page, tableIndex(low, high, level) << 3);
+      const lo = at < 0 ? 0 : words[at]!;
+      const hi = at < 0 ? 0 : words[at + 1]!;
+      if ((lo & PTE.P) === 0) this.#fault(low, high, 0, access, user);
+      const large = level > 1 && (lo & PTE.PS) !== 0;
+      const pae = this.#levels === 3;
+      let reserved = hi & (RESERVED_HIGH | nxReserved);
+      if (pae) reserved |= hi & 0x7ff0_0000;
+      if (level >= 4 || (level === 3 && !large)) reserved |= level >= 4 ? lo & PTE.PS : 0;
+      // The address bits below a large page's size, bar PAT (bit 12), are reserved.
+      if (large) reserved |= lo & (level === 2 ? 0x001f_e000 : 0x3fff_e000);
+      if (reserved !== 0) this.#fault(low, high, 9, access, user);
+      flags &= lo;
+      nx |= hi & NX_HIGH;
+      const frame = (hi & 0xfffff) * 0x10_0000 + (lo >>> 12);
+      if (level === 1 || large) {
+        this.#check(low, high, flags, nx, access, user);
+        this.#mark(at, lo, access);
+        if (!large) this.#finish(frame, lo, access);
+        else {
+          const pages = level === 2 ? 0x200 : 0x4_0000;
+          this.#finish(Math.floor(frame / pages) * pages + ((low >>> 12) & (pages - 1)), lo, access);
+          this.#largePages = true;
+        }
+        return;
+      }
+      if ((lo & PTE.A) === 0) this.#mark(at, lo, Access.Read);
+      page = frame;
+    }
+  }
+
+  /** Rights (SDM 3A, 4.6.1). `flags` is the conjunction of all entries'. */
+  #check(low: number, high: number, flags: number, nx: number, access: Access, user: boolean): void {
+    const userPage = (flags & PTE.U) !== 0;
+    let allowed = true;
+    if (user) {
+      allowed = userPage && (access !== Access.Write || (flags & PTE.W) !== 0);
+    } else if (access === Access.Fetch) {
+      allowed = !(userPage && (this.#cr4 & Cr4.SMEP) !== 0);
+    } else {
+      if (userPage && this.#smapBlocks()) allowed = false;
+      if (access === Access.Write && (flags & PTE.W) === 0 && (this.#cr0 & Cr0.WP) !== 0) allowed = false;
+    }
+    if (access === Access.Fetch && nx !== 0) allowed = false;
+    if (!allowed) this.#fault(low, high, 1, access, user);
+  }
+
+  /** Sets the accessed bit, and for a write the dirty bit, of the entry at a word index. */
+  #mark(at: number, entry: number, access: Access): void {
+    const bits = access === Access.Write ? PTE.A | PTE.D : PTE.A;
+    if ((entry & bits) !== bits) {
+      Atomics.or(this.words, at, bits);
+      // Page tables in a page that has been executed are code as well.
+      const host = (at * 4) >>> 0;
+      if (this.#parts.code.hasCode((host & ~0xfff) >>> 0)) this.#parts.code.written(host, 4);
+      this.#parts.dirtyLog.mark((host - this.#parts.ramBase) >>> 12);
+    }
+  }
+
+  #finish(page: number, entry: number, access: Access): void {
+    this.page = this.#a20Mask === ~0 ? page : page - (page & 0x100);
+    this.#global = (entry & PTE.G) !== 0 && (this.#cr4 & Cr4.PGE) !== 0;
+    this.#writable = access === Access.Write;
+  }
+
+  /** Whether the page last translated survives a CR3 load. */
+  get global(): boolean {
+    return this.#global;
+  }
+}
+
+/** Index into the table of a level (1 page table … 5 PML5). */
+function tableIndex(low: number, high: number, level: number): number {
+  switch (level) {
+    case 1:
+      return (low >>> 12) & 511;
+    case 2:
+      return (low >>> 21) & 511;
+    case 3:
+      return ((low >>> 30) | (high << 2)) & 511;
+    case 4:
+      return (high >>> 7) & 511;
+    default:
+      return (high >>> 16) & 511;
+  }
+}
