@@ -65,7 +65,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 /** What each step may take, in milliseconds: together less than the 40 minutes that CI has. A step that hangs
  * is ended and counts as failed, and the closing line still comes. */
-const LIMIT = { check: 3 * 60_000, unit: 10 * 60_000, machine: 20 * 60_000 } as const;
+const LIMIT = { check: 2 * 60_000, unit: 10 * 60_000, machine: 18 * 60_000 } as const;
 
 /** Runs a program in the checkout for at most `timeout` milliseconds and returns its exit status. */
 async function run(title: string, timeout: number, program: string, ...args: string[]): Promise<number> {
