@@ -24,19 +24,20 @@ export const vcpuLayout = layout('vcpu', 1, {
   /** Every other RFLAGS bit, in place: TF IF DF IOPL NT RF VM AC VIF VIP ID. Bit 1 reads as one. */
   flagsSys: 'u32',
 
-  /** Segment registers ES CS SS DS FS GS, then LDTR, TR, then a null segment whose base is always 0. */
-  segBase: ['u64', 9],
-  segSelector: ['u32', 9],
+  /** Segment registers ES CS SS DS FS GS, then LDTR, TR, then two null segments whose base is always
+   * 0: flat 64-bit addresses, in general and through the stack pointer (a bad one is #GP, or #SS). */
+  segBase: ['u64', 10],
+  segSelector: ['u32', 10],
   /** Limit in bytes, scaled by G. */
-  segLimit: ['u32', 9],
+  segLimit: ['u32', 10],
   /** Access rights as in VMX (SDM 3C, 25.4.1): bits 0-3 type, 4 S, 5-6 DPL, 7 P, 12 AVL, 13 L, 14 D/B,
    * 15 G, 16 unusable. */
-  segAttr: ['u32', 9],
+  segAttr: ['u32', 10],
   /** Derived from limit and rights: offsets lo … hi that may be read; hi < lo where none. */
-  segReadLo: ['u32', 9],
-  segReadHi: ['u32', 9],
-  segWriteLo: ['u32', 9],
-  segWriteHi: ['u32', 9],
+  segReadLo: ['u32', 10],
+  segReadHi: ['u32', 10],
+  segWriteLo: ['u32', 10],
+  segWriteHi: ['u32', 10],
 
   gdtrBase: 'u64',
   idtrBase: 'u64',
@@ -137,7 +138,18 @@ export const VcpuEvent = {
 } as const;
 
 /** Segment register numbers, as encoded, and the pseudo-segments behind them. */
-export const Seg = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7, None: 8 } as const;
+export const Seg = {
+  ES: 0,
+  CS: 1,
+  SS: 2,
+  DS: 3,
+  FS: 4,
+  GS: 5,
+  LDTR: 6,
+  TR: 7,
+  None: 8,
+  NoneStack: 9,
+} as const;
 
 export const Gpr = {
   RAX: 0, RCX: 1, RDX: 2, RBX: 3, RSP: 4, RBP: 5, RSI: 6, RDI: 7,
