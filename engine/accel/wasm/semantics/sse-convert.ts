@@ -7,7 +7,7 @@ import {
   f32, f32x4, f64, f64x2, i32, i32x4, i64, type Expr, type I32, type I64, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
 import { call, Rounding } from '../float/format.ts';
-import { define, type Env } from './env.ts';
+import { define, type Env, type Operand } from './env.ts';
 import { checked, exactly, PD, PS, SD, SS, usual, type Shape } from './sse-float.ts';
 import {
   field, helper, lowHalf, mmxCommit, mmxEnter, mxcsr, read32, read64, readLow, readMmx, writeMmx,
@@ -190,38 +190,40 @@ for (const truncating of [false, true]) {
     const [target, operand] = e.operands;
     e.writeV(target, doublewords(e, PD, e.readV(operand), truncating, i32x4.trunc_sat_f64x2_s_zero));
   });
-  // To MMX registers.
+  // To MMX registers. The x87 state changes even where an exception is then raised.
   define(`${prefix}ps2pi`, (e) => {
     const [target, operand] = e.operands;
     mmxEnter(e);
     const a = readLow(e, operand, 8);
-    const result = e.c.let(lowHalf(doublewords(e, PS, a, truncating, i32x4.trunc_sat_f32x4_s)));
     mmxCommit(e);
+    const result = e.c.let(lowHalf(doublewords(e, PS, a, truncating, i32x4.trunc_sat_f32x4_s)));
     writeMmx(e, target, result);
   });
   define(`${prefix}pd2pi`, (e) => {
     const [target, operand] = e.operands;
     mmxEnter(e);
     const a = e.readV(operand);
-    const result = e.c.let(lowHalf(doublewords(e, PD, a, truncating, i32x4.trunc_sat_f64x2_s_zero)));
     mmxCommit(e);
+    const result = e.c.let(lowHalf(doublewords(e, PD, a, truncating, i32x4.trunc_sat_f64x2_s_zero)));
     writeMmx(e, target, result);
   });
 }
 
-// From MMX registers. CVTPI2PD with a memory operand leaves the x87 state alone (SDM 2, CVTPI2PD).
+// From MMX registers. A memory operand leaves the x87 state alone (SDM 2, CVTPI2PD).
 define('cvtpi2ps', (e) => {
   const [target, operand] = e.operands;
-  mmxEnter(e);
-  const result = e.c.let(lowHalf(singles(e, readMmx(e, operand))));
-  mmxCommit(e);
-  e.writeN(target, 8, result);
+  const integers = readIntegers(e, operand);
+  e.writeN(target, 8, e.c.let(lowHalf(singles(e, integers))));
 });
 define('cvtpi2pd', (e) => {
   const [target, operand] = e.operands;
-  const fromRegister = operand.kind !== 'mem';
-  if (fromRegister) mmxEnter(e);
-  const result = e.c.let(f64x2.convert_low_i32x4_s(readMmx(e, operand)));
-  if (fromRegister) mmxCommit(e);
-  e.writeV(target, result);
+  e.writeV(target, f64x2.convert_low_i32x4_s(readIntegers(e, operand)));
 });
+
+function readIntegers(e: Env, operand: Operand): V128 {
+  if (operand.kind === 'mem') return readMmx(e, operand);
+  mmxEnter(e);
+  const integers = readMmx(e, operand);
+  mmxCommit(e);
+  return integers;
+}
