@@ -30,7 +30,9 @@ export type Outcome =
   | { readonly kind: 'stopped' }
   /** The guest could not go on: a triple fault. `message` is one line. */
   | { readonly kind: 'crash'; readonly message: string }
-  /** A defect in Guesthouse, or an output that failed. `message` is one line. */
+  /** The host let the machine down: its output cannot be written. `message` is one line. */
+  | { readonly kind: 'host'; readonly message: string }
+  /** A defect in Guesthouse. `message` is one line. */
   | { readonly kind: 'internal'; readonly message: string };
 
 /** What connects a machine to the world. */
@@ -65,7 +67,7 @@ export class Machine {
   readonly #workers: Worker[] = [];
   readonly #ends: LoopEnd[] = [];
   readonly #accelerated: Record<string, number> = {};
-  #failure: string | undefined;
+  #failure: Outcome | undefined;
   #running = 0;
   #started = false;
   #patience: NodeJS.Timeout | undefined;
@@ -200,7 +202,10 @@ export class Machine {
       }
     });
     worker.on('error', (error) => {
-      this.#fail(`vCPU ${index}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      this.#fail(
+        'internal',
+        `vCPU ${index}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
     });
     worker.on('exit', () => {
       this.#running--;
@@ -219,7 +224,7 @@ export class Machine {
   }
 
   #outcome(): Outcome {
-    if (this.#failure !== undefined) return { kind: 'internal', message: oneLine(this.#failure) };
+    if (this.#failure !== undefined) return this.#failure;
     const said = this.#ends.find(({ kind }) => kind !== 'fault');
     switch (said?.kind) {
       case 'shutdown':
@@ -235,15 +240,15 @@ export class Machine {
     }
   }
 
-  #fail(message: string): void {
-    this.#failure ??= message;
+  #fail(kind: 'host' | 'internal', message: string): void {
+    this.#failure ??= { kind, message: oneLine(message) };
     this.#board.runState.fault();
     this.#beImpatient();
   }
 
   #outputFailed(error: unknown): void {
-    // Nobody reads any more (EPIPE): no reason to go on.
-    this.#fail(`cannot write the guest's output: ${reasonOf(error)}`);
+    // Nobody reads any more, or the disk is full: no reason to go on.
+    this.#fail('host', `cannot write the guest's output: ${reasonOf(error)}`);
   }
 
   /** Ends the vCPUs' threads where they do not end by themselves. */

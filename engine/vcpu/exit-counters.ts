@@ -29,9 +29,11 @@ export interface ExitStatistics {
     readonly seconds: number;
   }>;
   readonly instructions: number;
-  /** Time in the guest. */
+  /** Time in the guest; an estimate. */
   readonly guestSeconds: number;
-  /** All time, asleep or not. */
+  /** Time in the guest or serving its exits, HLT apart. */
+  readonly awakeSeconds: number;
+  /** All time, asleep or not, of the vCPU that ran longest. */
   readonly seconds: number;
 }
 
@@ -59,20 +61,29 @@ export class ExitCounters {
     this.#at.total = total;
   }
 
-  /** The sums over vCPUs. `seconds` is the longest. */
+  /** The sums over vCPUs. */
   static sum(counters: readonly ExitCounters[]): ExitStatistics {
     const views = counters.map((each) => each.#at);
     const add = (of: (view: View<typeof countersLayout.fields>) => number) =>
       views.reduce((sum, view) => sum + of(view), 0);
-    const served = add((view) => view.nanoseconds.reduce((sum, each) => sum + each, 0));
+    const total = add((view) => view.total);
+    const spent = (index: number) => add((view) => view.nanoseconds[index]);
+    const sampled = spent(ExitReason.PortIo) + spent(ExitReason.Mmio);
+    const exact = add((view) => view.nanoseconds.reduce((sum, each) => sum + each, 0)) - sampled;
+    // A sample that was held up by the host counts many times: the estimate must not exceed what there was.
+    const scale = sampled === 0 ? 1 : Math.min(1, Math.max(0, total - exact) / sampled);
     return {
-      exits: Object.entries(ExitReason).map(([reason, index]) => ({
-        reason,
-        count: add((view) => view.exits[index]),
-        seconds: add((view) => view.nanoseconds[index]) / 1e9,
-      })),
+      exits: Object.entries(ExitReason).map(([reason, index]) => {
+        const isSampled = index === ExitReason.PortIo || index === ExitReason.Mmio;
+        return {
+          reason,
+          count: add((view) => view.exits[index]),
+          seconds: (spent(index) * (isSampled ? scale : 1)) / 1e9,
+        };
+      }),
       instructions: add((view) => view.instructions),
-      guestSeconds: Math.max(0, add((view) => view.total) - served) / 1e9,
+      guestSeconds: Math.max(0, total - exact - sampled * scale) / 1e9,
+      awakeSeconds: Math.max(0, total - spent(ExitReason.Halt)) / 1e9,
       seconds: Math.max(0, ...views.map((view) => view.total)) / 1e9,
     };
   }

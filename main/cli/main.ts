@@ -2,8 +2,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT_STATUS, GuesthouseError } from '../../engine/base/errors.ts';
-import { run } from './run.ts';
-import { sample } from './sample.ts';
 import { USAGE } from './usage.ts';
 
 /**
@@ -29,8 +27,11 @@ export async function main(words: readonly string[]): Promise<number> {
 async function command(words: readonly string[]): Promise<number> {
   const [name, ...rest] = words;
   switch (name) {
-    case 'run':
+    case 'run': {
+      // The engine is loaded only by what needs it.
+      const { run } = await import('./run.ts');
       return run(rest);
+    }
     case 'sample': {
       const [directory, ...more] = rest;
       if (directory === '--help' || directory === '-h') {
@@ -40,6 +41,7 @@ async function command(words: readonly string[]): Promise<number> {
       if (directory === undefined || directory === '' || directory.startsWith('-') || more.length > 0) {
         throw usage('sample takes one directory');
       }
+      const { sample } = await import('./sample.ts');
       const { kernel, initrd } = await sample(directory);
       process.stdout.write(`${kernel}\n${initrd}\n`);
       return 0;

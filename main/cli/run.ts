@@ -86,6 +86,9 @@ function statusOf(outcome: Outcome, say: (line: string) => void): number {
     case 'crash':
       say(outcome.message);
       return EXIT_STATUS['guest-crash'];
+    case 'host':
+      say(outcome.message);
+      return EXIT_STATUS.resources;
     default:
       say(outcome.message);
       return EXIT_STATUS.internal;

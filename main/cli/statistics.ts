@@ -3,13 +3,14 @@ import type { MachineStatistics } from '../../engine/host/machine.ts';
 
 /** @returns lines without line feeds: a name, a count, and a time where there is one */
 export function statisticsTable(statistics: MachineStatistics): string[] {
-  const { exits, instructions, guestSeconds, seconds, accelerator } = statistics;
-  const rate = guestSeconds > 0 ? instructions / guestSeconds : 0;
+  const { exits, instructions, guestSeconds, awakeSeconds, seconds, accelerator } = statistics;
+  const rate = awakeSeconds > 0 ? instructions / awakeSeconds : 0;
   const rows: Array<[name: string, count: string, time: string]> = [
     ['', 'count', 'seconds'],
     ['instructions', whole(instructions), ''],
-    ['instructions per second in the guest', whole(rate), ''],
+    ['instructions per second awake', whole(rate), ''],
     ['running', '', time(seconds)],
+    ['awake', '', time(awakeSeconds)],
     ['in the guest', '', time(guestSeconds)],
     ...exits
       .filter(({ count }) => count > 0)
