@@ -135,6 +135,8 @@ export const VcpuEvent = {
   /** Translations must be dropped: TLB (memory map changed) or decoded code (written by another vCPU). */
   FlushTlb: 1 << 6,
   FlushCode: 1 << 7,
+  /** An x87 exception is reported as the PC has it (CR0.NE clear): IRQ 13 of the PIC is to be raised. */
+  FloatError: 1 << 8,
 } as const;
 
 /** Segment register numbers, as encoded, and the pseudo-segments behind them. */
