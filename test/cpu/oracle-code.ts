@@ -37,8 +37,11 @@ export const Control = {
 const WINDOW_BYTES = WINDOWS.reduce((sum, window) => sum + window.bytes, 0);
 
 /** Offsets in a result record; the state comes first. */
-export const ResultRecord = { trap: 1024, error: 1032, cr2: 1040, windows: 1088 } as const;
+export const ResultRecord = { trap: 1024, error: 1032, cr2: 1040, signal: 1048, windows: 1088 } as const;
 export const RESULT_BYTES = ResultRecord.windows + WINDOW_BYTES;
+
+/** SIGPROF, by which a case that does not end is ended. */
+export const TIMER_SIGNAL = 27;
 
 /** Linux system call numbers and operations (x86-64). */
 const ARCH_PRCTL = 158;
@@ -195,8 +198,19 @@ export function driverCode(avx: boolean): DriverCode {
 
   // Signal handler (edi signal, rsi siginfo, rdx ucontext). AC may still be set: clear it first.
   const handler = e.here;
+  const ended = e.label();
   e.db(0x6a, 0x02, 0x9d); // push 2; popfq
+  e.db(0x83, 0xff, TIMER_SIGNAL); // cmp edi, imm8
+  e.jcc(5, ended); // jne
+  e.load(R.rax, R.rdx, SAVED.rip);
+  e.lea(R.rax, R.rax, -Harness.code);
+  e.db(0x48, 0x3d); // cmp rax, imm32
+  e.dd(0x1000);
+  e.jcc(3, ended); // jae: not in the loop, so a case has run out of time
+  e.db(0xc3); // ret: back to the loop, by way of the kernel
+  e.place(ended);
   e.loadAt(R.r15, control(Control.nextResult));
+  e.store(R.rdi, R.r15, ResultRecord.signal);
   for (const [register, saved] of SAVED_GPR.entries()) {
     e.load(R.rax, R.rdx, saved);
     e.store(R.rax, R.r15, 8 * register);

@@ -8,21 +8,24 @@
 import { readFileSync, readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import {
-  background, changes, CODE, CpuState, PAGE, REGIONS, STATE_BYTES, StateOffset, WINDOWS,
+  background, changes, CODE, CpuState, LOST, PAGE, REGIONS, STATE_BYTES, StateOffset, WINDOWS,
   type Patch, type Result,
 } from './case.ts'; // prettier-ignore
 import {
-  ALIAS, Control, driverCode, Harness, HARNESS, RESULT_BYTES, ResultRecord, SIGNAL_STACK_BYTES,
+  ALIAS, Control, driverCode, Harness, HARNESS, RESULT_BYTES, ResultRecord, SIGNAL_STACK_BYTES, TIMER_SIGNAL,
 } from './oracle-code.ts'; // prettier-ignore
 import { CASE_BYTES, decodePatches, encodeResult, MAX_BATCH, resultBytes } from './oracle-protocol.ts';
 
 const PROT = { read: 1, write: 2, execute: 4 } as const;
 const MAP = { shared: 0x1, private: 0x2, anonymous: 0x20, fixedNoReplace: 0x10_0000 } as const;
-const SIGNALS = { ill: 4, trap: 5, bus: 7, fpe: 8, segv: 11 } as const;
+const SIGNALS = { ill: 4, trap: 5, bus: 7, fpe: 8, segv: 11, timer: TIMER_SIGNAL } as const;
 const SA = { siginfo: 0x4, onStack: 0x0800_0000, noDefer: 0x4000_0000 } as const;
 /** glibc's struct sigaction: handler, 128 bytes of mask, flags, restorer. */
 const SIGACTION_BYTES = 152;
 const SIG_SETMASK = 2;
+const ITIMER_PROF = 2;
+/** Processor time in microseconds after which a case is taken not to end; a whole batch needs less. */
+const CASE_TIME = 400_000;
 
 const libc = koffi.load('libc.so.6');
 const mmap = libc.func('void *mmap(intptr_t at, size_t bytes, int prot, int flags, int fd, int64_t offset)');
@@ -31,6 +34,7 @@ const ftruncate = libc.func('int ftruncate(int fd, int64_t bytes)');
 const sigaction = libc.func('int sigaction(int signal, const uint8_t *action, _Out_ uint8_t *old)');
 const sigaltstack = libc.func('int sigaltstack(const uint8_t *stack, _Out_ uint8_t *old)');
 const sigmask = libc.func('int pthread_sigmask(int how, const uint8_t *set, _Out_ uint8_t *old)');
+const setitimer = libc.func('int setitimer(int which, const uint8_t *value, _Out_ uint8_t *old)');
 const driver = koffi.proto('void driver()');
 
 function map(address: number, bytes: number, prot: number, flags: number, fd: number, offset: number): Uint8Array {
@@ -92,6 +96,11 @@ const stack = words([0, BigInt(Harness.signalStack)], [16, BigInt(SIGNAL_STACK_B
 const blockAll = new Uint8Array(128).fill(0xff);
 for (const signal of Object.values(SIGNALS)) blockAll[(signal - 1) >> 3] &= ~(1 << ((signal - 1) & 7));
 
+/** A struct itimerval: interval and first expiry, both of these microseconds. */
+function timer(microseconds: number): Uint8Array {
+  return words([8, BigInt(microseconds)], [24, BigInt(microseconds)]).subarray(0, 32);
+}
+
 /** Runs the cases already in place, with the signals of the runtime put aside meanwhile. */
 function execute(count: number): void {
   control.setBigUint64(Control.remaining, BigInt(count), true);
@@ -103,8 +112,10 @@ function execute(count: number): void {
   sigmask(SIG_SETMASK, blockAll, oldMask);
   sigaltstack(stack, oldStack);
   for (const [signal, old] of oldActions) sigaction(signal, action, old);
-  koffi.call(BigInt(code.run), driver);
   const scratch = new Uint8Array(SIGACTION_BYTES);
+  setitimer(ITIMER_PROF, timer(CASE_TIME), scratch);
+  koffi.call(BigInt(code.run), driver);
+  setitimer(ITIMER_PROF, timer(0), scratch);
   for (const [signal, old] of oldActions) sigaction(signal, old, scratch);
   sigaltstack(oldStack, scratch);
   sigmask(SIG_SETMASK, oldMask, scratch);
@@ -173,7 +184,8 @@ function windowChanges(record: Uint8Array, patches: readonly Patch[]): Patch[] {
 function result(index: number, memory: Patch[] | undefined, patches: readonly Patch[]): Result {
   const record = at(Harness.results + index * RESULT_BYTES, RESULT_BYTES);
   const view = new DataView(record.buffer, record.byteOffset, RESULT_BYTES);
-  const vector = view.getUint32(ResultRecord.trap, true);
+  const timedOut = view.getUint32(ResultRecord.signal, true) === TIMER_SIGNAL;
+  const vector = timedOut ? LOST : view.getUint32(ResultRecord.trap, true);
   record.fill(0, StateOffset.xsave + 416, StateOffset.xsave + 576);
   return {
     state: new CpuState(record.subarray(0, STATE_BYTES)),

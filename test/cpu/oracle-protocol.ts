@@ -4,7 +4,7 @@
  * The child starts with an empty reply, to say that it is ready.
  * Request: u32 count, u32 0, then `count` case records of {@link CASE_BYTES}.
  * Reply: u32 bytes that follow, u32 1 where memory outside the windows was written (the results are then
- * worthless unless the batch was a single case), then for each case: state, u32 vector, u32 error code,
+ * worthless unless the batch was a single case), then for each case: state, i32 vector, u32 error code,
  * u64 CR2, u32 number of patches, u32 0, and each patch as u32 address, u32 length, bytes (a multiple of 8).
  */
 import {
@@ -69,7 +69,7 @@ export function encodeResult(result: Result, into: Uint8Array, at: number): numb
   const view = new DataView(into.buffer, into.byteOffset);
   into.set(result.state.bytes, at);
   at += STATE_BYTES;
-  view.setUint32(at, result.vector, true);
+  view.setInt32(at, result.vector, true);
   view.setUint32(at + 4, result.errorCode, true);
   view.setBigUint64(at + 8, result.cr2, true);
   view.setUint32(at + 16, result.memory.length, true);
@@ -94,7 +94,7 @@ export function decodeResults(body: Uint8Array, count: number): Result[] {
     const memory: Patch[] = [];
     const result = {
       state,
-      vector: view.getUint32(at, true),
+      vector: view.getInt32(at, true),
       errorCode: view.getUint32(at + 4, true),
       cr2: view.getBigUint64(at + 8, true),
       memory,

@@ -89,7 +89,9 @@ export class Oracle implements Subject {
     const all = Buffer.concat(this.#received);
     this.#received = [];
     this.#length = 0;
-    this.#settle?.({ body: all.subarray(8), stray: all.readUInt32LE(4) !== 0 });
+    // Not a Buffer: slices of a result must be copies.
+    const body = new Uint8Array(all.buffer, all.byteOffset + 8, all.length - 8);
+    this.#settle?.({ body, stray: all.readUInt32LE(4) !== 0 });
   }
 
   #exchange(batch: readonly Case[]): Promise<Reply | null> {

@@ -81,6 +81,7 @@ export class ProcessorSubject implements Subject {
       area: arena.reserve(area, 0x1_0000),
       addressMap,
       dirtyLog: new DirtyLog(arena, ramBytes / 4096, () => {}),
+      ramBase: memory.ramBase,
       interrupts: NO_INTERRUPTS,
       cpuModel: options.cpuModel,
       readTsc: () => 0n,

@@ -1,0 +1,59 @@
+import { afterAll, expect, test } from 'vitest';
+import type { Case, Result, Subject } from './case.ts';
+import { reportFailure, reportTotals } from './differential-report.ts';
+import { runDifferential, type Summary } from './differential.ts';
+import { Generator } from './generator.ts';
+import { Oracle, oracleUnavailable } from './oracle.ts';
+import { loadProcessor } from './subject.ts';
+
+const unavailable = oracleUnavailable();
+if (unavailable !== null) console.warn(`skipped: ${unavailable}`);
+const native = test.skipIf(unavailable !== null);
+const oracle = new Oracle();
+const second = new Oracle();
+afterAll(() => {
+  oracle.close();
+  second.close();
+});
+
+function failures(summary: Summary): string {
+  return [...summary.failures.values()].map(({ first, count }) => reportFailure(first, count)).join('\n\n');
+}
+
+native('the oracle agrees with itself: no case depends on chance', { timeout: 60_000 }, async () => {
+  const summary = await runDifferential({ source: new Generator({ seed: 11 }), oracle, subject: second, cases: 40_000 });
+  expect(failures(summary)).toBe('');
+  expect(summary.lost).toBeLessThan(10);
+});
+
+native('a wrong subject is found, and the case made smaller', { timeout: 60_000 }, async () => {
+  // A processor whose ADC forgets the carry.
+  const broken: Subject = {
+    async run(batch: readonly Case[]): Promise<Result[]> {
+      return second.run(
+        batch.map((of) => {
+          const state = of.state.clone();
+          if (of.name.startsWith('adc')) state.rflags &= ~1n;
+          return { ...of, state };
+        }),
+      );
+    },
+  };
+  const source = new Generator({ seed: 5, only: /^(adc|add) E/, mode: 64 });
+  const summary = await runDifferential({ source, oracle, subject: broken, cases: 500 });
+  expect([...summary.failures.keys()].every((form) => form.startsWith('adc'))).toBe(true);
+  const found = summary.failures.get('adc Ev,Gv');
+  expect(found).toBeDefined();
+  if (found === undefined) return;
+  expect(found.first.of.state.rflags & 1n).toBe(1n);
+  expect(reportFailure(found.first, found.count)).toContain('adc');
+  expect(reportTotals(summary)).toContain('differences in');
+});
+
+native('our processor agrees with the host', { timeout: 300_000 }, async (context) => {
+  const processor = await loadProcessor();
+  if (processor === null) return context.skip('no processor of ours in this checkout');
+  const source = new Generator({ seed: 20_260_101 });
+  const summary = await runDifferential({ source, oracle, subject: processor, cases: 300_000 });
+  expect(failures(summary)).toBe('');
+});
