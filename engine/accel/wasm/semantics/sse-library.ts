@@ -57,11 +57,10 @@ export function addFloatHelpers(m: ModuleBuilder, float: FloatLibrary): Map<stri
 function addExceptions(m: ModuleBuilder): Func {
   return m.function(['i32', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
-    const flags = c.param('i32', 1);
+    const flags = c.param('i32', 1).get;
     const mxcsr = c.let(i32.load(cpu, S.mxcsr));
-    const raised = c.let(unmasked(flags.get, mxcsr));
-    c.if(i32.and(raised, BEFORE), () => c.set(flags, i32.and(flags.get, BEFORE)));
-    c.store('i32', cpu, i32.or(mxcsr, i32.and(flags.get, FloatFlag.Exceptions)), S.mxcsr);
+    const raised = c.let(unmasked(flags, mxcsr));
+    c.store('i32', cpu, i32.or(mxcsr, i32.and(flags, FloatFlag.Exceptions)), S.mxcsr);
     c.if(i32.eqz(raised), () => c.return(i32.const(0)));
     c.return(i32.select(i32.and(i32.load(cpu, S.cr4), 1 << 10), 19, 6));
   });
@@ -94,8 +93,14 @@ function replace(v: V128, index: number, value: I32 | I64): V128 {
   return i64x2.replace(v, index, value);
 }
 
-/** Collects the elements of a result, and their flags. */
-function gather(c: Code, count: number, each: (index: number) => readonly [I32 | I64, I32]): [V128, I32] {
+/** Collects the elements of a result, and their flags: where one not masked comes before the operation, none of
+ * those that come after it (SDM 1, 11.5.3). */
+function gather(
+  c: Code,
+  count: number,
+  mxcsr: I32,
+  each: (index: number) => readonly [I32 | I64, I32],
+): [V128, I32] {
   let vector = ZERO;
   let flags: I32 = i32.const(0);
   for (let i = 0; i < count; i++) {
@@ -103,7 +108,8 @@ function gather(c: Code, count: number, each: (index: number) => readonly [I32 |
     vector = c.let(replace(vector, i, value));
     flags = c.let(i32.or(flags, raised));
   }
-  return [vector, flags];
+  const stopped = i32.and(unmasked(flags, mxcsr), BEFORE);
+  return [vector, c.let(i32.select(stopped, i32.and(flags, BEFORE), flags))];
 }
 
 /** Calls a function of one element, by its result type. */
@@ -127,7 +133,7 @@ function addPacked(m: ModuleBuilder, functions: Map<string, Func>, lane: Lane, p
       m.function(['v128', 'v128', 'i32'], ['v128', 'i32'], (c) => {
         const [a, b, mxcsr] = [c.param('v128', 0).get, c.param('v128', 1).get, c.param('i32', 2).get];
         c.return(
-          ...gather(c, count, (i) =>
+          ...gather(c, count, mxcsr, (i) =>
             callLane(c, at(i), lane, extract(lane, a, i), extract(lane, b, i), mxcsr),
           ),
         );
@@ -140,7 +146,9 @@ function addPacked(m: ModuleBuilder, functions: Map<string, Func>, lane: Lane, p
     `${prefix}.sqrt`,
     m.function(['v128', 'i32'], ['v128', 'i32'], (c) => {
       const [a, mxcsr] = [c.param('v128', 0).get, c.param('i32', 1).get];
-      c.return(...gather(c, count, (i) => callLane(c, scalar('sqrt'), lane, extract(lane, a, i), mxcsr)));
+      c.return(
+        ...gather(c, count, mxcsr, (i) => callLane(c, scalar('sqrt'), lane, extract(lane, a, i), mxcsr)),
+      );
     }),
   );
   functions.set(
@@ -148,7 +156,9 @@ function addPacked(m: ModuleBuilder, functions: Map<string, Func>, lane: Lane, p
     m.function(['v128', 'i32', 'i32'], ['v128', 'i32'], (c) => {
       const [a, mxcsr, rounding] = [c.param('v128', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
       const round = scalar('roundToIntegral');
-      c.return(...gather(c, count, (i) => callLane(c, round, lane, extract(lane, a, i), mxcsr, rounding)));
+      c.return(
+        ...gather(c, count, mxcsr, (i) => callLane(c, round, lane, extract(lane, a, i), mxcsr, rounding)),
+      );
     }),
   );
   functions.set(
@@ -158,7 +168,7 @@ function addPacked(m: ModuleBuilder, functions: Map<string, Func>, lane: Lane, p
       const [mxcsr, predicate] = [c.param('i32', 2).get, c.param('i32', 3).get];
       const func = scalar('predicate');
       c.return(
-        ...gather(c, count, (i) =>
+        ...gather(c, count, mxcsr, (i) =>
           callLane(c, func, lane, extract(lane, a, i), extract(lane, b, i), mxcsr, predicate),
         ),
       );
@@ -186,7 +196,7 @@ function addDot(m: ModuleBuilder, functions: ReadonlyMap<string, Func>, lane: La
     c.set(flags, 0);
     step(found);
     for (let distance = 1; distance < lanesOf(lane); distance *= 2) {
-      const [sums, raised] = gather(c, lanesOf(lane) / (2 * distance), (i) =>
+      const [sums, raised] = gather(c, lanesOf(lane) / (2 * distance), mxcsr, (i) =>
         callLane(c, add, lane, extract(lane, vector.get, 2 * i), extract(lane, vector.get, 2 * i + 1), mxcsr),
       );
       c.set(vector, sums);
@@ -211,7 +221,7 @@ function addConversions(m: ModuleBuilder, functions: Map<string, Func>, float: F
       m.function(['v128', 'i32', 'i32'], ['v128', 'i32'], (c) => {
         const [v, mxcsr, rounding] = [c.param('v128', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
         c.return(
-          ...gather(c, lanesOf(lane), (i) => {
+          ...gather(c, lanesOf(lane), mxcsr, (i) => {
             const args = [extract(lane, v, i), mxcsr, rounding, 32];
             const [integer, flags] = call(c, float[lane].toInteger, ['i64', 'i32'], ...args);
             return [i32.wrap(integer), flags];
@@ -231,7 +241,7 @@ function addConversions(m: ModuleBuilder, functions: Map<string, Func>, float: F
       name,
       m.function(['v128', 'i32'], ['v128', 'i32'], (c) => {
         const [v, mxcsr] = [c.param('v128', 0).get, c.param('i32', 1).get];
-        c.return(...gather(c, count, (i) => callLane(c, func, to, from(v, i), mxcsr)));
+        c.return(...gather(c, count, mxcsr, (i) => callLane(c, func, to, from(v, i), mxcsr)));
       }),
     );
   convert('f32x4.fromI32', 4, 'f32', (v, i) => i64.extend_s(i32x4.extract(v, i)), float.f32.fromInteger);
