@@ -10,7 +10,7 @@ import { type MachineConfig, type MachineConfigInput, parseMachineConfig } from 
 import type { ByteRing } from '../backend/byte-ring.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import { type LogSink, Logger } from '../base/log.ts';
-import { acceleratorOf, chooseAccelerator, chooseCpuModel } from '../machine/accelerator.ts';
+import { acceleratorOf, chooseAccelerator, chooseCpuModel, requireVcpus } from '../machine/accelerator.ts';
 import { Board, boardAreaBytes, type BoardOptions } from '../machine/board.ts';
 import { MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
@@ -97,6 +97,7 @@ export class Machine {
     const config = parseMachineConfig(input);
     const name = chooseAccelerator(config.accel);
     const accelerator = acceleratorOf(name);
+    requireVcpus(name, config.vcpus);
     const cpuModel = chooseCpuModel(accelerator, config.cpu);
     const images = readImages(config);
     const plan = {

@@ -14,6 +14,8 @@ export interface VcpuOptions {
   readonly stateAddress: number;
   /** Byte address of the accelerator's own area for this vCPU, 64 KiB aligned. */
   readonly area: number;
+  /** Byte address of guest RAM: page n of the dirty log is 4096 n bytes further. */
+  readonly ramBase: number;
   readonly addressMap: AddressMap;
   readonly dirtyLog: DirtyLog;
   /** Byte address of guest RAM. */
@@ -41,6 +43,8 @@ export interface Accelerator {
   resetState(state: VcpuState, options: { index: number; model: string }): void;
   /** Names for `cpu`, the best first. */
   cpuModels(): string[];
+  /** Most vCPUs of a machine; one where absent. */
+  maxVcpus?(): number;
 }
 
 const ACCELERATORS: Readonly<Record<'wasm', Accelerator>> = { wasm };
@@ -64,6 +68,21 @@ export function chooseAccelerator(wanted: 'auto' | AcceleratorName): Accelerator
   if (!found.ok)
     throw new GuesthouseError('unsupported', `accelerator ${name} cannot run here: ${found.reason}`);
   return name;
+}
+
+/**
+ * Sees that an accelerator can give a machine so many vCPUs.
+ *
+ * @throws GuesthouseError `unsupported` where it cannot
+ */
+export function requireVcpus(name: AcceleratorName, vcpus: number): void {
+  const most = acceleratorOf(name).maxVcpus?.() ?? 1;
+  if (vcpus <= most) return;
+  throw new GuesthouseError(
+    'unsupported',
+    `accelerator ${name} cannot give a machine ${vcpus} vCPUs yet`,
+    most === 1 ? 'give it one' : `at most ${most}`,
+  );
 }
 
 /**
