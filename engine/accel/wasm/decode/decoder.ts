@@ -34,6 +34,8 @@ export interface Decoded {
   reg: number;
   rm: number;
   vvvv: number;
+  /** The modrm byte as it is. */
+  modrm: number;
   /** A REX prefix is there: SPL, BPL, SIL, DIL instead of AH, CH, DH, BH. */
   rex: boolean;
   memory: boolean;
@@ -63,7 +65,7 @@ const FORMS_16: ReadonlyArray<readonly [base: number, index: number]> = [
 
 export class Decoder {
   readonly decoded: Decoded = {
-    row: undefined, length: 0, size: 4, address: '64', rep: 0, lock: false, reg: 0, rm: 0, vvvv: 0, rex: false,
+    row: undefined, length: 0, size: 4, address: '64', rep: 0, lock: false, reg: 0, rm: 0, vvvv: 0, modrm: 0, rex: false,
     memory: false, base: -1, index: -1, scale: 0, disp: 0, segment: 3, moffs: undefined, imm: 0, imm64: 0n, relative: 0,
   }; // prettier-ignore
   readonly #fetchAt: (index: number) => number;
@@ -173,11 +175,11 @@ export class Decoder {
     d.rm = (opcode & 7) | ((rex & 1) << 3);
     d.segment = segment >= 0 ? segment : Seg.DS;
     if (hasModrm(row)) this.#modrm(long, rex, segment, row);
-    if (d.lock && !(a.lock && d.memory)) return this.#undefined();
-    if (a.locked && d.memory) d.lock = true;
-
     d.size = this.#immediates(row, size);
     d.length = this.#at;
+    // Known to be undefined only once the whole instruction has been fetched.
+    if (d.lock && !(a.lock && d.memory)) return this.#undefined();
+    if (a.locked && d.memory) d.lock = true;
     d.row = row;
     return d;
   }
@@ -241,6 +243,7 @@ export class Decoder {
   #modrm(long: boolean, rex: number, segment: number, row: Row): void {
     const d = this.decoded;
     const modrm = this.#byte();
+    d.modrm = modrm;
     const mod = modrm >> 6;
     d.reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
     d.rm = (modrm & 7) | ((rex & 1) << 3);

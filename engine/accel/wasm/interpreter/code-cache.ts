@@ -316,6 +316,8 @@ export class CodeCache implements CodeWatch {
       this.#registers(d, row, at);
       if (row.operands.some((o) => o.where === 'L')) this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
       else if (row.operands.some((o) => o.where === 'I')) this.#words[(at + REC.imm) >> 2] = d.imm;
+      // FOP holds the modrm byte (SDM 1, 8.1.9).
+      else if (a.x87) this.#words[(at + REC.imm) >> 2] = d.modrm;
     }
     const handler = this.#tier0.forms.handler(row, variantOf(d, row, mem, mode.stack, chained));
     if (handler < 0) throw new Error(`no form of ${row.name} (size ${d.size}, memory ${d.memory}, ${d.address})`);

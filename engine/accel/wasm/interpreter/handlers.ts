@@ -11,6 +11,7 @@ import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { JUMP_ENTRIES, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
+import { addX87Library } from '../semantics/x87-library.ts';
 import { complexNumber, semantics, type AddressMode, type FormContext, type Runtime } from '../semantics/env.ts';
 import {
   ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
@@ -124,6 +125,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
   extra.set('divide128', addDivide128(m));
   const float = addFloatLibrary(m);
   for (const [name, func] of addSseLibrary(m, float)) extra.set(name, func);
+  for (const [name, func] of addX87Library(m, float)) extra.set(name, func);
   return { slow, commit, leave, raise, lookup, link, leaveNext, leaveComplex, complex, float, extra };
 }
 

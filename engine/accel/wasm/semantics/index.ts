@@ -5,3 +5,4 @@ import './integer.ts';
 import './shift.ts';
 import './sse.ts';
 import './string.ts';
+import './x87.ts';
