@@ -18,8 +18,6 @@ export interface VcpuOptions {
   readonly ramBase: number;
   readonly addressMap: AddressMap;
   readonly dirtyLog: DirtyLog;
-  /** Byte address of guest RAM. */
-  readonly ramBase: number;
   readonly interrupts: InterruptSource;
   readonly cpuModel: string;
   /** The machine's TSC, before the vCPU's offset is added. */

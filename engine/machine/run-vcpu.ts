@@ -22,7 +22,6 @@ export function runVcpu(board: Board, accelerator: Accelerator, index: number): 
     state,
     stateAddress: board.stateAddresses[index],
     area: board.areas[index],
-    ramBase: board.memory.ramBase,
     addressMap: board.map,
     dirtyLog: board.dirty,
     ramBase: board.memory.ramBase,
