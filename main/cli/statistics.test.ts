@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { statisticsTable } from './statistics.ts';
+
+test('one aligned table: names to the left, numbers to the right, exits that did not happen left out', () => {
+  const lines = statisticsTable({
+    exits: [
+      { reason: 'Halt', count: 12, seconds: 3.25 },
+      { reason: 'Mmio', count: 0, seconds: 0 },
+    ],
+    instructions: 3_000_000,
+    guestSeconds: 1.5,
+    awakeSeconds: 2,
+    seconds: 5.25,
+    accelerator: { blocks: 1234, 'hit rate': 0.5 },
+  });
+  expect(lines).toEqual([
+    '                                   count  seconds',
+    'instructions                   3,000,000',
+    'instructions per second awake  1,500,000',
+    'running                                     5.250',
+    'awake                                       2.000',
+    'in the guest                                1.500',
+    'exit Halt                             12    3.250',
+    'blocks                             1,234',
+    'hit rate                           0.500',
+  ]);
+});
