@@ -12,8 +12,8 @@
  * - operands, comma-separated, as in SDM volume 2, appendix A.2: a letter for where and one for the size:
  *   E modrm general register or memory, G modrm.reg general, R modrm.rm general register only, M memory
  *   only, Z register in the opcode, B VEX.vvvv general, I immediate, L 64-bit immediate, J relative
- *   target, O direct offset, S modrm.reg segment, C/D control/debug register by modrm.reg,
- *   V modrm.reg XMM, W modrm.rm XMM or memory, U modrm.rm XMM only, H VEX.vvvv XMM,
+ *   target, A far pointer in the instruction, O direct offset, S modrm.reg segment, C/D control/debug
+ *   register by modrm.reg, V modrm.reg XMM, W modrm.rm XMM or memory, U modrm.rm XMM only, H VEX.vvvv XMM,
  *   P modrm.reg MMX, Q modrm.rm MMX or memory, N modrm.rm MMX only; `al`, `cl`, `dx`, `rax` (by operand
  *   size) and numbers stand for themselves.
  *   Sizes: b 1, w 2, d 4, q 8, v 2/4/8 by operand size, y 4/8, z as v for registers and at most 4
@@ -95,7 +95,7 @@ const MAPS: Record<string, 0 | 1 | 2 | 3> = { '0f': 1, '0f38': 2, '0f3a': 3 };
 function operand(text: string): OperandSpec {
   if (/^-?\d+$/.test(text)) return { where: 'const', size: '', value: Number(text) };
   if (['al', 'cl', 'dx', 'rax'].includes(text)) return { where: 'fixed', size: text, value: 0 };
-  const match = /^([EGRMZBILJOSCDVWUHPQNXY])([bwdqvyzxps])$/.exec(text);
+  const match = /^([EGRMZBILJAOSCDVWUHPQNXY])([bwdqvyzxps])$/.exec(text);
   if (!match) throw new Error(`operand '${text}' is not in the notation`);
   return { where: match[1]!, size: match[2]!, value: 0 };
 }

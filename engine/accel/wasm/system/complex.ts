@@ -1,0 +1,16 @@
+/** Every instruction done in TypeScript: importing this file registers them all. */
+import './control-registers.ts';
+import './debug-registers.ts';
+import './descriptor-tables.ts';
+import './far.ts';
+import './flag-instructions.ts';
+import './msr.ts';
+import './port-io.ts';
+import './processor-instructions.ts';
+import './return.ts';
+import './segment-instructions.ts';
+import './smm.ts';
+import './software-interrupts.ts';
+import './syscall.ts';
+
+export { complexInstructions } from './cpu.ts';
