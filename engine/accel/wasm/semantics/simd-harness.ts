@@ -10,6 +10,7 @@ import { addFloatLibrary } from '../float/library.ts';
 import { Mem, P } from '../private.ts';
 import { Env, semantics, xmmOffset, type FormContext, type Operand, type Runtime, type Size } from './env.ts';
 import { addSseLibrary } from './sse.ts';
+import { addX87Library } from './x87-library.ts';
 
 const CPU = 4096;
 /** Address of the memory operand, page-aligned. */
@@ -99,7 +100,7 @@ export class SimdMachine {
     const runtime: Runtime = {
       slow: none, commit: none, leave: none, raise, lookup: none, link: none, leaveNext: none, leaveComplex: none,
       complex: none, float,
-      extra: addSseLibrary(m, float),
+      extra: new Map([...addSseLibrary(m, float), ...addX87Library(m, float)]),
     }; // prettier-ignore
     forms.forEach((form, i) => {
       const semantic = semantics.get(form.name);
