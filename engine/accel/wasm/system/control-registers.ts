@@ -6,7 +6,6 @@
  */
 import { Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { SegAttr } from '../../../vcpu/segment.ts';
-import { S } from '../private.ts';
 import { type Cpu, defineComplex, GuestFault, Outcome, Vector } from './cpu.ts';
 import type { CpuModel } from './cpuid.ts';
 import { requireUnhidden } from './descriptor-tables.ts';
@@ -125,19 +124,9 @@ function writeCr8(cpu: Cpu, value: bigint): void {
   cpu.interrupts.setTaskPriority(cpu.state.index, Number(value));
 }
 
-/** Numbers of the control registers by their offset in the state, as operands name them. */
-const NUMBERS = new Map<number, number>([
-  [S.cr0, 0],
-  [S.cr2, 2],
-  [S.cr3, 3],
-  [S.cr4, 4],
-  [S.cr8, 8],
-]);
-
-function controlRegister(operand: number): number {
-  const number = NUMBERS.get(operand);
-  if (number === undefined) throw new GuestFault(Vector.UD);
-  return number;
+/** The control registers that there are; #UD for the others. */
+function requireControl(number: number): void {
+  if (![0, 2, 3, 4, 8].includes(number)) throw new GuestFault(Vector.UD);
 }
 
 function readControl(cpu: Cpu, number: number): bigint {
@@ -156,17 +145,17 @@ function readControl(cpu: Cpu, number: number): bigint {
   }
 }
 
-defineComplex('mov_from_cr', (cpu, { a, b }) => {
-  const number = controlRegister(a);
+defineComplex('mov_from_cr', (cpu, { a: number, b }) => {
+  requireControl(number);
   requirePrivilege(cpu.state);
   const value = readControl(cpu, number);
   writeRegister64(cpu, b, is64Bit(cpu.state) ? value : BigInt.asUintN(32, value));
   return Outcome.Next;
 });
 
-defineComplex('mov_to_cr', (cpu, { a, b }) => {
+defineComplex('mov_to_cr', (cpu, { a: number, b }) => {
   const { state } = cpu;
-  const number = controlRegister(a);
+  requireControl(number);
   requirePrivilege(state);
   const value = is64Bit(state) ? readRegister64(cpu, b) : BigInt(readRegister(cpu, b, 4));
   switch (number) {

@@ -283,22 +283,16 @@ function readFarPointer(cpu: Cpu, instruction: Instruction): { selector: number;
   return { offset, selector: cpu.linear.read(selectorAt, 2, user) & 0xffff };
 }
 
-/** The far pointer in the instruction: the selector is its immediate, the offset its displacement. */
-function immediatePointer({ imm, offset, size }: Instruction): { selector: number; offset: bigint } {
-  return { selector: imm & 0xffff, offset: BigInt.asUintN(8 * size, offset) };
-}
+/** The offset of a far pointer in the instruction. */
+const immediateOffset = ({ imm, size }: Instruction): bigint => BigInt(size === 2 ? imm & 0xffff : imm >>> 0);
 
-defineComplex('jmpf', (cpu, instruction) => {
-  const { selector, offset } = immediatePointer(instruction);
-  return farJump(cpu, selector, offset);
-});
+defineComplex('jmpf', (cpu, instruction) => farJump(cpu, instruction.selector, immediateOffset(instruction)));
+defineComplex('callf', (cpu, instruction) =>
+  farCall(cpu, instruction.selector, immediateOffset(instruction), instruction.size),
+);
 defineComplex('jmpf_mem', (cpu, instruction) => {
   const { selector, offset } = readFarPointer(cpu, instruction);
   return farJump(cpu, selector, offset);
-});
-defineComplex('callf', (cpu, instruction) => {
-  const { selector, offset } = immediatePointer(instruction);
-  return farCall(cpu, selector, offset, instruction.size);
 });
 defineComplex('callf_mem', (cpu, instruction) => {
   const { selector, offset } = readFarPointer(cpu, instruction);

@@ -5,7 +5,6 @@
  */
 import { Flag, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { SegAttr } from '../../../vcpu/segment.ts';
-import { S } from '../private.ts';
 import { type Cpu, defineComplex, GuestFault, type Instruction, Outcome, Vector } from './cpu.ts';
 import {
   attrOf,
@@ -26,9 +25,6 @@ import { is64Bit, isLongMode, isRealLike } from './registers.ts';
 import { loadSelector } from './segments.ts';
 import { Stack } from './stack.ts';
 
-/** Number of a segment register from its operand: the offset of its selector in the state. */
-const segmentOf = (operand: number): number => (operand - S.segSelector) >> 2;
-
 /** Loads a segment register. SS holds interrupts back for one instruction (SDM 3A, 6.8.3). */
 function load(cpu: Cpu, segment: number, selector: number): Outcome {
   const { state } = cpu;
@@ -41,14 +37,14 @@ function load(cpu: Cpu, segment: number, selector: number): Outcome {
 }
 
 defineComplex('mov_from_sreg', (cpu, instruction) => {
-  const segment = segmentOf(instruction.a);
+  const segment = instruction.a;
   if (segment > Seg.GS) throw new GuestFault(Vector.UD);
   writeWord(cpu, instruction, instruction.b, cpu.state.segSelector[segment]);
   return Outcome.Next;
 });
 
 defineComplex('mov_to_sreg', (cpu, instruction) => {
-  const segment = segmentOf(instruction.a);
+  const segment = instruction.a;
   if (segment > Seg.GS || segment === Seg.CS) throw new GuestFault(Vector.UD);
   return load(cpu, segment, readWord(cpu, instruction, instruction.b));
 });
