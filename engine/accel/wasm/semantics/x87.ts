@@ -245,65 +245,51 @@ interface Store {
   readonly name: string;
   readonly escape: number;
   readonly extension: number;
+  readonly bytes: 2 | 4 | 8 | 10;
   readonly pops: 0 | 1;
-  /** The value to store, and flags. */
-  compute(e: Env): { value: readonly (I32 | I64)[]; flags: I32 };
-  write(e: Env, value: readonly (I32 | I64)[]): void;
+  /** The value to store, of ten bytes in two parts, and flags. */
+  compute(e: Env): readonly [I32 | I64, I32] | readonly [I64, I32, I32];
 }
 
-function defineStore({ name, escape, extension, pops, compute, write }: Store): void {
+function defineStore({ name, escape, extension, bytes, pops, compute }: Store): void {
   define(name, (e) => {
     waitForException(e);
-    const { value, flags } = compute(e);
+    // Faults of memory come before those of the operation, whether it stores or not.
+    const at = e.memHost(bytes, true);
+    const result = compute(e);
+    const flags = result.length === 3 ? result[2] : result[1];
     const masks = i32.xor(e.field32('fcw'), -1);
     const stops = e.c.let(i32.and(i32.and(flags, masks), NOT_STORED));
-    e.c.if(i32.eqz(stops), () => write(e, value));
+    e.c.if(i32.eqz(stops), () => {
+      e.storeRaw(at, bytes === 10 ? 8 : bytes, result[0]);
+      if (result.length === 3) e.storeRaw(i32.add(at, 8), 2, result[1]);
+      e.finishStore(at);
+    });
     track(e, memoryOpcode(e, escape, extension), true);
     e.c.run(func(e, 'stored'), e.cpu, flags, pops === 0 ? 0 : i32.eqz(stops));
   });
-}
-
-const writeBytes =
-  (bytes: 2 | 4 | 8): Store['write'] =>
-  (e, [value]) =>
-    e.writeN(e.operands[0]!, bytes, value!);
-
-function writeTen(e: Env, [low, high]: readonly (I32 | I64)[]): void {
-  const at = e.memHost(10, true);
-  e.storeRaw(at, 8, low!);
-  e.storeRaw(i32.add(at, 8), 2, high!);
-  e.finishStore(at);
 }
 
 for (const [name, escape, extension, pops] of [
   ['fst_m32', 1, 2, 0],
   ['fstp_m32', 1, 3, 1],
 ] as const) {
-  const compute: Store['compute'] = (e) => {
-    const [bits, flags] = call(e.c, func(e, 'store32'), ['i32', 'i32'], e.cpu);
-    return { value: [bits], flags };
-  };
-  defineStore({ name, escape, extension, pops, compute, write: writeBytes(4) });
+  const compute: Store['compute'] = (e) => call(e.c, func(e, 'store32'), ['i32', 'i32'], e.cpu);
+  defineStore({ name, escape, extension, pops, bytes: 4, compute });
 }
 for (const [name, escape, extension, pops] of [
   ['fst_m64', 5, 2, 0],
   ['fstp_m64', 5, 3, 1],
 ] as const) {
-  const compute: Store['compute'] = (e) => {
-    const [bits, flags] = call(e.c, func(e, 'store64'), ['i64', 'i32'], e.cpu);
-    return { value: [bits], flags };
-  };
-  defineStore({ name, escape, extension, pops, compute, write: writeBytes(8) });
+  const compute: Store['compute'] = (e) => call(e.c, func(e, 'store64'), ['i64', 'i32'], e.cpu);
+  defineStore({ name, escape, extension, pops, bytes: 8, compute });
 }
 for (const [name, escape, extension, function_] of [
   ['fstp_m80', 3, 7, 'store80'],
   ['fbstp', 7, 6, 'toDecimal'],
 ] as const) {
-  const compute: Store['compute'] = (e) => {
-    const [low, high, flags] = call(e.c, func(e, function_), ['i64', 'i32', 'i32'], e.cpu);
-    return { value: [low, high], flags };
-  };
-  defineStore({ name, escape, extension, pops: 1, compute, write: writeTen });
+  const compute: Store['compute'] = (e) => call(e.c, func(e, function_), ['i64', 'i32', 'i32'], e.cpu);
+  defineStore({ name, escape, extension, pops: 1, bytes: 10, compute });
 }
 for (const [name, escape, extension, pops, bytes, truncates] of [
   ['fist_m16', 7, 2, 0, 2, 0],
@@ -317,9 +303,9 @@ for (const [name, escape, extension, pops, bytes, truncates] of [
 ] as const) {
   const compute: Store['compute'] = (e) => {
     const [value, flags] = call(e.c, func(e, 'toInteger'), ['i64', 'i32'], e.cpu, truncates, 8 * bytes);
-    return { value: [bytes === 8 ? value : i32.wrap(value)], flags };
+    return [bytes === 8 ? value : i32.wrap(value), flags];
   };
-  defineStore({ name, escape, extension, pops, compute, write: writeBytes(bytes) });
+  defineStore({ name, escape, extension, pops, bytes, compute });
 }
 onRegister('fst_st', 5, 0xd0, (e, index) => e.c.run(func(e, 'move'), e.cpu, index, 0));
 onRegister('fstp_st', 5, 0xd8, (e, index) => e.c.run(func(e, 'move'), e.cpu, index, 1));
@@ -354,7 +340,6 @@ moveTop('fdecstp', 0xf6, -1);
 moveTop('fincstp', 0xf7, 1);
 
 // Control.
-
 
 define('fldcw', (e) => {
   waitForException(e);
