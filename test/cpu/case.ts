@@ -18,14 +18,15 @@ export interface Region {
 
 export const PAGE = 4096;
 
-/** Two executable pages; the page after them is not mapped. */
-export const CODE = 0x4000_0000;
+/** Two executable pages; the page after them is not mapped. All addresses are below 2 GiB, so that every addressing
+ * form reaches them, and above where a program's own image and heap can be. */
+export const CODE = 0x6000_0000;
 /** Two writable pages; the page after them is not mapped. */
-export const DATA = 0x4100_0000;
+export const DATA = 0x6100_0000;
 /** A writable page, a read-only page, then nothing. */
-export const MIXED = 0x4101_0000;
+export const MIXED = 0x6101_0000;
 /** One writable page with nothing on either side. */
-export const STACK = 0x4200_0000;
+export const STACK = 0x6200_0000;
 
 export const REGIONS: readonly Region[] = [
   { name: 'code', address: CODE, bytes: 2 * PAGE, write: false, execute: true },

@@ -8,7 +8,24 @@ export interface Difference {
   readonly subject: string;
 }
 
-const GPR = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
+const GPR = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
 const SEGMENT = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 const FLAGS: readonly (readonly [number, string])[] = [
   [0x1, 'CF'], [0x4, 'PF'], [0x10, 'AF'], [0x40, 'ZF'], [0x80, 'SF'], [0x100, 'TF'], [0x200, 'IF'], [0x400, 'DF'],
@@ -19,7 +36,9 @@ export const gprName = (register: number): string => GPR[register];
 
 /** RFLAGS as names of the bits that are set. */
 export function flagNames(rflags: bigint): string {
-  return FLAGS.filter(([bit]) => (rflags & BigInt(bit)) !== 0n).map(([, name]) => name).join(' ');
+  return FLAGS.filter(([bit]) => (rflags & BigInt(bit)) !== 0n)
+    .map(([, name]) => name)
+    .join(' ');
 }
 
 /** Bytes as one little-endian number in hexadecimal. */
@@ -41,7 +60,8 @@ function withoutPointers(state: CpuState): CpuState {
 function closeExtended(a: Uint8Array, b: Uint8Array, ulps: number): boolean {
   const value = (bytes: Uint8Array): bigint => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, 10);
-    const magnitude = (BigInt(view.getUint16(8, true) & 0x7fff) << 63n) | (view.getBigUint64(0, true) & ((1n << 63n) - 1n));
+    const magnitude =
+      (BigInt(view.getUint16(8, true) & 0x7fff) << 63n) | (view.getBigUint64(0, true) & ((1n << 63n) - 1n));
     return (view.getUint16(8, true) & 0x8000) === 0 ? magnitude : -magnitude;
   };
   const distance = value(a) - value(b);
@@ -62,11 +82,13 @@ function closeSingles(a: Uint8Array, b: Uint8Array, error: number): boolean {
 /** Memory after a case, as far as either result knows it to have changed. */
 function memoryAfter(of: Case, result: Result, address: number): number {
   for (const patch of result.memory) {
-    if (address >= patch.address && address < patch.address + patch.bytes.length) return patch.bytes[address - patch.address];
+    if (address >= patch.address && address < patch.address + patch.bytes.length)
+      return patch.bytes[address - patch.address];
   }
   let byte = background(address);
   for (const patch of of.memory) {
-    if (address >= patch.address && address < patch.address + patch.bytes.length) byte = patch.bytes[address - patch.address];
+    if (address >= patch.address && address < patch.address + patch.bytes.length)
+      byte = patch.bytes[address - patch.address];
   }
   return byte;
 }
@@ -103,7 +125,8 @@ export function compareResults(of: Case, oracle: Result, subject: Result): Diffe
     differ(GPR[i], BigInt.asUintN(bits, a.gpr(i)).toString(16), BigInt.asUintN(bits, b.gpr(i)).toString(16));
   }
   const flagMask = ~BigInt(excused.flags);
-  if (((a.rflags ^ b.rflags) & flagMask) !== 0n) differ('rflags', flagNames(a.rflags & flagMask), flagNames(b.rflags & flagMask));
+  if (((a.rflags ^ b.rflags) & flagMask) !== 0n)
+    differ('rflags', flagNames(a.rflags & flagMask), flagNames(b.rflags & flagMask));
   for (let i = 0; i < 6; i++) differ(SEGMENT[i], a.selector(i).toString(16), b.selector(i).toString(16));
   if (!compatibility) {
     for (const [name, at] of [['fs base', StateOffset.fsBase], ['gs base', StateOffset.gsBase]] as const) {
@@ -159,4 +182,3 @@ function compareMemory(
   }
   return found;
 }
-

@@ -16,7 +16,17 @@ export function disassemble(of: Case): string[] {
     const machine = of.mode === 64 ? 'i386:x86-64' : 'i386';
     const run = spawnSync(
       'objdump',
-      ['-D', '-b', 'binary', '-m', machine, '-M', 'intel', `--adjust-vma=0x${of.state.rip.toString(16)}`, file],
+      [
+        '-D',
+        '-b',
+        'binary',
+        '-m',
+        machine,
+        '-M',
+        'intel',
+        `--adjust-vma=0x${of.state.rip.toString(16)}`,
+        file,
+      ],
       { encoding: 'utf8', timeout: 10_000 },
     );
     if (run.status !== 0) return [];
@@ -31,14 +41,17 @@ function describeState(of: Case): string[] {
   const { state } = of;
   const lines: string[] = [];
   const registers: string[] = [];
-  for (let i = 0; i < 16; i++) if (state.gpr(i) !== 0n) registers.push(`${gprName(i)}=${state.gpr(i).toString(16)}`);
+  for (let i = 0; i < 16; i++)
+    if (state.gpr(i) !== 0n) registers.push(`${gprName(i)}=${state.gpr(i).toString(16)}`);
   lines.push(registers.join(' '), `rip=${state.rip.toString(16)} flags: ${flagNames(state.rflags)}`);
   if (state.fcw !== initial.fcw || state.fsw !== 0 || state.ftw !== 0) {
     lines.push(`fcw=${state.fcw.toString(16)} fsw=${state.fsw.toString(16)} ftw=${state.ftw.toString(16)}`);
   }
   if (state.mxcsr !== initial.mxcsr) lines.push(`mxcsr=${state.mxcsr.toString(16)}`);
-  for (let i = 0; i < 8; i++) if (state.st(i).some((byte) => byte !== 0)) lines.push(`st${i}=${little(state.st(i))}`);
-  for (let i = 0; i < 16; i++) if (state.xmm(i).some((byte) => byte !== 0)) lines.push(`xmm${i}=${little(state.xmm(i))}`);
+  for (let i = 0; i < 8; i++)
+    if (state.st(i).some((byte) => byte !== 0)) lines.push(`st${i}=${little(state.st(i))}`);
+  for (let i = 0; i < 16; i++)
+    if (state.xmm(i).some((byte) => byte !== 0)) lines.push(`xmm${i}=${little(state.xmm(i))}`);
   for (const patch of sortedPatches(of.memory)) {
     lines.push(`[${patch.address.toString(16)}] ${Buffer.from(patch.bytes).toString('hex')}`);
   }

@@ -21,7 +21,12 @@ function failures(summary: Summary): string {
 }
 
 native('the oracle agrees with itself: no case depends on chance', { timeout: 60_000 }, async () => {
-  const summary = await runDifferential({ source: new Generator({ seed: 11 }), oracle, subject: second, cases: 40_000 });
+  const summary = await runDifferential({
+    source: new Generator({ seed: 11 }),
+    oracle,
+    subject: second,
+    cases: 40_000,
+  });
   expect(failures(summary)).toBe('');
   expect(summary.lost).toBeLessThan(10);
 });

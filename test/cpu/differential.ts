@@ -95,7 +95,6 @@ function simpler(of: Case): Case[] {
     if (Buffer.compare(state.bytes, of.state.bytes) !== 0) found.push({ ...of, state });
   };
   if (of.code.length > 1 && LEGACY_PREFIX.has(of.code[0])) found.push({ ...of, code: of.code.slice(1) });
-  if (of.code.length > 1) found.push({ ...of, code: of.code.slice(0, -1) });
   withState((state) => state.bytes.set(initial.bytes.subarray(192), 192)); // the whole of x87, SSE and AVX
   withState((state) => (state.rflags = initial.rflags));
   withState((state) => (state.mxcsr = initial.mxcsr));

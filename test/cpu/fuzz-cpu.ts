@@ -55,7 +55,8 @@ async function main(): Promise<number> {
     return EXIT_UNAVAILABLE;
   }
 
-  const seconds = values.seconds === undefined ? (values.cases === undefined ? 60 : Infinity) : Number(values.seconds);
+  const seconds =
+    values.seconds === undefined ? (values.cases === undefined ? 60 : Infinity) : Number(values.seconds);
   const cases = values.cases === undefined ? Infinity : Number(values.cases);
   const start = performance.now();
   const elapsed = (): number => (performance.now() - start) / 1000;

@@ -10,7 +10,14 @@ import {
 import type { Template } from './generator-template.ts';
 
 /** Where nothing is mapped, on the host either. */
-const UNMAPPED = [0n, 0x10n, 0xff8n, BigInt(DATA + 2 * PAGE + 0x40), BigInt(MIXED + 3 * PAGE), BigInt(STACK - 0x100)];
+const UNMAPPED = [
+  0n,
+  0x10n,
+  0xff8n,
+  BigInt(DATA + 2 * PAGE + 0x40),
+  BigInt(MIXED + 3 * PAGE),
+  BigInt(STACK - 0x100),
+];
 
 export class Draft {
   readonly random: Random;
@@ -108,7 +115,8 @@ export class Draft {
     if (kind < 89) return aligned(DATA + 2 * PAGE - 1 - random.below(wide)); // into the unmapped page
     if (kind < 93) return aligned(MIXED + PAGE - Math.min(128, wide) + random.below(Math.min(128, 2 * wide)));
     if (kind < 95) return aligned(STACK + 2048 - 256 + random.below(Math.max(1, 512 - wide)));
-    if (kind < 97 || this.mode === 32) return random.pick(UNMAPPED);
+    // Cut to 32 bits, a non-canonical address could be one of the host's.
+    if (kind < 97 || this.mode === 32 || this.addressSize === 4) return random.pick(UNMAPPED);
     return this.nonCanonical();
   }
 
@@ -127,7 +135,8 @@ export class Draft {
     if (kind === 'f32') {
       for (let at = 0; at < bytes; at += 4) state.view.setUint32(start + at, interestingSingle(random), true);
     } else if (kind === 'f64') {
-      for (let at = 0; at < bytes; at += 8) state.view.setBigUint64(start + at, interestingDouble(random), true);
+      for (let at = 0; at < bytes; at += 8)
+        state.view.setBigUint64(start + at, interestingDouble(random), true);
     } else {
       for (let i = 0; i < this.registers; i++) fillOperand(random, state.xmm(i), kind);
     }
@@ -143,7 +152,13 @@ export class Draft {
     const random = this.random;
     const masks = random.chance(85) ? 0x3f : random.below(0x40);
     const sticky = random.chance(30) ? random.below(0x40) : 0;
-    return (masks << 7) | sticky | (random.below(4) << 13) | (random.chance(10) ? 0x8000 : 0) | (random.chance(10) ? 0x40 : 0);
+    return (
+      (masks << 7) |
+      sticky |
+      (random.below(4) << 13) |
+      (random.chance(10) ? 0x8000 : 0) |
+      (random.chance(10) ? 0x40 : 0)
+    );
   }
 
   /** x87 state: control, status, tags and registers. Status and summary agree, as hardware keeps them. */
@@ -156,11 +171,16 @@ export class Draft {
     if (random.chance(25)) status |= random.below(0x40);
     if (random.chance(15)) status |= 0x41;
     if ((status & ~masks & 0x3f) !== 0) {
-      if (random.chance(70)) status &= ~0x3f | masks; // mostly nothing pending
+      if (random.chance(70))
+        status &= ~0x3f | masks; // mostly nothing pending
       else status |= 0x8080;
     }
     state.fsw = status;
-    state.ftw = random.chance(60) ? 0xff & ~(1 << random.below(8)) : random.chance(50) ? 0xff : random.below(256);
+    state.ftw = random.chance(60)
+      ? 0xff & ~(1 << random.below(8))
+      : random.chance(50)
+        ? 0xff
+        : random.below(256);
     for (let i = 0; i < 8; i++) {
       const at = StateOffset.xsave + Fx.st + i * 16;
       if (registers === 'f80') putInterestingExtended(random, state.view, at);

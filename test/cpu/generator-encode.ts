@@ -52,7 +52,8 @@ function address32(draft: Draft, effective: bigint): Address {
 
   if (form < 12 && mode === 64) {
     const ripTarget = BigInt.asUintN(bits, effective);
-    if (int32(ripTarget - BigInt(CODE)) && int32(ripTarget)) return { mod: 0, rm: 5, rest: [0, 0, 0, 0], x: 0, b: 0, ripTarget };
+    if (int32(ripTarget - BigInt(CODE)) && int32(ripTarget))
+      return { mod: 0, rm: 5, rest: [0, 0, 0, 0], x: 0, b: 0, ripTarget };
   }
   if (form < 18 && int32(absolute)) {
     const rest: number[] = [];
@@ -88,7 +89,9 @@ function address32(draft: Draft, effective: bigint): Address {
     mod = noBase ? 0 : 2;
     if (!int32(displacement)) {
       // Out of reach: a plain base register that is free.
-      base = Array.from({ length: draft.registers }, (_, i) => i).find((i) => i !== 4 && !draft.pinned.has(i)) ?? 3;
+      base =
+        Array.from({ length: draft.registers }, (_, i) => i).find((i) => i !== 4 && !draft.pinned.has(i)) ??
+        3;
       setRegister(base, effective);
       const plain: Address = { mod: 0, rm: base & 7, rest: [], x: 0, b: base >> 3 };
       if ((base & 7) === 5) [plain.mod, plain.rest[0]] = [1, 0];
@@ -162,21 +165,31 @@ export function encode(draft: Draft): Encoded {
       if (long && sized > 95 && !template.noPrefix) w = 1;
       break;
     default:
-      if (long && sized < 4 && !template.noPrefix && template.vex === undefined && template.opcode[1] !== 0xc7) w = 1;
+      if (
+        long &&
+        sized < 4 &&
+        !template.noPrefix &&
+        template.vex === undefined &&
+        template.opcode[1] !== 0xc7
+      )
+        w = 1;
   }
   draft.operandSize = w === 1 ? 8 : operandPrefix ? 2 : template.size === 'd64' && long ? 8 : 4;
 
   // Operands.
   draft.isMemory =
     template.tail.includes('moffs') ||
-    (template.modrm !== undefined && template.form !== 'reg' && (template.form === 'mem' || random.chance(55)));
+    (template.modrm !== undefined &&
+      template.form !== 'reg' &&
+      (template.form === 'mem' || random.chance(55)));
   draft.reg = template.modrm?.kind === 'digit' ? template.modrm.digit : random.below(draft.registers);
   draft.rm = random.below(draft.registers);
   draft.vvvv = random.chance(30) ? 0 : random.below(draft.registers);
   if (template.registerInOpcode) draft.rm = random.below(draft.registers);
   const overrideable = usesMemory && draft.isMemory && !template.noPrefix && template.vex === undefined;
   const segment = overrideable && random.chance(8) ? random.pick(SEGMENT_PREFIX) : undefined;
-  const addressPrefix = (usesMemory || template.setup === 'string') && !template.noPrefix && random.chance(long ? 6 : 2);
+  const addressPrefix =
+    (usesMemory || template.setup === 'string') && !template.noPrefix && random.chance(long ? 6 : 2);
   draft.addressSize = long ? (addressPrefix ? 4 : 8) : addressPrefix ? 2 : 4;
   draft.begin();
   if (template.setup !== undefined) SETUPS[template.setup](draft);
@@ -223,7 +236,8 @@ export function encode(draft: Draft): Encoded {
   const bytes: number[] = [];
   if (template.mandatory !== 0) legacy.push(template.mandatory);
   // A REX prefix that is not the last prefix has no effect.
-  if (long && legacy.length > 0 && template.vex === undefined && random.chance(1)) bytes.push(0x40 | random.below(16));
+  if (long && legacy.length > 0 && template.vex === undefined && random.chance(1))
+    bytes.push(0x40 | random.below(16));
   bytes.push(...legacy);
 
   const r = template.modrm !== undefined && template.modrm.kind === 'r' ? draft.reg >> 3 : 0;
@@ -236,7 +250,11 @@ export function encode(draft: Draft): Encoded {
     if (map === 1 && wide === 0 && x === 0 && b === 0 && random.chance(50)) {
       bytes.push(0xc5, ((r ^ 1) << 7) | vvvv | (l << 2) | pp);
     } else {
-      bytes.push(0xc4, ((r ^ 1) << 7) | ((x ^ 1) << 6) | ((b ^ 1) << 5) | map, (wide << 7) | vvvv | (l << 2) | pp);
+      bytes.push(
+        0xc4,
+        ((r ^ 1) << 7) | ((x ^ 1) << 6) | ((b ^ 1) << 5) | map,
+        (wide << 7) | vvvv | (l << 2) | pp,
+      );
     }
   } else if (long) {
     const rex = (w << 3) | (r << 2) | (x << 1) | b;

@@ -122,7 +122,8 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
       draft.pin(2, high);
     }
     if (draft.isMemory) draft.content = Draft.bytes(divisor, size);
-    else if (draft.rm !== 0 && draft.rm !== 2 && !(size === 1 && draft.rm === 4)) draft.setGpr(draft.rm, divisor);
+    else if (draft.rm !== 0 && draft.rm !== 2 && !(size === 1 && draft.rm === 4))
+      draft.setGpr(draft.rm, divisor);
   },
 
   xlat(draft) {
@@ -198,7 +199,13 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
   interruptReturn(draft) {
     const rsp = placeStack(draft);
     const stack = BigInt(STACK + 2048 + draft.random.below(64));
-    const frame = [draft.codeTarget(), codeSelector(draft), randomFlags(draft.random), stack, dataSelector(draft)];
+    const frame = [
+      draft.codeTarget(),
+      codeSelector(draft),
+      randomFlags(draft.random),
+      stack,
+      dataSelector(draft),
+    ];
     pokeWords(draft, rsp, draft.operandSize, frame);
   },
 
@@ -214,7 +221,9 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
 
   softwareInterrupt(draft) {
     const vector = draft.random.below(256);
-    draft.immediates.push(draft.random.chance(20) ? draft.random.pick([3, 4]) : vector === 0x80 ? 0x81 : vector);
+    draft.immediates.push(
+      draft.random.chance(20) ? draft.random.pick([3, 4]) : vector === 0x80 ? 0x81 : vector,
+    );
   },
 
   bound(draft) {
@@ -235,7 +244,10 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
   enter(draft) {
     placeStack(draft);
     draft.pin(5, central(draft));
-    draft.immediates.push(draft.random.below(64), draft.random.chance(85) ? draft.random.below(4) : draft.random.below(256));
+    draft.immediates.push(
+      draft.random.below(64),
+      draft.random.chance(85) ? draft.random.below(4) : draft.random.below(256),
+    );
   },
 
   leave(draft) {
@@ -281,7 +293,9 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
     const size = draft.operandSize === 2 ? 2 : 4;
     const content = new Uint8Array(draft.template.memory ?? 28);
     fillOperand(draft.random, content.subarray(7 * size), 'f80');
-    [image.state.fcw, image.state.fsw, tags].forEach((word, i) => content.set(Draft.bytes(BigInt(word), 2), i * size));
+    [image.state.fcw, image.state.fsw, tags].forEach((word, i) =>
+      content.set(Draft.bytes(BigInt(word), 2), i * size),
+    );
     draft.content = content;
   },
 
@@ -323,7 +337,9 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
 
   stringLengths(draft) {
     for (const register of [0, 2]) {
-      const length = draft.random.chance(85) ? BigInt(draft.random.below(37) - 18) : interestingInteger(draft.random);
+      const length = draft.random.chance(85)
+        ? BigInt(draft.random.below(37) - 18)
+        : interestingInteger(draft.random);
       draft.pin(register, length);
     }
   },

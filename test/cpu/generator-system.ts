@@ -120,7 +120,25 @@ const PRIVILEGED = `
   xsetbv | 0F 01 D1 | noprefix
 `;
 
-const INVALID64 = ['06', '07', '0E', '16', '17', '1E', '1F', '27', '2F', '37', '3F', '60', '61', '9A', 'CE', 'D6', 'EA']
+const INVALID64 = [
+  '06',
+  '07',
+  '0E',
+  '16',
+  '17',
+  '1E',
+  '1F',
+  '27',
+  '2F',
+  '37',
+  '3F',
+  '60',
+  '61',
+  '9A',
+  'CE',
+  'D6',
+  'EA',
+]
   .concat('D4 0A', 'D5 0A', '82 C0 01')
   .map((opcode) => `ud ${opcode} | ${opcode} | o64`);
 

@@ -76,8 +76,16 @@ export function interestingInteger(random: Random): bigint {
   }
 }
 
-function pack(sign: number, exponent: bigint, fraction: bigint, exponentBits: number, fractionBits: number): bigint {
-  return (BigInt(sign) << BigInt(exponentBits + fractionBits)) | (exponent << BigInt(fractionBits)) | fraction;
+function pack(
+  sign: number,
+  exponent: bigint,
+  fraction: bigint,
+  exponentBits: number,
+  fractionBits: number,
+): bigint {
+  return (
+    (BigInt(sign) << BigInt(exponentBits + fractionBits)) | (exponent << BigInt(fractionBits)) | fraction
+  );
 }
 
 function interestingFraction(random: Random, bits: number): bigint {
@@ -103,7 +111,8 @@ function interestingIeee(random: Random, exponentBits: number, fractionBits: num
   const bias = top >> 1n;
   const fraction = interestingFraction(random, fractionBits);
   const sign = random.below(2);
-  const make = (exponent: bigint, bits: bigint): bigint => pack(sign, exponent, bits, exponentBits, fractionBits);
+  const make = (exponent: bigint, bits: bigint): bigint =>
+    pack(sign, exponent, bits, exponentBits, fractionBits);
   switch (random.below(16)) {
     case 0:
       return make(0n, 0n); // zero
@@ -176,7 +185,8 @@ export function putInterestingExtended(random: Random, view: DataView, at: numbe
       [exponent, significand] = [0x3fff, 1n << 63n]; // one
       break;
     case 10: // around the limits of single and double precision
-      exponent = 0x3fff + random.pick([-1075, -1074, -1023, -1022, -150, -149, -127, -126, 127, 128, 1023, 1024]);
+      exponent =
+        0x3fff + random.pick([-1075, -1074, -1023, -1022, -150, -149, -127, -126, 127, 128, 1023, 1024]);
       break;
     case 11:
     case 12:
@@ -220,7 +230,9 @@ export function fillOperand(random: Random, bytes: Uint8Array, kind: Kind): void
       fill(10, (at) => putInterestingExtended(random, whole, at));
       break;
     case 'bcd':
-      fill(1, (at) => whole.setUint8(at, random.chance(90) ? random.below(10) * 16 + random.below(10) : random.u32()));
+      fill(1, (at) =>
+        whole.setUint8(at, random.chance(90) ? random.below(10) * 16 + random.below(10) : random.u32()),
+      );
       break;
     case 'bytes': // short alphabets, so that string comparisons find something
       fill(1, (at) => whole.setUint8(at, random.pick([0, 1, 2, 0x41, 0x42, 0x80, 0xff])));

@@ -7,14 +7,19 @@ import { Random } from './generator-values.ts';
 
 test('the same seed gives the same cases, another seed others', () => {
   const bytes = (seed: number): string =>
-    new Generator({ seed }).batch(200).map((of) => Buffer.from([...of.code, ...of.state.bytes]).toString('hex')).join();
+    new Generator({ seed })
+      .batch(200)
+      .map((of) => Buffer.from([...of.code, ...of.state.bytes]).toString('hex'))
+      .join();
   expect(bytes(3)).toBe(bytes(3));
   expect(bytes(3)).not.toBe(bytes(4));
 });
 
 test('every form has its turn before any has a second', () => {
   const generator = new Generator({ seed: 1 });
-  const names = new Set(generator.batch(generator.templates.length).map((of) => of.name.replace(/^sequence \w+: /, '')));
+  const names = new Set(
+    generator.batch(generator.templates.length).map((of) => of.name.replace(/^sequence \w+: /, '')),
+  );
   expect(names.size).toBe(new Set(generator.templates.map((template) => template.name)).size);
 });
 
@@ -23,7 +28,9 @@ test('cases keep to the limits of the protocol, patches to the windows', () => {
     expect(of.code.length).toBeLessThanOrEqual(MAX_CODE);
     expect(of.memory.length).toBeLessThanOrEqual(MAX_PATCHES);
     for (const { address, bytes } of of.memory) {
-      const inside = WINDOWS.some((window) => address >= window.address && address + bytes.length <= window.address + window.bytes);
+      const inside = WINDOWS.some(
+        (window) => address >= window.address && address + bytes.length <= window.address + window.bytes,
+      );
       expect(inside).toBe(true);
     }
   }
@@ -40,7 +47,9 @@ test('features and filters choose the forms', () => {
 });
 
 test('no VEX prefix of AVX without the switch', () => {
-  const vex = new Generator({ seed: 1, features: [] }).templates.filter((template) => template.vex !== undefined);
+  const vex = new Generator({ seed: 1, features: [] }).templates.filter(
+    (template) => template.vex !== undefined,
+  );
   expect(vex).toEqual([]);
 });
 
@@ -73,5 +82,7 @@ test('random numbers: bounds, and no short cycle', () => {
   const random = new Random(0);
   const drawn = new Set(Array.from({ length: 10_000 }, () => random.u32()));
   expect(drawn.size).toBeGreaterThan(9_990);
-  expect(Array.from({ length: 1000 }, () => random.below(7)).every((value) => value >= 0 && value < 7)).toBe(true);
+  expect(Array.from({ length: 1000 }, () => random.below(7)).every((value) => value >= 0 && value < 7)).toBe(
+    true,
+  );
 });

@@ -37,7 +37,14 @@ export interface GeneratorOptions {
 function sequential(template: Template): boolean {
   const group = /^(integer|x87|mmx|sse)$/.test(template.group);
   const plain = template.setup === undefined || template.setup === 'shift' || template.setup === 'comparison';
-  return !leavesUndefined(template.name) && group && plain && template.form !== 'mem' && !template.tail.includes('moffs') && template.vex === undefined;
+  return (
+    !leavesUndefined(template.name) &&
+    group &&
+    plain &&
+    template.form !== 'mem' &&
+    !template.tail.includes('moffs') &&
+    template.vex === undefined
+  );
 }
 
 export class Generator {
@@ -130,8 +137,10 @@ export class Generator {
     let rip = codeAddress(random);
     let keep = Math.min(length, MAX_CODE);
     const placement = random.below(100);
-    if (placement < 3) rip = CODE + PAGE - 1 - random.below(length); // over the boundary of two pages
-    else if (placement < 5) rip = CODE + 2 * PAGE - length; // up to the last byte
+    if (placement < 3)
+      rip = CODE + PAGE - 1 - random.below(length); // over the boundary of two pages
+    else if (placement < 5)
+      rip = CODE + 2 * PAGE - length; // up to the last byte
     else if (placement < 7) {
       keep = random.below(length); // the page ends within an instruction
       rip = CODE + 2 * PAGE - keep;
@@ -141,7 +150,9 @@ export class Generator {
     for (const { bytes, ripRelative } of parts) {
       if (ripRelative !== undefined) {
         const end = BigInt(rip + code.length + this.#length(bytes, draft));
-        Draft.bytes(BigInt.asUintN(32, ripRelative.target - end), 4).forEach((byte, i) => (bytes[ripRelative.at + i] = byte));
+        Draft.bytes(BigInt.asUintN(32, ripRelative.target - end), 4).forEach(
+          (byte, i) => (bytes[ripRelative.at + i] = byte),
+        );
       }
       code.push(...bytes);
     }

@@ -51,7 +51,8 @@ function shiftCount(of: Case): number {
 const faulted = (of: Case, oracle: Result): boolean => !ranToHalt(of, oracle);
 
 /** x87 forms that define C0, C2 and C3 or leave them alone by the manual's word. */
-const X87_DEFINES_ALL = /^(fi?comp?|fcompp|fucomp?|fucompp|fcomp?\d|fcomi?p?|fucomip?|ftst|fxam|fprem1?|fldenv|frstor|fninit|fnsave|fxrstor|fxsave)( |$)/;
+const X87_DEFINES_ALL =
+  /^(fi?comp?|fcompp|fucomp?|fucompp|fcomp?\d|fcomi?p?|fucomip?|ftst|fxam|fprem1?|fldenv|frstor|fninit|fnsave|fxrstor|fxsave)( |$)/;
 
 export const MASKS: readonly Mask[] = [
   { forms: /^(and|or|xor|test) /, excused: { flags: F.AF }, source: 'SDM 2, AND, OR, XOR, TEST: AF undefined' },
@@ -157,7 +158,10 @@ export const MASKS: readonly Mask[] = [
 ]; // prettier-ignore
 
 /** All that is excused for a case, rows put together. */
-export function excusedFor(of: Case, oracle: Result): Required<Omit<Excused, 'memory' | 'upperRegisters'>> & {
+export function excusedFor(
+  of: Case,
+  oracle: Result,
+): Required<Omit<Excused, 'memory' | 'upperRegisters'>> & {
   readonly memory: boolean;
   readonly upperRegisters: boolean;
 } {

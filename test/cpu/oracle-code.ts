@@ -15,7 +15,7 @@ import { CASE_BYTES, CaseRecord, PATCH_BYTES } from './oracle-protocol.ts';
 export const ALIAS = 0x0800_0000;
 
 /** The harness's own memory. */
-export const HARNESS = 0x5000_0000;
+export const HARNESS = 0x7000_0000;
 export const Harness = {
   code: HARNESS,
   control: HARNESS + 0x1000,
@@ -141,7 +141,13 @@ export function driverCode(avx: boolean): DriverCode {
   archPrctl(ARCH.SET_FS);
   e.load(R.rsi, R.r15, StateOffset.gsBase);
   archPrctl(ARCH.SET_GS);
-  for (const [segment, modrm] of [[0, 0xc0], [3, 0xd8], [4, 0xe0], [5, 0xe8]] as const) { // prettier-ignore
+  for (const [segment, modrm] of [
+    [0, 0xc0],
+    [3, 0xd8],
+    [4, 0xe0],
+    [5, 0xe8],
+  ] as const) {
+    // prettier-ignore
     const skip = e.label();
     e.loadWord(R.rax, R.r15, StateOffset.selector + 2 * segment);
     if (segment >= 4) {
@@ -225,11 +231,21 @@ export function driverCode(avx: boolean): DriverCode {
     e.load(R.rax, R.rdx, saved);
     e.store(R.rax, R.r15, to);
   }
-  for (const [saved, segment] of [[SAVED.cs, 1], [SAVED.ss, 2]] as const) { // prettier-ignore
+  for (const [saved, segment] of [
+    [SAVED.cs, 1],
+    [SAVED.ss, 2],
+  ] as const) {
+    // prettier-ignore
     e.loadWord(R.rax, R.rdx, saved);
     e.storeWord(R.r15, StateOffset.selector + 2 * segment);
   }
-  for (const [segment, modrm] of [[0, 0xc0], [3, 0xd8], [4, 0xe0], [5, 0xe8]] as const) { // prettier-ignore
+  for (const [segment, modrm] of [
+    [0, 0xc0],
+    [3, 0xd8],
+    [4, 0xe0],
+    [5, 0xe8],
+  ] as const) {
+    // prettier-ignore
     e.db(0x8c, modrm); // mov eax, sreg: the kernel leaves these as they were
     e.storeWord(R.r15, StateOffset.selector + 2 * segment);
   }

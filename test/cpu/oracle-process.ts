@@ -37,7 +37,14 @@ const sigmask = libc.func('int pthread_sigmask(int how, const uint8_t *set, _Out
 const setitimer = libc.func('int setitimer(int which, const uint8_t *value, _Out_ uint8_t *old)');
 const driver = koffi.proto('void driver()');
 
-function map(address: number, bytes: number, prot: number, flags: number, fd: number, offset: number): Uint8Array {
+function map(
+  address: number,
+  bytes: number,
+  prot: number,
+  flags: number,
+  fd: number,
+  offset: number,
+): Uint8Array {
   const at = mmap(address, bytes, prot, flags | MAP.fixedNoReplace, fd, offset) as bigint;
   if (koffi.address(at) !== BigInt(address)) throw new Error(`cannot map ${address.toString(16)}`);
   return new Uint8Array(koffi.view(at, bytes));
@@ -47,7 +54,10 @@ function map(address: number, bytes: number, prot: number, flags: number, fd: nu
 function mapRegions(): Map<number, Uint8Array> {
   const fd = memfdCreate('cpu-test', 0) as number;
   const span = (bytes: number): number => bytes + PAGE; // the wipe of a case's code may pass the last page
-  ftruncate(fd, REGIONS.reduce((sum, region) => sum + span(region.bytes), 0));
+  ftruncate(
+    fd,
+    REGIONS.reduce((sum, region) => sum + span(region.bytes), 0),
+  );
   const writable = new Map<number, Uint8Array>();
   let offset = 0;
   for (const region of REGIONS) {
@@ -108,7 +118,9 @@ function execute(count: number): void {
   control.setBigUint64(Control.nextResult, BigInt(Harness.results), true);
   const oldMask = new Uint8Array(128);
   const oldStack = new Uint8Array(24);
-  const oldActions = new Map(Object.values(SIGNALS).map((signal) => [signal, new Uint8Array(SIGACTION_BYTES)]));
+  const oldActions = new Map(
+    Object.values(SIGNALS).map((signal) => [signal, new Uint8Array(SIGACTION_BYTES)]),
+  );
   sigmask(SIG_SETMASK, blockAll, oldMask);
   sigaltstack(stack, oldStack);
   for (const [signal, old] of oldActions) sigaction(signal, action, old);
@@ -198,7 +210,7 @@ function result(index: number, memory: Patch[] | undefined, patches: readonly Pa
 
 /** Fills `into` from standard input; false at its end. */
 function read(into: Uint8Array): boolean {
-  for (let filled = 0; filled < into.length; ) {
+  for (let filled = 0; filled < into.length;) {
     const got = readSync(0, into, filled, into.length - filled, null);
     if (got === 0) return false;
     filled += got;
@@ -207,7 +219,7 @@ function read(into: Uint8Array): boolean {
 }
 
 function write(bytes: Uint8Array): void {
-  for (let sent = 0; sent < bytes.length; ) sent += writeSync(1, bytes, sent);
+  for (let sent = 0; sent < bytes.length;) sent += writeSync(1, bytes, sent);
 }
 
 write(new Uint8Array(8)); // ready

@@ -1,6 +1,18 @@
 /** The oracle must be right before it can judge: results known from the manuals. */
 import { afterAll, expect, test } from 'vitest';
-import { CODE, CpuState, DATA, LOST, MIXED, PAGE, ranToHalt, STACK, type Case, type Patch, type Result } from './case.ts';
+import {
+  CODE,
+  CpuState,
+  DATA,
+  LOST,
+  MIXED,
+  PAGE,
+  ranToHalt,
+  STACK,
+  type Case,
+  type Patch,
+  type Result,
+} from './case.ts';
 import { Oracle, oracleUnavailable } from './oracle.ts';
 
 const unavailable = oracleUnavailable();
@@ -17,7 +29,12 @@ const SF = 0x80n;
 const OF = 0x800n;
 const ARITHMETIC = CF | PF | AF | ZF | SF | OF;
 
-function make(hex: string, mode: 32 | 64, prepare: (state: CpuState) => void, memory: readonly Patch[] = []): Case {
+function make(
+  hex: string,
+  mode: 32 | 64,
+  prepare: (state: CpuState) => void,
+  memory: readonly Patch[] = [],
+): Case {
   const state = CpuState.initial(mode);
   prepare(state);
   const code = Uint8Array.from(hex.split(' '), (byte) => parseInt(byte, 16));
@@ -64,7 +81,8 @@ native('all sixteen registers, flags and RSP come through unchanged', async () =
     state.setGpr(4, 0x1234n);
     state.rflags |= 0xcd5n;
   });
-  for (let i = 0; i < 16; i++) expect(result.state.gpr(i)).toBe(i === 4 ? 0x1234n : 0x0101_0101_0101_0101n * BigInt(i + 1));
+  for (let i = 0; i < 16; i++)
+    expect(result.state.gpr(i)).toBe(i === 4 ? 0x1234n : 0x0101_0101_0101_0101n * BigInt(i + 1));
   expect(result.state.rflags & 0xfffn).toBe(0xed7n);
   completed(result, '90');
 });
@@ -106,7 +124,7 @@ native('#UD, #BP, INT n without privilege, #GP of HLT', async () => {
 });
 
 native('patches are in memory before, changes come back in 8-byte units', async () => {
-  const result = await run('48 ff 04 25 00 10 00 41', () => {}, {
+  const result = await run('48 ff 04 25 00 10 00 61', () => {}, {
     memory: [{ address: DATA + PAGE, bytes: Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) }],
   });
   expect(result.memory).toEqual([{ address: DATA + PAGE, bytes: expect.anything() }]);
@@ -115,7 +133,7 @@ native('patches are in memory before, changes come back in 8-byte units', async 
 
 native('x87 registers, status and tags are loaded and stored (SDM 1, 8.1)', async () => {
   // fadd st, st(1); fstp qword [DATA + PAGE]
-  const result = await run('d8 c1 dd 1c 25 00 10 00 41', (state) => {
+  const result = await run('d8 c1 dd 1c 25 00 10 00 61', (state) => {
     state.fsw = 3 << 11;
     state.ftw = 0b0001_1000;
     state.st(0).set([0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f]); // 1.0
@@ -149,7 +167,10 @@ native('XMM registers and MXCSR are loaded and stored; #XM when unmasked (SDM 1,
 });
 
 native('MOVAPS at an odd address is #GP(0) (SDM 2, MOVAPS)', async () => {
-  expect(await run('0f 28 00', (state) => state.setGpr(0, BigInt(DATA + PAGE + 8)))).toMatchObject({ vector: 13, errorCode: 0 });
+  expect(await run('0f 28 00', (state) => state.setGpr(0, BigInt(DATA + PAGE + 8)))).toMatchObject({
+    vector: 13,
+    errorCode: 0,
+  });
 });
 
 native('AC makes unaligned accesses #AC (SDM 3A, 6.15)', async () => {
@@ -161,8 +182,8 @@ native('AC makes unaligned accesses #AC (SDM 3A, 6.15)', async () => {
 });
 
 native('compatibility mode: INC has one byte, addresses have 32 bits', async () => {
-  const result = await run('40 a3 00 10 00 41', (state) => state.setGpr(0, 6n), { mode: 32 }); // inc eax; mov [moffs], eax
-  completed(result, '40 a3 00 10 00 41');
+  const result = await run('40 a3 00 10 00 61', (state) => state.setGpr(0, 6n), { mode: 32 }); // inc eax; mov [moffs], eax
+  completed(result, '40 a3 00 10 00 61');
   expect(result.state.selector(1)).toBe(0x23);
   expect(result.state.gpr(0)).toBe(7n);
   expect(result.memory[0].bytes[0]).toBe(7);
@@ -201,8 +222,8 @@ native('a case that never ends is lost, its neighbours are not', async () => {
 });
 
 native('a write outside the windows is reported, and gone for the next case', async () => {
-  const store = make('c6 04 25 08 00 00 41 77', 64, () => {});
-  const load = make('8a 04 25 08 00 00 41', 64, () => {});
+  const store = make('c6 04 25 08 00 00 61 77', 64, () => {});
+  const load = make('8a 04 25 08 00 00 61', 64, () => {});
   const [before] = await oracle.run([load]);
   const [stray, after] = await oracle.run([store, load]);
   expect(stray.memory.map((patch) => patch.address)).toEqual([DATA + 8]);
@@ -218,7 +239,9 @@ native('code of one case is not seen by the next', async () => {
 });
 
 native('thousands of cases in one call keep their order', async () => {
-  const cases = Array.from({ length: 3000 }, (_, i) => make('48 ff c0', 64, (state) => state.setGpr(0, BigInt(i))));
+  const cases = Array.from({ length: 3000 }, (_, i) =>
+    make('48 ff c0', 64, (state) => state.setGpr(0, BigInt(i))),
+  );
   const results = await oracle.run(cases);
   expect(results.every((result, i) => result.state.gpr(0) === BigInt(i + 1))).toBe(true);
 });

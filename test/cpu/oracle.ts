@@ -49,15 +49,24 @@ export class Oracle implements Subject {
 
   async #runBatch(batch: readonly Case[]): Promise<Result[]> {
     if (batch.length === 0) return [];
-    if (this.#child === undefined && (await this.#start()) === null) throw new Error('the oracle does not start');
+    await this.#ensureChild();
     const reply = await this.#exchange(batch);
-    if (reply !== null && (!reply.stray || batch.length === 1)) return decodeResults(reply.body, batch.length);
+    if (reply !== null && (!reply.stray || batch.length === 1))
+      return decodeResults(reply.body, batch.length);
     if (batch.length === 1) {
       return [{ state: new CpuState(), vector: LOST, errorCode: 0, cr2: 0n, memory: [] }];
     }
     // A case killed the child, or wrote where the others may have read: find it by halves.
     const half = batch.length >> 1;
     return [...(await this.#runBatch(batch.slice(0, half))), ...(await this.#runBatch(batch.slice(half)))];
+  }
+
+  /** Starts the child if there is none. The addresses it needs may be taken by chance: it gets three attempts. */
+  async #ensureChild(): Promise<void> {
+    for (let attempt = 0; this.#child === undefined; attempt++) {
+      if (attempt === 3) throw new Error('the oracle does not start');
+      await this.#start();
+    }
   }
 
   #start(): Promise<Reply | null> {

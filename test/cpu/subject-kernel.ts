@@ -65,7 +65,8 @@ export function physicalOf(region: Region): number {
 
 /** Writes the system into guest RAM, all zero before. @param ram guest-physical memory from address 0 */
 export function buildKernel(ram: DataView): void {
-  const entry = (table: number, index: number, value: bigint): void => ram.setBigUint64(table + index * 8, value, true);
+  const entry = (table: number, index: number, value: bigint): void =>
+    ram.setBigUint64(table + index * 8, value, true);
 
   for (const [index, value] of DESCRIPTORS) entry(Physical.gdt, index, value);
   const tss = KERNEL + BigInt(Physical.tss);

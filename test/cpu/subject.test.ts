@@ -43,7 +43,10 @@ test('the GDT has the selectors of a Linux user', () => {
 
 test('flags are stored so that the definitions of the state schema give them back', () => {
   for (let bits = 0; bits < 64; bits++) {
-    const flags = [0x1, 0x4, 0x10, 0x40, 0x80, 0x800].reduce((sum, bit, i) => sum | ((bits >> i) & 1 ? bit : 0), 0x202);
+    const flags = [0x1, 0x4, 0x10, 0x40, 0x80, 0x800].reduce(
+      (sum, bit, i) => sum | ((bits >> i) & 1 ? bit : 0),
+      0x202,
+    );
     const state = { flagsRes: 0n, flagsAux: 0, flagsSys: 0 };
     storeFlags(state, BigInt(flags));
     const aux = state.flagsAux;

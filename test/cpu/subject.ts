@@ -20,7 +20,13 @@ import {
 } from './subject-kernel.ts'; // prettier-ignore
 
 const CR0 = { PE: 1n, MP: 2n, ET: 0x10n, NE: 0x20n, WP: 0x1_0000n, AM: 0x4_0000n, PG: 0x8000_0000n } as const;
-const CR4 = { PAE: 0x20n, OSFXSR: 0x200n, OSXMMEXCPT: 0x400n, FSGSBASE: 0x1_0000n, OSXSAVE: 0x4_0000n } as const;
+const CR4 = {
+  PAE: 0x20n,
+  OSFXSR: 0x200n,
+  OSXMMEXCPT: 0x400n,
+  FSGSBASE: 0x1_0000n,
+  OSXSAVE: 0x4_0000n,
+} as const;
 const EFER = { SCE: 1n, LME: 0x100n, LMA: 0x400n, NXE: 0x800n } as const;
 
 /** Entries into the guest that a case may need; far more than any does. */
@@ -54,6 +60,7 @@ export class ProcessorSubject implements Subject {
   readonly #ram: DataView;
   readonly #regions: readonly Mapped[];
   readonly #options: ProcessorOptions;
+  #loaded = false;
 
   constructor(accelerator: Accelerator, options: ProcessorOptions) {
     const ramBytes = 0x100_0000;
@@ -61,7 +68,13 @@ export class ProcessorSubject implements Subject {
     const memory = MachineMemory.create(ramBytes, area + 0x4_0000);
     const arena = memory.arena();
     const addressMap = new AddressMap(arena, () => {});
-    addressMap.define({ kind: RangeKind.Ram, start: 0, size: ramBytes, address: memory.ramBase, enabled: true });
+    addressMap.define({
+      kind: RangeKind.Ram,
+      start: 0,
+      size: ramBytes,
+      address: memory.ramBase,
+      enabled: true,
+    });
     addressMap.reset();
     const stateAddress = arena.reserve(vcpuLayout.size, 64);
     this.#state = vcpuLayout.bind(memory.buffer, stateAddress);
@@ -70,7 +83,8 @@ export class ProcessorSubject implements Subject {
     buildKernel(this.#ram);
     this.#regions = REGIONS.map((region) => {
       const bytes = memory.bytes.subarray(memory.ramBase + physicalOf(region)).subarray(0, region.bytes);
-      for (let i = 0; i < bytes.length; i++) bytes[i] = region.execute ? 0xf4 : background(region.address + i);
+      for (let i = 0; i < bytes.length; i++)
+        bytes[i] = region.execute ? 0xf4 : background(region.address + i);
       return { region, bytes, pristine: bytes.slice() };
     });
     accelerator.resetState(this.#state, { index: 0, model: options.cpuModel });
@@ -144,7 +158,8 @@ export class ProcessorSubject implements Subject {
     state.idtrLimit = IDT_LIMIT;
     for (let segment = 0; segment < 6; segment++) {
       const selector = from.selector(segment);
-      const base = segment === Seg.FS ? StateOffset.fsBase : segment === Seg.GS ? StateOffset.gsBase : undefined;
+      const base =
+        segment === Seg.FS ? StateOffset.fsBase : segment === Seg.GS ? StateOffset.gsBase : undefined;
       const attr = selector < 4 ? 0x1_0000 : descriptorAttributes(selector);
       const register = {
         selector,
@@ -158,8 +173,9 @@ export class ProcessorSubject implements Subject {
     const tss = KERNEL + BigInt(Physical.tss);
     loadSegment(state, Seg.TR, { selector: SELECTOR_TSS, base: tss, limit: TSS_LIMIT, attr: 0x8b });
     loadFpu(state, from);
-    // Memory, tables and mode were changed behind the processor's back.
-    state.events = VcpuEvent.FlushTlb | VcpuEvent.FlushCode;
+    // The code was changed behind the processor's back; the page tables are the same for every case.
+    state.events = this.#loaded ? VcpuEvent.FlushCode : VcpuEvent.FlushTlb | VcpuEvent.FlushCode;
+    this.#loaded = true;
   }
 
   /** The state of the case as its exception left it: what the frame saved, and what the stub did not touch. */
@@ -232,7 +248,10 @@ function overlay(image: Uint8Array, address: number, patch: Patch): void {
 }
 
 /** Stores RFLAGS as the state schema keeps them (engine/vcpu/state.ts, `flagsRes`). */
-export function storeFlags(state: Pick<VcpuState, 'flagsRes' | 'flagsAux' | 'flagsSys'>, rflags: bigint): void {
+export function storeFlags(
+  state: Pick<VcpuState, 'flagsRes' | 'flagsAux' | 'flagsSys'>,
+  rflags: bigint,
+): void {
   const flags = Number(rflags & 0xffff_ffffn);
   const set = (bit: number): number => ((flags & bit) === 0 ? 0 : 1);
   const result = set(Flag.ZF) === 1 ? 0 : 1;
