@@ -11,11 +11,12 @@ import {
   JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, S,
 } from './private.ts'; // prettier-ignore
 import { complexNames } from './semantics/env.ts';
-import { GuestAccess } from './system/access.ts';
+import { GuestAccess, SlowInfo } from './system/access.ts';
 import {
   AccessPending, complexInstructions, GuestFault, Outcome, Vector, type ComplexInstruction, type Cpu, type Instruction,
   type LinearMemory, type PhysicalMemory, type Ports,
 } from './system/cpu.ts'; // prettier-ignore
+import './system/complex.ts';
 import { CpuModel } from './system/cpuid.ts';
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep } from './system/debug.ts';
 import { deliver, deliverException } from './system/interrupts.ts';
@@ -140,7 +141,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       [IMPORTS]: {
         memory,
         table,
-        slow: (_record: number, info: number) => this.#guard(() => this.#access.slow(info)),
+        slow: (record: number, info: number) => this.#slow(record, info),
         commit: () => this.#guard(this.#commit),
         complex: (record: number, number: number) => this.#runComplex(record, number),
         find: () => this.#guard(this.#find),
@@ -299,6 +300,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   /** Delivers an exception found at `rip`. */
   #fault(fault: GuestFault): void {
+    if (process.env.GH_DEBUG) process.stderr.write(`fault ${fault.vector} ${fault.errorCode?.toString(16)} rip ${this.state.rip.toString(16)} cr2 ${this.state.cr2.toString(16)} insns ${this.#instructions}\n`);
     this.#outcome(deliverException(this, fault));
   }
 
@@ -371,6 +373,17 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   // Called by emitted code.
 
+  /** Where an access can be made, or 0. A record whose operand is addressed through SS says so. */
+  #slow(record: number, info: number): number {
+    const segment = this.#bytes[record + REC.segment]!;
+    try {
+      return this.#access.slow(segment === Seg.SS || segment === Seg.NoneStack ? info | SlowInfo.stack : info);
+    } catch (reason) {
+      this.#note(reason);
+      return 0;
+    }
+  }
+
   readonly #commit = (): number => {
     this.#access.commit();
     return 1;
@@ -437,6 +450,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #runComplex(record: number, number: number): number {
     const { state } = this;
+    if (process.env.GH_DEBUG) process.stderr.write(`complex ${number} ${complexNames()[number]} rip ${this.#quads[(record + REC.rip) >> 3]!.toString(16)} a ${this.#halves[(record + REC.a) >> 1]}\n`);
     const insn = this.#instruction;
     const info = this.#bytes[record + REC.scale]!;
     insn.size = (1 << (info & 3)) as 2 | 4 | 8;

@@ -219,6 +219,8 @@ export class Decoder {
           break;
       }
       if (row.vex && ((row.vexL >= 0 && row.vexL !== vexL) || (row.vexW >= 0 && (row.vexW === 1) !== wide))) continue;
+      // VEX.vvvv must be all ones where it names no operand.
+      if (row.vex && this.decoded.vvvv !== 0 && !row.operands.some((o) => o.where === 'B' || o.where === 'H')) continue;
       // 90 is NOP, unless REX.B makes it XCHG R8.
       if (row.name === 'nop' && map === 0 && rex & 1) continue;
       if (a.feature !== undefined && !mode.features.has(a.feature)) continue;

@@ -128,7 +128,7 @@ d7 xlat string
 0f38 f0 m movbe Gv,Mv feature=movbe
 0f38 f1 m movbe Mv,Gv feature=movbe
 f2 0f38 f0 crc32b Gy,Eb feature=sse4_2
-f2 0f38 f1 crc32 Gy,Ev feature=sse4_2
+f2 0f38 f1 crc32 Gv,Ev feature=sse4_2
 
 27 daa i64
 2f das i64

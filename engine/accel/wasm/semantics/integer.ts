@@ -422,8 +422,16 @@ define('cmpxchg', (e) => {
   const o = ops(e.size);
   const value = e.read(src(e));
   const expected = e.c.let(e.gpr(0));
-  const old = e.modify(dst(e), (found) => o.select(o.eq(found, expected), value, found));
-  e.c.if(o.ne(old, expected), () => e.setGpr(0, old));
+  const register = dst(e).kind !== 'mem';
+  // Memory is written whatever the outcome; a register (whose upper half would show it) only on success.
+  const old = register
+    ? e.read(dst(e))
+    : e.modify(dst(e), (found) => o.select(o.eq(found, expected), value, found));
+  e.c.if(
+    o.eq(old, expected),
+    () => register && e.write(dst(e), value),
+    () => e.setGpr(0, old),
+  );
   flagsSub(e, expected, old, e.c.let(o.sub(expected, old)));
 });
 define('xadd', (e) => {

@@ -167,8 +167,9 @@ define('cmps', (e) => {
   repeated(
     e,
     () => {
-      const a = e.loadLinear(sourceLinear(e, bytes), bytes);
+      // In this order, as seen where both would fault.
       const b = e.loadLinear(targetLinear(e, bytes, false), bytes);
+      const a = e.loadLinear(sourceLinear(e, bytes), bytes);
       const by = step(e, bytes);
       setIndex(e, RSI, i64.add(index(e, RSI), by));
       setIndex(e, RDI, i64.add(index(e, RDI), by));

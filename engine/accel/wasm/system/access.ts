@@ -22,7 +22,7 @@ interface LoggedAccess {
 }
 
 /** What the slow path is told about an access: see Runtime.slow. */
-const INFO = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400 } as const;
+export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400 } as const;
 
 export interface AccessParts {
   readonly memory: WebAssembly.Memory;
@@ -161,9 +161,9 @@ export class GuestAccess implements LinearMemory, Ports {
   slow(info: number): number {
     const low = this.#mmu.words[this.#slowWord]!;
     const high = this.#mmu.words[this.#slowWord + 1]!;
-    const bytes = info & INFO.bytes;
-    const write = (info & INFO.write) !== 0;
-    this.#checkCanonical(low, high, bytes, (info & INFO.stack) !== 0 ? Vector.SS : Vector.GP);
+    const bytes = info & SlowInfo.bytes;
+    const write = (info & SlowInfo.write) !== 0;
+    this.#checkCanonical(low, high, bytes, (info & SlowInfo.stack) !== 0 ? Vector.SS : Vector.GP);
     const user = this.#state.cpl === 3;
     if (this.#mmu.checksAlignment && bytes <= 8 && (low & (bytes - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
     if (this.watching) this.#watch(join(low, high), bytes, write);
@@ -178,7 +178,7 @@ export class GuestAccess implements LinearMemory, Ports {
       this.#storeHigh = high;
       this.#storeBytes = bytes;
       // What is read before it is written must be there.
-      if ((info & INFO.modify) !== 0) this.#copyIn(low, high, this.#bounce, bytes, user);
+      if ((info & SlowInfo.modify) !== 0) this.#copyIn(low, high, this.#bounce, bytes, user);
     }
     return this.#bounce;
   }
