@@ -206,6 +206,8 @@ export interface Result {
   readonly cr2: bigint;
   /** What the case changed: whole aligned 8-byte units, adjacent ones joined, in order of address. */
   readonly memory: readonly Patch[];
+  /** Why the case is {@link LOST}, where that is known. */
+  readonly note?: string;
 }
 
 /** The vector of a case that never came back. */

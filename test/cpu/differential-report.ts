@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CpuState, ranToHalt, type Case, type Result } from './case.ts';
+import { CpuState, LOST, ranToHalt, type Case, type Result } from './case.ts';
 import { flagNames, gprName, little } from './differential-compare.ts';
 import { sortedPatches, type Failure, type Summary } from './differential.ts';
 
@@ -59,6 +59,7 @@ function describeState(of: Case): string[] {
 }
 
 function outcome(of: Case, result: Result): string {
+  if (result.vector === LOST) return `does not come back: ${result.note ?? 'no reason known'}`;
   if (ranToHalt(of, result)) return `runs to ${result.state.rip.toString(16)}`;
   const fault = `exception ${result.vector}, error code ${result.errorCode.toString(16)}`;
   return `${fault}, rip ${result.state.rip.toString(16)}${result.vector === 14 ? `, cr2 ${result.cr2.toString(16)}` : ''}`;

@@ -16,8 +16,10 @@ function setOperand(draft: Draft, value: bigint, bytes: number): void {
   else draft.setGpr(draft.rm, value);
 }
 
-/** Puts RSP somewhere: mostly in the stack window, sometimes at the edges of what can be reached. */
-function placeStack(draft: Draft): number {
+/** Puts RSP somewhere: mostly in the stack window, sometimes at the edges of what can be reached.
+ * @param canonical for far transfers: whether they reach the stack by the old or the new mode's address size
+ *   differs between processors */
+function placeStack(draft: Draft, canonical = false): number {
   const { random } = draft;
   const kind = random.below(100);
   let rsp = BigInt(STACK + 2048 + (random.below(17) - 8) * 8);
@@ -25,7 +27,7 @@ function placeStack(draft: Draft): number {
   else if (kind < 9) rsp = BigInt(STACK + random.below(8));
   else if (kind < 12) rsp = BigInt(DATA + 2 * PAGE - random.below(12));
   else if (kind < 14) rsp = BigInt(MIXED + PAGE + 8 + random.below(32));
-  else if (kind < 15 && draft.mode === 64) rsp = draft.nonCanonical();
+  else if (kind < 15 && draft.mode === 64 && !canonical) rsp = draft.nonCanonical();
   draft.pin(4, rsp);
   return Number(BigInt.asUintN(32, rsp));
 }
@@ -191,13 +193,13 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
   },
 
   farReturn(draft) {
-    const rsp = placeStack(draft);
+    const rsp = placeStack(draft, true);
     pokeWords(draft, rsp, draft.operandSize, [draft.codeTarget(), codeSelector(draft)]);
     draft.immediates.push(draft.random.below(64));
   },
 
   interruptReturn(draft) {
-    const rsp = placeStack(draft);
+    const rsp = placeStack(draft, true);
     const stack = BigInt(STACK + 2048 + draft.random.below(64));
     const frame = [
       draft.codeTarget(),
@@ -215,7 +217,7 @@ export const SETUPS: Readonly<Record<string, Setup>> = {
   },
 
   farPointerCall(draft) {
-    placeStack(draft);
+    placeStack(draft, true);
     farPointer(draft, codeSelector(draft));
   },
 

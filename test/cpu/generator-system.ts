@@ -117,7 +117,7 @@ const PRIVILEGED = `
   wrmsr | 0F 30 | noprefix
   rdmsr | 0F 32 | noprefix
   swapgs | 0F 01 F8 | o64 noprefix
-  xsetbv | 0F 01 D1 | noprefix
+  xsetbv | 0F 01 D1 | noprefix feat=xsave
 `;
 
 const INVALID64 = [

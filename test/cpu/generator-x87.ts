@@ -105,8 +105,8 @@ const ALIAS = [
 
 const RESERVED = [
   'D9 /1 | mem m=4', 'DB /4 | mem m=4', 'DB /6 | mem m=4', 'DD /5 | mem m=4',
-  ...['D9 D1', 'D9 D7', 'D9 E2', 'D9 E3', 'D9 E6', 'D9 E7', 'D9 EF', 'DA E0', 'DA E8', 'DA EA', 'DA F0', 'DB E5'],
-  ...['DB E6', 'DB F8', 'DB FF', 'DD F0', 'DD F8', 'DE D8', 'DE DA', 'DF E1', 'DF E7', 'DF F8'],
+  'D9 D1', 'D9 D7', 'D9 E2', 'D9 E3', 'D9 E6', 'D9 E7', 'D9 EF', 'DA E0', 'DA E8', 'DA EA', 'DA F0', 'DB E5',
+  'DB E6', 'DB F8', 'DB FF', 'DD F0', 'DD F8', 'DE D8', 'DE DA', 'DF E1', 'DF E7', 'DF F8',
 ].map((form) => `ud x87 ${form.split('|')[0]} | ${form.includes('|') ? form : `${form} |`} x87 noprefix`); // prettier-ignore
 
 export const X87: readonly Template[] = [

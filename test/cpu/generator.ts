@@ -141,8 +141,9 @@ export class Generator {
       rip = CODE + PAGE - 1 - random.below(length); // over the boundary of two pages
     else if (placement < 5)
       rip = CODE + 2 * PAGE - length; // up to the last byte
-    else if (placement < 7) {
-      keep = random.below(length); // the page ends within an instruction
+    else if (placement < 7 && !name.startsWith('ud')) {
+      // The page ends within an instruction. How much of an undefined one is fetched depends on the processor.
+      keep = random.below(length);
       rip = CODE + 2 * PAGE - keep;
       if (keep === 0) rip = CODE + 2 * PAGE - 1; // only HLT
     }

@@ -32,6 +32,14 @@ export interface Excused {
   readonly singleError?: number;
   /** RAX … RDI bits 63:32, and R8 … R15. */
   readonly upperRegisters?: true;
+  /** General registers but RSP. */
+  readonly registers?: true;
+  /** Bits of every general register. */
+  readonly registerBits?: bigint;
+  /** The address of a page fault. */
+  readonly faultAddress?: true;
+  /** The results need not be compared further where both are among these exceptions. */
+  readonly faultAmong?: readonly number[];
 }
 
 export interface Mask {
@@ -44,7 +52,7 @@ export interface Mask {
 
 /** The shift or rotate count as the processor masks it (SDM 2, SAL/SAR/SHL/SHR: 6 bits for 64-bit operands). */
 function shiftCount(of: Case): number {
-  const byte = /CL$/.test(of.name) ? Number(of.state.gpr(1) & 0xffn) : (of.code.at(-1) ?? 0);
+  const byte = of.name.endsWith('CL') ? Number(of.state.gpr(1) & 0xffn) : (of.code.at(-1) ?? 0);
   return byte & (of.operandSize === 8 ? 63 : 31);
 }
 
@@ -122,6 +130,24 @@ export const MASKS: readonly Mask[] = [
     source: 'SDM 2, RCPPS, RSQRTPS: relative error at most 1.5 * 2^-12',
   },
 
+  {
+    forms: /^(fcmov\w+|fu?comip?)$/,
+    excused: { status: C.C1 },
+    source: 'SDM 2, FCMOVcc: C1 defined for stack underflow only; FCOMI clears it on Intel, AMD leaves it (APM 5, FCOMI)',
+  },
+  {
+    forms: /^fprem1?$/,
+    when: (_, oracle) => (oracle.state.fsw & 0x41) === 0x41,
+    excused: { status: C.C0 | C.C1 | C.C2 | C.C3 },
+    source: 'SDM 2, FPREM, FPREM1: quotient bits and completion say nothing where the stack was empty',
+  },
+  {
+    forms: /^fld st\(i\)$/,
+    when: (_, oracle) => (oracle.state.fsw & 0x41) === 0x41,
+    excused: { status: C.C1 },
+    source: 'SDM 2, FLD: with an empty source and a full stack, whether underflow or overflow is reported is not said',
+  },
+
   // The pointers to the last instruction and operand, and what images hold of them.
   {
     forms: /^fnstenv$|^fnsave$/,
@@ -150,6 +176,30 @@ export const MASKS: readonly Mask[] = [
   },
 
   {
+    forms: /^(retf|retf q|retf Iw|iret|iret q|popa|pusha|enter|leave|bound|l[defgs]s|lss|(call|jmp) far M|call far|fldenv|frstor|fnstenv|fnsave|fxsave|fxrstor|cmps [bv]|movs [bv])$/,
+    when: (_, oracle) => oracle.vector === 14,
+    excused: { faultAddress: true },
+    source: 'SDM 2, each Operation: the order of several accesses of one instruction is not architectural',
+  },
+  {
+    forms: /^popa$/,
+    when: faulted,
+    excused: { registers: true },
+    source: 'SDM 3A, 6.5: a POPA that faults may have loaded some registers; it is restarted from its own RSP',
+  },
+  {
+    forms: /./,
+    when: (of) => (of.state.rflags & 0x4_0000n) !== 0n,
+    excused: { faultAmong: [12, 13, 14, 17] },
+    source: 'SDM 3A, table 6-2: which of several faults of one class comes first depends on the implementation',
+  },
+  {
+    forms: /^lar$/,
+    excused: { registerBits: 0xf_0000n },
+    source: 'SDM 2, LAR: bits 19:16 of the result are undefined',
+  },
+
+  {
     forms: /^(retf|retf q|retf Iw|iret|iret q|jmp far|call far|jmp far M|call far M)$/,
     when: (of, oracle) => oracle.state.selector(1) !== of.state.selector(1),
     excused: { upperRegisters: true },
@@ -158,13 +208,21 @@ export const MASKS: readonly Mask[] = [
 ]; // prettier-ignore
 
 /** All that is excused for a case, rows put together. */
-export function excusedFor(
-  of: Case,
-  oracle: Result,
-): Required<Omit<Excused, 'memory' | 'upperRegisters'>> & {
+export interface AllExcused {
+  readonly flags: number;
+  readonly status: number;
+  readonly operand: readonly (readonly [number, number])[];
   readonly memory: boolean;
+  readonly x87Ulps: number;
+  readonly singleError: number;
   readonly upperRegisters: boolean;
-} {
+  readonly registers: boolean;
+  readonly registerBits: bigint;
+  readonly faultAddress: boolean;
+  readonly faultAmong: readonly number[];
+}
+
+export function excusedFor(of: Case, oracle: Result): AllExcused {
   const rows = MASKS.filter((mask) => mask.forms.test(of.name) && (mask.when?.(of, oracle) ?? true));
   const all = rows.map((mask) => mask.excused);
   return {
@@ -175,6 +233,10 @@ export function excusedFor(
     x87Ulps: Math.max(0, ...all.map((each) => each.x87Ulps ?? 0)),
     singleError: Math.max(0, ...all.map((each) => each.singleError ?? 0)),
     upperRegisters: all.some((each) => each.upperRegisters === true),
+    registers: all.some((each) => each.registers === true),
+    registerBits: all.reduce((bits, each) => bits | (each.registerBits ?? 0n), 0n),
+    faultAddress: all.some((each) => each.faultAddress === true),
+    faultAmong: all.flatMap((each) => each.faultAmong ?? []),
   };
 }
 

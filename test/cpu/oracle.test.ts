@@ -127,7 +127,7 @@ native('patches are in memory before, changes come back in 8-byte units', async 
   const result = await run('48 ff 04 25 00 10 00 61', () => {}, {
     memory: [{ address: DATA + PAGE, bytes: Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) }],
   });
-  expect(result.memory).toEqual([{ address: DATA + PAGE, bytes: expect.anything() }]);
+  expect(result.memory.map((patch) => patch.address)).toEqual([DATA + PAGE]);
   expect([...result.memory[0].bytes]).toEqual([0, 0, 0, 0, 1, 0, 0, 0]);
 });
 

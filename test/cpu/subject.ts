@@ -114,15 +114,17 @@ export class ProcessorSubject implements Subject {
     this.#restoreMemory(of);
     this.#load(of);
     const stubs = KERNEL + BigInt(Physical.stubs);
+    let reason: ExitReason = ExitReason.Interrupted;
     for (let entries = 0; entries < MAX_ENTRIES; entries++) {
-      const reason = this.#vcpu.run();
+      reason = this.#vcpu.run();
       if (reason === ExitReason.Interrupted || reason === ExitReason.InterruptWindow) continue;
       if (reason !== ExitReason.Halt) break;
       const stub = this.#state.rip - 1n - stubs;
       if (stub < 0n || stub >= BigInt(256 * STUB_BYTES)) break;
       return this.#result(of, Number(stub) / STUB_BYTES);
     }
-    return { state: this.#read(), vector: LOST, errorCode: 0, cr2: 0n, memory: this.#memory(of) };
+    const note = `exit ${reason} at ${this.#state.rip.toString(16)} ${this.#vcpu.detail()}`;
+    return { state: this.#read(), vector: LOST, errorCode: 0, cr2: 0n, memory: this.#memory(of), note };
   }
 
   #restoreMemory(of: Case): void {
