@@ -53,7 +53,7 @@ export const X87_ROWS = [
   'db/7 m fstp_m80 Ms x87 memory=10 hot',
   'dd/2 r fst_st Nq x87',
   'dd/3 r fstp_st Nq x87',
-  'd9/3 r fstp_st Nq x87',
+  'd9/3 r fstp_quiet Nq x87',
   'df/2 r fstp_st Nq x87',
   'df/3 r fstp_st Nq x87',
   'df/2 m fist_m16 Mw x87',
@@ -100,4 +100,6 @@ export const X87_ROWS = [
   'dd/4 m frstor Ms x87 ts nocheck',
   'dd/6 m fnsave Ms x87 ts nocheck',
   '9b fwait',
+  // Undefined, but with an operand that is fetched first.
+  ...['d9/1', 'db/4', 'db/6', 'dd/5'].map((opcode) => `${opcode} m ud1 Ms nocheck end`),
 ].join('\n');

@@ -112,7 +112,7 @@ function scaledLogarithm(log: Real, px: Parts, py: Parts, fcw: number): Result80
 }
 
 /** y × log2(x + 1). The manual defines it for |x| below 1 - √½; up from there it goes on as what it says, and
- * from -1 down it is invalid. */
+ * from -1 down the logarithm counts as negative, and gives x itself where that is no zero or infinity. */
 export function fyl2xp1(x: Number80, y: Number80, fcw: number): Result80 {
   const nan = nan80(x, y);
   if (nan) return nan;
@@ -126,7 +126,10 @@ export function fyl2xp1(x: Number80, y: Number80, fcw: number): Result80 {
     return withDenormals(zero80(px.negative !== py.negative), fcw, py);
   }
   const top = magnitude(px);
-  if (px.negative && top >= 0) return INVALID80;
+  if (px.negative && top >= 0) {
+    if (py.kind === 'finite') return withDenormals({ ...x, flags: FloatFlag.PE }, fcw, py);
+    return py.kind === 'zero' ? zero80(!py.negative) : infinity80(!py.negative);
+  }
   const log = top < -2 ? logarithmOnePlus(real(px)) : logarithm(sum(real(px), { integer: 1n, exponent: 0 }));
   return scaledLogarithm(log, px, py, fcw);
 }

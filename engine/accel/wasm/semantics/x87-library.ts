@@ -21,6 +21,7 @@ import {
 
 const { C0, C1, C2, C3, IE } = FloatFlag;
 const CONDITION = C0 | C2 | C3;
+const ALL_CODES = CONDITION | C1;
 const RESULT = ['i64', 'i32', 'i32'] as const;
 
 /** A function under construction: its parameters beyond the vCPU, and the registers. */
@@ -73,10 +74,10 @@ function addMoves(add: Add): void {
     st.settle(flags);
   };
   add('push', ['i64', 'i32', 'i32'], [], (b) => push(b, [b.long(0), b.int(1)], b.int(2)));
-  // (index): FLD ST(i)
+  // (index): FLD ST(i). An empty source comes before a full destination.
   add('pushRegister', ['i32'], [], (b) => {
     const { c, st, int } = b;
-    c.if(i32.or(st.filled(int(0)), st.filled(-16)), () => {
+    c.if(st.filled(int(0)), () => {
       push(b, st.read(int(0)), i32.const(0));
       c.return();
     });
@@ -93,6 +94,12 @@ function addMoves(add: Add): void {
       },
       () => st.underflow(int(0), () => st.popTimes(int(1))),
     );
+  });
+  // (destination): the alias of FSTP that moves nothing from an empty register, and raises nothing
+  add('moveQuietly', ['i32'], [], ({ c, st, int }) => {
+    c.if(st.filled(0), () => st.write(int(0), st.read(0)));
+    st.pop();
+    st.settle(0);
   });
   // (index): FXCH
   add('exchange', ['i32'], [], ({ c, st, int }) => {
@@ -119,7 +126,6 @@ function addMoves(add: Add): void {
       i32.and(st.filled(0), st.filled(int(0))),
       () => {
         c.if(int(1), () => st.write(0, st.read(int(0))));
-        st.settle(0);
       },
       () => st.underflow(0),
     );
@@ -207,22 +213,24 @@ function addUnary(add: Add, f80: FloatLibrary['f80']): void {
         () => {
           const [significand, signExponent, flags] = compute(b);
           c.if(i32.eqz(st.unmasked(flags, BEFORE)), () => st.write(0, [significand, signExponent]));
-          st.settle(flags, cleared);
+          // A NaN has no quotient whose bits C0 and C3 could be.
+          const nan = i32.eq(i32.and(signExponent, 0x7fff), 0x7fff);
+          st.settle(flags, cleared === ALL_CODES ? i32.select(nan, C1 | C2, ALL_CODES) : cleared);
         },
-        () => st.underflow(0),
+        () => st.underflow(0, undefined, cleared & (C1 | C2)),
       );
     });
   const both =
     (func: Func) =>
     ({ c, st }: Body) =>
       call(c, func, RESULT, ...st.read(0), ...st.read(16), st.control);
-  replace('sqrt', 0, 1, ({ c, st }) => call(c, f80.sqrt, RESULT, ...st.read(0), st.control));
-  replace('roundToIntegral', 0, 1, ({ c, st }) =>
+  replace('sqrt', C1, 1, ({ c, st }) => call(c, f80.sqrt, RESULT, ...st.read(0), st.control));
+  replace('roundToIntegral', C1, 1, ({ c, st }) =>
     call(c, f80.roundToIntegral, RESULT, ...st.read(0), st.control, x87Rounding(st.control)),
   );
-  replace('scale', 0, 2, both(f80.scale));
-  replace('prem', CONDITION, 2, both(f80.prem));
-  replace('prem1', CONDITION, 2, both(f80.prem1));
+  replace('scale', C1, 2, both(f80.scale));
+  replace('prem', ALL_CODES, 2, both(f80.prem));
+  replace('prem1', ALL_CODES, 2, both(f80.prem1));
   add('extract', [], [], ({ c, st }) => {
     const filled = c.let(st.filled(0));
     c.if(i32.or(i32.eqz(filled), st.filled(-16)), () => {
@@ -245,7 +253,7 @@ function addUnary(add: Add, f80: FloatLibrary['f80']): void {
     const [significand, signExponent] = st.read(0);
     const code = c.let(c.call('i32', f80.examine, significand, signExponent));
     const empty = i32.or(i32.and(code, C1), C3 | C0);
-    st.settle(i32.select(st.filled(0), code, empty), CONDITION);
+    st.settle(i32.select(st.filled(0), code, empty), ALL_CODES);
   });
 }
 
@@ -261,11 +269,11 @@ function addComparisons(add: Add, f80: FloatLibrary['f80']): void {
     const args: Array<In<Type>> = [...st.read(0), ...other, st.control, signaling];
     const [relation, flags] = call(c, f80.compare, ['i32', 'i32'], ...args);
     c.if(i32.eqz(st.unmasked(flags, BEFORE)), () => st.popTimes(pops));
-    st.settle(i32.or(flags, codes(relation)), CONDITION);
+    st.settle(i32.or(flags, codes(relation)), ALL_CODES);
   };
   const empty = ({ c, st }: Body, pops: I32): void => {
     c.if(i32.and(st.control, IE), () => st.popTimes(pops));
-    st.settle(STACK_UNDERFLOW | CONDITION, CONDITION);
+    st.settle(STACK_UNDERFLOW | CONDITION, ALL_CODES);
   };
   // (index, signaling, pops): FCOM and FUCOM
   add('compare', ['i32', 'i32', 'i32'], [], (b) => {
@@ -285,7 +293,7 @@ function addComparisons(add: Add, f80: FloatLibrary['f80']): void {
       () => empty(b, int(2)),
     );
   });
-  // (index, signaling, pops) → ZF, PF and CF in their places: FCOMI and FUCOMI
+  // (index, signaling, pops) → ZF, PF and CF in their places: FCOMI and FUCOMI, which leave C1 alone
   add('compareFlags', ['i32', 'i32', 'i32'], ['i32'], (b) => {
     const { c, st, int } = b;
     c.if(i32.eqz(i32.and(st.filled(0), st.filled(int(0)))), () => {
@@ -296,7 +304,7 @@ function addComparisons(add: Add, f80: FloatLibrary['f80']): void {
     const args: Array<In<Type>> = [...st.read(0), ...st.read(int(0)), st.control, int(1)];
     const [relation, flags] = call(c, f80.compare, ['i32', 'i32'], ...args);
     c.if(i32.eqz(st.unmasked(flags, BEFORE)), () => st.popTimes(int(2)));
-    st.settle(flags);
+    st.settle(flags, 0);
     c.return(i32.shr_u(codes(relation), 8));
   });
 }

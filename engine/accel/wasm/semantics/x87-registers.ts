@@ -110,23 +110,23 @@ export class RegisterStack {
   }
 
   /**
-   * Adds to the status word: flags are sticky, the condition codes in `cleared` are replaced (C1 always), and an
-   * exception that is not masked sets ES and B.
+   * Adds to the status word: flags are sticky, the condition codes in `cleared` are replaced, and an exception that
+   * is not masked sets ES and B.
    */
-  settle(flags: I32 | number, cleared: I32 | number = 0): void {
-    const keep = i32.xor(i32.or(i32.add(i32.const(0), cleared), FloatFlag.C1), -1);
-    const fsw = this.#c.let(i32.or(i32.and(i32.load(this.#cpu, S.fsw), keep), flags));
+  settle(flags: I32 | number, cleared: I32 | number = FloatFlag.C1): void {
+    const kept = typeof cleared === 'number' ? i32.const(~cleared) : i32.xor(cleared, -1);
+    const fsw = this.#c.let(i32.or(i32.and(i32.load(this.#cpu, S.fsw), kept), flags));
     const pending = this.unmasked(fsw, FloatFlag.Exceptions);
     const summary = i32.select(pending, StatusWord.ES | StatusWord.Busy, 0);
     this.#c.store('i32', this.#cpu, i32.or(fsw, summary), S.fsw);
   }
 
   /** The answer to a stack underflow: where it is masked the indefinite goes to a register. */
-  underflow(index: I32 | number, afterwards: () => void = () => {}): void {
+  underflow(index: I32 | number, afterwards: () => void = () => {}, cleared: number = FloatFlag.C1): void {
     this.#c.if(i32.and(this.control, FloatFlag.IE), () => {
       this.write(index, INDEFINITE);
       afterwards();
     });
-    this.settle(STACK_UNDERFLOW);
+    this.settle(STACK_UNDERFLOW, cleared);
   }
 }

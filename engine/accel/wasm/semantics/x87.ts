@@ -309,6 +309,7 @@ for (const [name, escape, extension, pops, bytes, truncates] of [
 }
 onRegister('fst_st', 5, 0xd0, (e, index) => e.c.run(func(e, 'move'), e.cpu, index, 0));
 onRegister('fstp_st', 5, 0xd8, (e, index) => e.c.run(func(e, 'move'), e.cpu, index, 1));
+onRegister('fstp_quiet', 1, 0xd8, (e, index) => e.c.run(func(e, 'moveQuietly'), e.cpu, index));
 
 // Moves within the stack.
 

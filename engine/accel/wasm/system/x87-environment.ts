@@ -104,13 +104,20 @@ function readEnvironment(state: VcpuState, bytes: Uint8Array, small: boolean): v
   state.fds = low(6);
 }
 
+/** Linear addresses of the first and the last byte, which processors touch before the rest, as CR2 tells. */
+const ends = (cpu: Cpu, instruction: Instruction, bytes: number, write: boolean): bigint[] =>
+  [0, bytes - 1].map((delta) => operandAddress(cpu, instruction, delta, 1, write));
+
 function load(cpu: Cpu, instruction: Instruction, bytes: number): Uint8Array {
   const address = operandAddress(cpu, instruction, 0, bytes, false);
+  for (const at of ends(cpu, instruction, bytes, false)) cpu.linear.read(at, 1, asUser(cpu.state));
   return cpu.linear.readBytes(address, bytes, asUser(cpu.state));
 }
 
 function store(cpu: Cpu, instruction: Instruction, bytes: Uint8Array): void {
   const address = operandAddress(cpu, instruction, 0, bytes.length, true);
+  for (const at of ends(cpu, instruction, bytes.length, true))
+    cpu.linear.probeWrite(at, 1, asUser(cpu.state));
   cpu.linear.writeBytes(address, bytes, asUser(cpu.state));
 }
 

@@ -67,16 +67,21 @@ export function pop(state: VcpuState): void {
 /** Whether nothing among the flags keeps an operation from happening. */
 export const happens = (state: VcpuState, flags: number): boolean => (flags & ~state.fcw & BEFORE) === 0;
 
-/** Adds flags to the status word: C1 and the codes in `cleared` are replaced; ES and B are set where an exception is
- * not masked. */
-export function settle(state: VcpuState, flags: number, cleared = 0): void {
-  const fsw = (state.fsw & ~(cleared | FloatFlag.C1)) | flags;
+/** Adds flags to the status word: the codes in `cleared` are replaced; ES and B are set where an exception is not
+ * masked. */
+export function settle(state: VcpuState, flags: number, cleared: number): void {
+  const fsw = (state.fsw & ~cleared) | flags;
   const pending = (fsw & ~state.fcw & FloatFlag.Exceptions) !== 0;
   state.fsw = pending ? fsw | StatusWord.ES | StatusWord.Busy : fsw;
 }
 
 /** The answer to a stack fault: where it is masked, `store` puts the indefinite where a result goes. */
-export function stackFault(state: VcpuState, overflow: boolean, store: (value: Number80) => void): void {
+export function stackFault(
+  state: VcpuState,
+  overflow: boolean,
+  cleared: number,
+  store: (value: Number80) => void,
+): void {
   if (state.fcw & FloatFlag.IE) store(INVALID80);
-  settle(state, overflow ? STACK_OVERFLOW : STACK_UNDERFLOW);
+  settle(state, overflow ? STACK_OVERFLOW : STACK_UNDERFLOW, cleared);
 }

@@ -21,6 +21,8 @@ import {
   writeStack,
 } from './x87-stack.ts';
 
+const { C1, C2 } = FloatFlag;
+
 function define(name: string, modrm: number, run: (state: VcpuState) => void): void {
   defineComplex(name, (cpu, instruction) => {
     waitForException(cpu);
@@ -39,7 +41,7 @@ function unary(
 ): void {
   define(name, modrm, (state) => {
     if (!isFilled(state, 0)) {
-      stackFault(state, false, (value) => writeStack(state, 0, value));
+      stackFault(state, false, cleared, (value) => writeStack(state, 0, value));
       return;
     }
     const result = compute(readStack(state, 0), state.fcw);
@@ -47,9 +49,9 @@ function unary(
     settle(state, result.flags, cleared);
   });
 }
-unary('f2xm1', 0xf0, 0, f2xm1);
-unary('fsin', 0xfe, FloatFlag.C2, fsin);
-unary('fcos', 0xff, FloatFlag.C2, fcos);
+unary('f2xm1', 0xf0, C1, f2xm1);
+unary('fsin', 0xfe, C1 | C2, fsin);
+unary('fcos', 0xff, C1 | C2, fcos);
 
 /** ST(0) and ST(1) to ST(1), then a pop. */
 function binary(
@@ -63,12 +65,12 @@ function binary(
       pop(state);
     };
     if (!isFilled(state, 0) || !isFilled(state, 1)) {
-      stackFault(state, false, store);
+      stackFault(state, false, C1, store);
       return;
     }
     const result = compute(readStack(state, 0), readStack(state, 1), state.fcw);
     if (happens(state, result.flags)) store(result);
-    settle(state, result.flags);
+    settle(state, result.flags, C1);
   });
 }
 binary('fyl2x', 0xf1, fyl2x);
@@ -88,12 +90,12 @@ function widening(
     };
     const filled = isFilled(state, 0);
     if (!filled || isFilled(state, -1)) {
-      stackFault(state, filled, (value) => store(value, value));
+      stackFault(state, filled, C1 | C2, (value) => store(value, value));
       return;
     }
     const { below, above } = compute(readStack(state, 0), state.fcw);
-    if ((below.flags & FloatFlag.C2) === 0 && happens(state, below.flags)) store(below, above);
-    settle(state, below.flags, FloatFlag.C2);
+    if ((below.flags & C2) === 0 && happens(state, below.flags)) store(below, above);
+    settle(state, below.flags, C1 | C2);
   });
 }
 widening('fptan', 0xf2, (x, fcw) => {
