@@ -151,7 +151,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
     this.#complex = complexNames().map((name) => {
       const run = complexInstructions.get(name);
-      if (run === undefined) return () => { throw new Error(`instruction ${name} is to be done in TypeScript but is not there`); };
+      if (run === undefined)
+        return () => {
+          throw new Error(`instruction ${name} is to be done in TypeScript but is not there`);
+        };
       return run;
     });
     this.#mode = this.#codeMode(false);
@@ -200,7 +203,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
       return this.#enter();
     } catch (reason) {
       if (reason instanceof GuesthouseShutdown) return ExitReason.Shutdown;
-      this.#detail = reason instanceof Error ? `${reason.message} at rip ${this.state.rip.toString(16)}` : String(reason);
+      this.#detail =
+        reason instanceof Error ? `${reason.message} at rip ${this.state.rip.toString(16)}` : String(reason);
       if (reason instanceof Error && reason.stack) this.log(reason.stack);
       return ExitReason.InternalError;
     }
@@ -265,7 +269,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
     const code = this.#run(this.#at, record, budget);
     // What of the budget was used; a block left in its middle counts up to the instruction before.
     const left = this.#private.exitRecord;
-    this.#instructions += budget - this.#private.budget + (left === 0 ? 0 : this.#bytes[left + REC.ordinal]! - 1);
+    this.#instructions +=
+      budget - this.#private.budget + (left === 0 ? 0 : this.#bytes[left + REC.ordinal]! - 1);
     return code;
   }
 
@@ -283,12 +288,19 @@ export class Processor implements AcceleratedVcpu, Cpu {
         return -1;
       case Leave.Exception:
         this.#access.finish();
-        this.#fault(new GuestFault(this.#private.vector, HAS_ERROR_CODE.has(this.#private.vector) ? this.#private.errorCode : undefined));
+        this.#fault(
+          new GuestFault(
+            this.#private.vector,
+            HAS_ERROR_CODE.has(this.#private.vector) ? this.#private.errorCode : undefined,
+          ),
+        );
         return -1;
       case Leave.Access:
         return this.#access.waitingForPort ? ExitReason.PortIo : ExitReason.Mmio;
       case Leave.Halt:
         this.#stale = true;
+        // The shadow of an STI before it is over: HLT itself was the one instruction.
+        state.interruptShadow = 0;
         state.activity = Activity.Halted;
         return -1;
       case Leave.Shutdown:
@@ -300,7 +312,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   /** Delivers an exception found at `rip`. */
   #fault(fault: GuestFault): void {
-    if (process.env.GH_DEBUG) process.stderr.write(`fault ${fault.vector} ${fault.errorCode?.toString(16)} rip ${this.state.rip.toString(16)} cr2 ${this.state.cr2.toString(16)} insns ${this.#instructions}\n`);
     this.#outcome(deliverException(this, fault));
   }
 
@@ -348,7 +359,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#interrupt(Vector.NMI);
       return -1;
     }
-    if ((events & VcpuEvent.Interrupt) !== 0 && (state.flagsSys & Flag.IF) !== 0 && state.interruptShadow === 0) {
+    if (
+      (events & VcpuEvent.Interrupt) !== 0 &&
+      (state.flagsSys & Flag.IF) !== 0 &&
+      state.interruptShadow === 0
+    ) {
       const vector = this.#options.lockDevices(() => this.interrupts.acknowledge(state.index));
       if (vector >= 0) {
         this.#wake();
@@ -377,7 +392,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #slow(record: number, info: number): number {
     const segment = this.#bytes[record + REC.segment]!;
     try {
-      return this.#access.slow(segment === Seg.SS || segment === Seg.NoneStack ? info | SlowInfo.stack : info);
+      return this.#access.slow(
+        segment === Seg.SS || segment === Seg.NoneStack ? info | SlowInfo.stack : info,
+      );
     } catch (reason) {
       this.#note(reason);
       return 0;
@@ -425,7 +442,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#words[at + JUMP_ENTRY.linear / 4] = low;
     this.#words[at + JUMP_ENTRY.linear / 4 + 1] = Number((linear >> 32n) & 0xffff_ffffn);
     this.#words[at + JUMP_ENTRY.record / 4] = record;
-    this.#words[at + JUMP_ENTRY.tag / 4] = this.#mmu.global ? this.#private.tagGlobal : this.#private.tagLocal;
+    this.#words[at + JUMP_ENTRY.tag / 4] = this.#mmu.global
+      ? this.#private.tagGlobal
+      : this.#private.tagLocal;
     return record;
   };
 
@@ -450,7 +469,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #runComplex(record: number, number: number): number {
     const { state } = this;
-    if (process.env.GH_DEBUG) process.stderr.write(`complex ${number} ${complexNames()[number]} rip ${this.#quads[(record + REC.rip) >> 3]!.toString(16)} a ${this.#halves[(record + REC.a) >> 1]}\n`);
     const insn = this.#instruction;
     const info = this.#bytes[record + REC.scale]!;
     insn.size = (1 << (info & 3)) as 2 | 4 | 8;

@@ -160,7 +160,17 @@ export class Decoder {
 
     const wide = (rex & 8) !== 0;
     d.rex = rex !== 0 && !vex;
-    const row = this.#select(vex ? vexIndex : legacyIndex, map, opcode, mode, operand66, repeat, vexL, wide, rex);
+    const row = this.#select(
+      vex ? vexIndex : legacyIndex,
+      map,
+      opcode,
+      mode,
+      operand66,
+      repeat,
+      vexL,
+      wide,
+      rex,
+    );
     if (row === undefined) return this.#undefined();
     const a = row.attributes;
 
@@ -218,9 +228,11 @@ export class Decoder {
           if (operand66 || repeat !== 0) continue;
           break;
       }
-      if (row.vex && ((row.vexL >= 0 && row.vexL !== vexL) || (row.vexW >= 0 && (row.vexW === 1) !== wide))) continue;
+      if (row.vex && ((row.vexL >= 0 && row.vexL !== vexL) || (row.vexW >= 0 && (row.vexW === 1) !== wide)))
+        continue;
       // VEX.vvvv must be all ones where it names no operand.
-      if (row.vex && this.decoded.vvvv !== 0 && !row.operands.some((o) => o.where === 'B' || o.where === 'H')) continue;
+      if (row.vex && this.decoded.vvvv !== 0 && !row.operands.some((o) => o.where === 'B' || o.where === 'H'))
+        continue;
       // 90 is NOP, unless REX.B makes it XCHG R8.
       if (row.name === 'nop' && map === 0 && rex & 1) continue;
       if (a.feature !== undefined && !mode.features.has(a.feature)) continue;
@@ -302,10 +314,15 @@ export class Decoder {
         if (opSize === 8) {
           const low = this.#dword();
           d.imm64 = (BigInt(this.#dword() >>> 0) << 32n) | BigInt(low >>> 0);
-        } else d.imm64 = BigInt(opSize === 2 ? this.#word() : operand.size === 'b' ? this.#byte() : this.#dword());
+        } else
+          d.imm64 = BigInt(opSize === 2 ? this.#word() : operand.size === 'b' ? this.#byte() : this.#dword());
       } else if (where === 'J') {
         d.relative =
-          operand.size === 'b' ? (this.#byte() << 24) >> 24 : opSize === 2 ? (this.#word() << 16) >> 16 : this.#dword();
+          operand.size === 'b'
+            ? (this.#byte() << 24) >> 24
+            : opSize === 2
+              ? (this.#word() << 16) >> 16
+              : this.#dword();
         size = opSize;
       } else if (where === 'A') {
         // Far pointer: offset, then selector.

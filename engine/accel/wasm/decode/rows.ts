@@ -119,7 +119,10 @@ export function parseRows(text: string): Row[] {
       }
     }
     // `66`, `f2`, `f3` is a prefix where another opcode-like word follows it.
-    if (words[0] === 'np' || (/^(66|f2|f3)$/.test(words[0]!) && /^([0-9a-f]{2}\+?(\/.*)?|0f38|0f3a)$/.test(words[1]!))) {
+    if (
+      words[0] === 'np' ||
+      (/^(66|f2|f3)$/.test(words[0]!) && /^([0-9a-f]{2}\+?(\/.*)?|0f38|0f3a)$/.test(words[1]!))
+    ) {
       prefix = words.shift() as Row['prefix'];
     }
     if (words[0]! in MAPS && /^[0-9a-f]{2}\+?(\/.*)?$/.test(words[1]!)) map = MAPS[words.shift()!]!;

@@ -1,6 +1,23 @@
 /** The general-purpose instructions. Notation: rows.ts. Source: Intel SDM 2, appendix A and chapters 3-5. */
 
-const CONDITIONS = ['o', 'no', 'b', 'nb', 'z', 'nz', 'be', 'nbe', 's', 'ns', 'p', 'np', 'l', 'nl', 'le', 'nle'];
+const CONDITIONS = [
+  'o',
+  'no',
+  'b',
+  'nb',
+  'z',
+  'nz',
+  'be',
+  'nbe',
+  's',
+  'ns',
+  'p',
+  'np',
+  'l',
+  'nl',
+  'le',
+  'nle',
+];
 
 const hex = (n: number): string => n.toString(16).padStart(2, '0');
 

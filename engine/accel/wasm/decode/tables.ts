@@ -2,11 +2,14 @@
 import { parseRows, type Row } from './rows.ts';
 import { INTEGER_ROWS } from './table-integer.ts';
 import { SSE_ROWS } from './table-sse.ts';
+import { STATE_ROWS } from './table-state.ts';
 import { SYSTEM_ROWS } from './table-system.ts';
 import { X87_ROWS } from './table-x87.ts';
 
 /** Every row. */
-export const rows: readonly Row[] = [INTEGER_ROWS, SYSTEM_ROWS, X87_ROWS, SSE_ROWS].flatMap(parseRows);
+export const rows: readonly Row[] = [INTEGER_ROWS, SYSTEM_ROWS, STATE_ROWS, X87_ROWS, SSE_ROWS].flatMap(
+  parseRows,
+);
 
 const RANK = { f3: 0, f2: 0, '66': 1, np: 2, '': 3 };
 /** More particular rows come first: a whole modrm byte before an extension, a mandatory prefix before none. */
@@ -31,6 +34,9 @@ const MODRM_LETTERS = 'EGMRSCDVWUPQN';
 /** True where the row has a modrm byte. */
 export function hasModrm(row: Row): boolean {
   return (
-    row.extension >= 0 || row.modrm >= 0 || row.mod !== '' || row.operands.some((o) => MODRM_LETTERS.includes(o.where))
+    row.extension >= 0 ||
+    row.modrm >= 0 ||
+    row.mod !== '' ||
+    row.operands.some((o) => MODRM_LETTERS.includes(o.where))
   );
 }

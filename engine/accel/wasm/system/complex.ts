@@ -2,6 +2,7 @@
 import './control-registers.ts';
 import './debug-registers.ts';
 import './descriptor-tables.ts';
+import './extended-state.ts';
 import './far.ts';
 import './flag-instructions.ts';
 import './msr.ts';
