@@ -213,9 +213,10 @@ function addUnary(add: Add, f80: FloatLibrary['f80']): void {
         () => {
           const [significand, signExponent, flags] = compute(b);
           c.if(i32.eqz(st.unmasked(flags, BEFORE)), () => st.write(0, [significand, signExponent]));
-          // A NaN has no quotient whose bits C0 and C3 could be.
+          // C0 and C3 stay where there is no quotient whose bits they could be.
           const nan = i32.eq(i32.and(signExponent, 0x7fff), 0x7fff);
-          st.settle(flags, cleared === ALL_CODES ? i32.select(nan, C1 | C2, ALL_CODES) : cleared);
+          const none = i32.or(nan, i32.ne(st.unmasked(flags, BEFORE), 0));
+          st.settle(flags, cleared === ALL_CODES ? i32.select(none, C1 | C2, ALL_CODES) : cleared);
         },
         () => st.underflow(0, undefined, cleared & (C1 | C2)),
       );

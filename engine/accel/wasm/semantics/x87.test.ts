@@ -3,7 +3,7 @@ import { parseRows } from '../decode/rows.ts';
 import { X87_ROWS } from '../decode/table-x87.ts';
 import { FloatFlag } from '../float/format.ts';
 import { mem, mmx, SimdMachine, type TestForm } from './simd-harness.ts';
-import './x87.ts';
+import './index.ts';
 import { StatusWord } from './x87-registers.ts';
 
 const { IE, ZE, C0, C1, C2, C3 } = FloatFlag;
