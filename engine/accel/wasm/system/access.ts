@@ -134,7 +134,7 @@ export class GuestAccess implements LinearMemory, Ports {
 
   /** Splits a device access into naturally sized ones, and copies between them and `to`. */
   #deviceRead(physical: number, to: number, bytes: number): void {
-    for (let done = 0; done < bytes; ) {
+    for (let done = 0; done < bytes;) {
       const size = pieceSize(physical + done, bytes - done);
       let data = this.#device(false, physical + done, size, false, 0n);
       for (let i = 0; i < size; i++, data >>= 8n) this.#bytes[to + done + i] = Number(data & 0xffn);
@@ -142,7 +142,7 @@ export class GuestAccess implements LinearMemory, Ports {
     }
   }
   #deviceWrite(physical: number, from: number, bytes: number): void {
-    for (let done = 0; done < bytes; ) {
+    for (let done = 0; done < bytes;) {
       const size = pieceSize(physical + done, bytes - done);
       let data = 0n;
       for (let i = size - 1; i >= 0; i--) data = (data << 8n) | BigInt(this.#bytes[from + done + i]!);
@@ -165,7 +165,8 @@ export class GuestAccess implements LinearMemory, Ports {
     const write = (info & SlowInfo.write) !== 0;
     this.#checkCanonical(low, high, bytes, (info & SlowInfo.stack) !== 0 ? Vector.SS : Vector.GP);
     const user = this.#state.cpl === 3;
-    if (this.#mmu.checksAlignment && bytes <= 8 && (low & (bytes - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
+    if (this.#mmu.checksAlignment && bytes <= 8 && (low & (bytes - 1)) !== 0)
+      throw new GuestFault(Vector.AC, 0);
     if (this.watching) this.#watch(join(low, high), bytes, write);
     if ((low & 0xfff) + bytes <= 4096) {
       const host = this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user);
@@ -251,7 +252,13 @@ export class GuestAccess implements LinearMemory, Ports {
   #readable(linear: bigint, bytes: number, user: boolean): number {
     const host = this.#direct(linear, bytes, Access.Read, user);
     if (host >= 0) return host;
-    this.#copyIn(Number(linear & 0xffff_ffffn) | 0, Number((linear >> 32n) & 0xffff_ffffn) | 0, this.#bounce, bytes, user);
+    this.#copyIn(
+      Number(linear & 0xffff_ffffn) | 0,
+      Number((linear >> 32n) & 0xffff_ffffn) | 0,
+      this.#bounce,
+      bytes,
+      user,
+    );
     return this.#bounce;
   }
 
@@ -313,7 +320,7 @@ export class GuestAccess implements LinearMemory, Ports {
     let low = Number(linear & 0xffff_ffffn) | 0;
     let high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
     this.#checkCanonical(low, high, length, Vector.GP);
-    for (let left = length; left > 0; ) {
+    for (let left = length; left > 0;) {
       this.#mmu.translate(low, high, Access.Write, user);
       left -= 4096 - (low & 0xfff);
       [low, high] = nextPage(low, high, this.#wide);
