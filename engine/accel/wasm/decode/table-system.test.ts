@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { complexInstructions } from '../system/complex.ts';
+import { FEATURES } from '../system/features.ts';
+import { parseRows } from './rows.ts';
+import { SYSTEM_ROWS } from './table-system.ts';
+import { rows as everyRow } from './tables.ts';
+
+const rows = parseRows(SYSTEM_ROWS);
+
+test('every row is done in TypeScript by a function of its name, and names features that exist', () => {
+  for (const row of rows) {
+    expect(row.attributes.ts).toBe(true);
+    expect(complexInstructions.has(row.name), row.name).toBe(true);
+    if (row.attributes.feature !== undefined) expect(FEATURES).toHaveProperty(row.attributes.feature);
+  }
+});
+
+test('every function has a row in some table, but those that emitted code falls back to', () => {
+  const named = new Set(everyRow.map((row) => row.name));
+  const others = [...complexInstructions.keys()].filter((name) => !named.has(name));
+  expect(others.filter((name) => !name.endsWith('_slow'))).toEqual([]);
+});
