@@ -59,6 +59,6 @@ native('our processor agrees with the host', { timeout: 300_000 }, async (contex
   const processor = await loadProcessor();
   if (processor === null) return context.skip('no processor of ours in this checkout');
   const source = new Generator({ seed: 20_260_101 });
-  const summary = await runDifferential({ source, oracle, subject: processor, cases: 300_000 });
+  const summary = await runDifferential({ source, oracle, subject: processor, cases: 200_000 });
   expect(failures(summary)).toBe('');
 });

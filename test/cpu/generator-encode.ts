@@ -10,6 +10,9 @@ import { fillOperand, interestingInteger } from './generator-values.ts';
 
 const SEGMENT_PREFIX = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 
+/** Second opcode bytes whose instruction is another one with REX.W: LSS, LFS, LGS, CMPXCHG8B. */
+const REX_W_DIFFERS = new Set([0xb2, 0xb4, 0xb5, 0xc7]);
+
 interface Address {
   mod: number;
   rm: number;
@@ -139,7 +142,7 @@ function displacementZ(draft: Draft): bigint {
   if (kind < 55) return BigInt(random.below(0x400));
   if (kind < 85) return BigInt(-32 - random.below(0x380));
   if (kind < 93) return BigInt(3 * PAGE + random.below(PAGE));
-  return BigInt((random.u32() | 0) >> 2);
+  return BigInt(0x400_0000 + random.below(0x100_0000)); // far from everything, on the host too
 }
 
 /** Encodes `draft.template`; registers, memory and operand of the draft are filled in. */
@@ -170,7 +173,7 @@ export function encode(draft: Draft): Encoded {
         sized < 4 &&
         !template.noPrefix &&
         template.vex === undefined &&
-        template.opcode[1] !== 0xc7
+        !REX_W_DIFFERS.has(template.opcode[1])
       )
         w = 1;
   }
@@ -221,7 +224,10 @@ export function encode(draft: Draft): Encoded {
   if (operandPrefix) legacy.push(0x66);
   if (addressPrefix) legacy.push(0x67);
   if (segment !== undefined) legacy.push(segment);
-  const lock = template.lock && draft.isMemory ? random.chance(30) : !template.noPrefix && random.chance(1);
+  const lock =
+    template.lock && draft.isMemory
+      ? random.chance(30)
+      : !template.noPrefix && template.group !== 'segment' && random.chance(1);
   if (lock && template.vex === undefined) legacy.push(0xf0);
   if (template.rep && random.chance(65)) legacy.push(random.pick([0xf2, 0xf3]));
   const repeatIsIdle =

@@ -137,12 +137,13 @@ export class Generator {
     let rip = codeAddress(random);
     let keep = Math.min(length, MAX_CODE);
     const placement = random.below(100);
+    const undefinedOpcode = name.startsWith('ud');
     if (placement < 3)
       rip = CODE + PAGE - 1 - random.below(length); // over the boundary of two pages
-    else if (placement < 5)
+    else if (placement < 5 && !undefinedOpcode)
       rip = CODE + 2 * PAGE - length; // up to the last byte
-    else if (placement < 7 && !name.startsWith('ud')) {
-      // The page ends within an instruction. How much of an undefined one is fetched depends on the processor.
+    else if (placement < 7 && !undefinedOpcode) {
+      // the page ends within an instruction
       keep = random.below(length);
       rip = CODE + 2 * PAGE - keep;
       if (keep === 0) rip = CODE + 2 * PAGE - 1; // only HLT

@@ -8,6 +8,10 @@
  * - BSWAP of 16-bit registers: undefined (SDM 2, BSWAP).
  * - Precision control 01: reserved (SDM 1, 8.1.5.2).
  * - Near branches with an operand-size prefix in 64-bit mode: ignored by Intel, honoured by AMD.
+ * - Undefined opcodes at the end of a page: how far their operands are fetched is not architectural.
+ * - LOCK before the instructions on selectors: AMD reads the operand of VERR and VERW before #UD.
+ * Not seen by the oracle: the RPL of a null selector in DS, ES, FS or GS, which the kernel's IRET clears (SDM 3A,
+ * 5.11.1); null selectors compare equal.
  * - LSS, LFS, LGS and far transfers through memory with REX.W: m16:64 on Intel, ignored on AMD.
  */
 import { ranToHalt, type Case, type Result } from './case.ts';
@@ -36,6 +40,10 @@ export interface Excused {
   readonly registers?: true;
   /** Bits of every general register. */
   readonly registerBits?: bigint;
+  /** TOP, and with it which register is ST(0). */
+  readonly topOfStack?: true;
+  /** The x87 tag word. */
+  readonly tags?: true;
   /** The address of a page fault. */
   readonly faultAddress?: true;
   /** The results need not be compared further where both are among these exceptions. */
@@ -137,9 +145,9 @@ export const MASKS: readonly Mask[] = [
   },
   {
     forms: /^fprem1?$/,
-    when: (_, oracle) => (oracle.state.fsw & 0x41) === 0x41,
+    when: (_, oracle) => (oracle.state.st(0)[9] & 0x7f) === 0x7f || (oracle.state.fsw & 0xc0) !== 0,
     excused: { status: C.C0 | C.C1 | C.C2 | C.C3 },
-    source: 'SDM 2, FPREM, FPREM1: quotient bits and completion say nothing where the stack was empty',
+    source: 'SDM 2, FPREM, FPREM1: quotient bits and completion say nothing where the operation was invalid',
   },
   {
     forms: /^fld st\(i\)$/,
@@ -182,6 +190,11 @@ export const MASKS: readonly Mask[] = [
     source: 'SDM 2, each Operation: the order of several accesses of one instruction is not architectural',
   },
   {
+    forms: /^fxrstor$/,
+    excused: { faultAmong: [13, 14] },
+    source: 'SDM 2, FXRSTOR: whether MXCSR is checked before the whole image has been read is not said',
+  },
+  {
     forms: /^popa$/,
     when: faulted,
     excused: { registers: true },
@@ -192,6 +205,17 @@ export const MASKS: readonly Mask[] = [
     when: (of) => (of.state.rflags & 0x4_0000n) !== 0n,
     excused: { faultAmong: [12, 13, 14, 17] },
     source: 'SDM 3A, table 6-2: which of several faults of one class comes first depends on the implementation',
+  },
+  {
+    forms: /^emms$/,
+    excused: { topOfStack: true },
+    source: 'SDM 1, 9.5.1: MMX instructions other than EMMS set TOP to 0; on AMD EMMS does too (APM 5, EMMS)',
+  },
+  {
+    forms: /^maskmovq$/,
+    when: faulted,
+    excused: { topOfStack: true, tags: true },
+    source: 'SDM 2, MASKMOVQ: whether a store that faults has made the transition to MMX state depends on the processor',
   },
   {
     forms: /^lar$/,
@@ -218,6 +242,8 @@ export interface AllExcused {
   readonly upperRegisters: boolean;
   readonly registers: boolean;
   readonly registerBits: bigint;
+  readonly topOfStack: boolean;
+  readonly tags: boolean;
   readonly faultAddress: boolean;
   readonly faultAmong: readonly number[];
 }
@@ -235,6 +261,8 @@ export function excusedFor(of: Case, oracle: Result): AllExcused {
     upperRegisters: all.some((each) => each.upperRegisters === true),
     registers: all.some((each) => each.registers === true),
     registerBits: all.reduce((bits, each) => bits | (each.registerBits ?? 0n), 0n),
+    topOfStack: all.some((each) => each.topOfStack === true),
+    tags: all.some((each) => each.tags === true),
     faultAddress: all.some((each) => each.faultAddress === true),
     faultAmong: all.flatMap((each) => each.faultAmong ?? []),
   };

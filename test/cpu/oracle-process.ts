@@ -12,7 +12,7 @@ import {
   type Patch, type Result,
 } from './case.ts'; // prettier-ignore
 import {
-  ALIAS, Control, driverCode, Harness, HARNESS, RESULT_BYTES, ResultRecord, SIGNAL_STACK_BYTES, TIMER_SIGNAL,
+  ALIAS, Control, driverCode, Harness, RESULT_BYTES, ResultRecord, SIGNAL_STACK_BYTES, TIMER_SIGNAL,
 } from './oracle-code.ts'; // prettier-ignore
 import { CASE_BYTES, decodePatches, encodeResult, MAX_BATCH, resultBytes } from './oracle-protocol.ts';
 
@@ -77,13 +77,16 @@ function mapRegions(): Map<number, Uint8Array> {
 
 const avx = /^flags\s*:.*\bavx\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'));
 const regions = mapRegions();
-const harness = map(HARNESS, Harness.end - HARNESS, 7, MAP.private | MAP.anonymous, -1, 0);
+const privately = MAP.private | MAP.anonymous;
+const driverPage = map(Harness.code, PAGE, PROT.read | PROT.write | PROT.execute, privately, -1, 0);
+/** Everything else of the harness, from the control block on. */
+const harness = map(Harness.control, Harness.end - Harness.control, PROT.read | PROT.write, privately, -1, 0);
 const at = (address: number, bytes: number): Uint8Array =>
-  harness.subarray(address - HARNESS, address - HARNESS + bytes);
+  harness.subarray(address - Harness.control, address - Harness.control + bytes);
 
 const code = driverCode(avx);
-at(Harness.code, PAGE).set(code.bytes);
-const control = new DataView(harness.buffer, Harness.control - HARNESS, PAGE);
+driverPage.set(code.bytes);
+const control = new DataView(harness.buffer, 0, PAGE);
 control.setBigUint64(Control.lastCode, BigInt(CODE + ALIAS), true);
 
 /** Background of all windows, as the driver copies it, and of all data regions. */
@@ -229,7 +232,9 @@ while (read(new Uint8Array(header.buffer))) {
   if (count > MAX_BATCH || !read(at(Harness.cases, count * CASE_BYTES))) break;
   execute(count);
   const patchesOf = Array.from({ length: count }, (_, i) => {
-    return decodePatches(new DataView(harness.buffer, Harness.cases - HARNESS + i * CASE_BYTES, CASE_BYTES));
+    return decodePatches(
+      new DataView(harness.buffer, Harness.cases - Harness.control + i * CASE_BYTES, CASE_BYTES),
+    );
   });
   const whole = count === 1 ? strayChanges(patchesOf[0]) : undefined;
   const stray = restoreStray();
