@@ -13,5 +13,6 @@ import './segment-instructions.ts';
 import './smm.ts';
 import './software-interrupts.ts';
 import './syscall.ts';
+import './x87.ts';
 
 export { complexInstructions } from './cpu.ts';

@@ -63,9 +63,7 @@ function writeEnvironment(state: VcpuState, small: boolean): Uint8Array {
       put(4, opcode | (((code >>> 16) & 15) << 12));
       put(6, ((data >>> 16) & 15) << 12);
     } else {
-      view.setUint32(12, code & 0xffff, true);
       view.setUint32(16, (opcode | ((code >>> 16) << 12)) >>> 0, true);
-      view.setUint32(20, data & 0xffff, true);
       view.setUint32(24, ((data >>> 16) << 12) >>> 0, true);
     }
     return bytes;
