@@ -5,7 +5,7 @@
 import { Seg, vcpuLayout, type VcpuState } from '../../../vcpu/state.ts';
 import { loadSegment } from '../../../vcpu/segment.ts';
 import { complexInstructions } from './complex.ts';
-import { type Cpu, GuestFault, type Instruction, type LinearMemory, Outcome, Vector } from './cpu.ts';
+import { type Cpu, GuestFault, type Instruction, type LinearMemory, type Outcome, Vector } from './cpu.ts';
 import { CpuModel } from './cpuid.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
 import { resetState } from './reset.ts';

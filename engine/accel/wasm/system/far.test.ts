@@ -191,6 +191,6 @@ test('IRET from CPL 0 with VM set enters virtual-8086 mode (SDM 3A, 21.2.5)', ()
   run(cpu, 'iret');
   const { state } = cpu;
   expect([state.cpl, state.flagsSys & Flag.VM, state.segBase[Seg.CS]]).toEqual([3, Flag.VM, 0x20000n]);
-  expect([...state.segSelector.slice(0, 6)]).toEqual([1, 0x2000, 0x3000, 2, 3, 4]);
+  expect(Array.from(state.segSelector.subarray(0, 6))).toEqual([1, 0x2000, 0x3000, 2, 3, 4]);
   expect(state.gpr[4]).toBe(0xfff0n);
 });
