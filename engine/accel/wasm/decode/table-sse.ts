@@ -74,7 +74,7 @@ const MMX = rows(
   np 0f 72/6 r pslld_mmx Nq,Ib
   np 0f 73/2 r psrlq_mmx Nq,Ib
   np 0f 73/6 r psllq_mmx Nq,Ib
-  np 0f 6e movd_mmx Pq,Ey
+  np 0f 6e movd_mmx Ps,Ey
   np 0f 7e movd_mmx_store Ey,Pq
   np 0f 6f movq_mmx Pq,Qq
   np 0f 7f movq_mmx Qq,Pq

@@ -179,28 +179,26 @@ round(SD);
 round(PS);
 round(PD);
 
+const ONE = f32x4.splat(1);
+const INDEFINITE = dwords(() => 0xffc0_0000 | 0);
+const QUIET_BIT = dwords(() => 0x0040_0000);
+const SIGN = dwords(() => 1 << 31);
+/** Keeps only the sign of elements where `which` holds. */
+const signedZero = (v: V128, which: V128): V128 => v128.bitselect(v128.and(v, SIGN), v, which);
+
 /**
  * Reciprocal and reciprocal square root: approximations with a relative error below 1.5 × 2^-12, here as good as
  * single precision gives. Denormals count as zeros, tiny results become zeros, no exception is raised.
+ *
+ * @param of the result for an operand that is no denormal
  */
 function approximation(name: string, of: (v: V128) => V128): void {
   const compute = (e: Env, operand: V128): V128 => {
     const c = e.c;
-    const sign = dwords(() => 1 << 31);
-    const flushed = (v: V128): V128 =>
-      c.let(v128.bitselect(v128.and(v, sign), v, PS.and(PS.isBelow(v, 2 ** -126), PS.isNumber(v))));
-    const v = flushed(operand);
-    const result = flushed(c.let(of(v)));
-    const indefinite = v128.bitselect(
-      dwords(() => 0xffc0_0000 | 0),
-      result,
-      f32x4.ne(result, result),
-    );
-    const quiet = v128.or(
-      operand,
-      dwords(() => 0x0040_0000),
-    );
-    return v128.bitselect(indefinite, quiet, PS.isNumber(operand));
+    const result = c.let(of(c.let(signedZero(operand, PS.isBelow(operand, 2 ** -126)))));
+    const invalid = f32x4.ne(result, result);
+    const number = v128.bitselect(INDEFINITE, result, invalid);
+    return v128.bitselect(number, v128.or(operand, QUIET_BIT), PS.isNumber(operand));
   };
   define(`${name}ps`, (e) => {
     const [target, operand] = e.operands;
@@ -211,6 +209,6 @@ function approximation(name: string, of: (v: V128) => V128): void {
     e.writeN(target, 4, i32x4.extract(compute(e, readLow(e, operand, 4)), 0));
   });
 }
-const ONE = f32x4.splat(1);
-approximation('rcp', (v) => f32x4.div(ONE, v));
+// From 2^126 on the reciprocal may be taken for tiny, and is.
+approximation('rcp', (v) => signedZero(f32x4.div(ONE, v), PS.isAtLeast(v, 2 ** 126)));
 approximation('rsqrt', (v) => f32x4.div(ONE, f32x4.sqrt(v)));

@@ -79,11 +79,13 @@ test('a pending x87 exception is reported before an MMX instruction, and before 
   expect(machine.field32('ftw')).toBe(0x11);
 });
 
-test('EMMS empties all registers', () => {
+test('EMMS empties all registers and zeroes TOP (SDM 3A, table 12-1)', () => {
   const machine = new SimdMachine([{ name: 'emms', operands: [] }]);
+  machine.setField32('fsw', 0x3800);
   machine.setField32('ftw', 0xff);
   expect(machine.run('emms')).toBe(0);
   expect(machine.field32('ftw')).toBe(0);
+  expect(machine.field32('fsw')).toBe(0);
 });
 
 test('LDMXCSR raises #GP(0) for reserved bits and keeps the old value; STMXCSR stores it', () => {

@@ -3,7 +3,7 @@
  *
  * Intel SDM volume 1, 10.4.1 and 11.4.1 (data transfer), 10.2.3 (MXCSR); each instruction in volume 2.
  */
-import { i32, i32x4, i64, i64x2, i8x16, v128, type Expr } from '../emit/expr.ts';
+import { i32, i32x4, i64, i64x2, i8x16, v128, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { define, type Env, type Operand } from './env.ts';
 import {
   lowHalf, mmxCommit, mmxEnter, read32, read64, readHigh, readLow, readMmx, writeHigh, writeMmx, ZERO,
@@ -152,16 +152,16 @@ define('movmskpd', (e) => {
 
 /**
  * Stores those bytes of the first operand whose mask byte has its top bit set. Each is stored by itself, since
- * another processor may be writing its neighbours.
+ * another processor may be writing its neighbours. Faults are those of a store of the whole operand, whatever the
+ * mask, as the manual allows (SDM 2, MASKMOVDQU).
  */
-function maskedStore(e: Env, size: 8 | 16, mask: (operand: Operand) => Expr<'i32'>): void {
+function maskedStore(e: Env, size: 8 | 16, mask: (operand: Operand) => I32): void {
   const c = e.c;
   const [data, by] = e.operands;
   const left = c.var('i32', mask(by));
   const { base, offset } = e.register(data);
-  const address = { '64': e.gpr64(7), '32in64': i64.extend_u(e.gpr32(7)), '32': i64.extend_u(e.gpr32(7)), '16': i64.extend_u(e.gpr16(7)) }; // prettier-ignore
+  const host = e.host(e.linear(e.segment(), implied(e), size, true), size, 'modify');
   c.if(left.get, () => {
-    const host = e.host(e.linear(e.segment(), address[e.form.address], size, true), size, 'modify');
     const from = c.let(base);
     c.loop((again) => {
       const at = c.let(i32.ctz(left.get));
@@ -172,6 +172,16 @@ function maskedStore(e: Env, size: 8 | 16, mask: (operand: Operand) => Expr<'i32
     e.finishStore(host);
   });
 }
+
+/** rDI, zero-extended from the address size. */
+function implied(e: Env): I64 {
+  const RDI = 7;
+  if (e.form.address === '64') return e.gpr64(RDI);
+  return i64.extend_u(e.form.address === '16' ? e.gpr16(RDI) : e.gpr32(RDI));
+}
+
+const byteMask = (e: Env, operand: Operand): I32 => i8x16.bitmask(e.readV(operand));
+
 define('maskmovdqu', (e) => {
   maskedStore(e, 16, (operand) => byteMask(e, operand));
 });
@@ -180,10 +190,6 @@ define('maskmovq', (e) => {
   maskedStore(e, 8, (operand) => i32.and(byteMask(e, operand), 0xff));
   mmxCommit(e);
 });
-
-function byteMask(e: Env, operand: Operand): Expr<'i32'> {
-  return i8x16.bitmask(e.readV(operand));
-}
 
 // The control registers.
 
@@ -197,8 +203,9 @@ define('ldmxcsr', (e) => {
 });
 define('stmxcsr', (e) => e.writeN(e.operands[0], 4, e.c.let(e.field32('mxcsr'))));
 
-/** Marks all x87 registers empty; TOP stays (SDM 2, EMMS). */
+/** Marks all x87 registers empty, with TOP zero (SDM 3A, table 12-1). */
 define('emms', (e) => {
   mmxEnter(e);
+  mmxCommit(e);
   e.setField32('ftw', 0);
 });
