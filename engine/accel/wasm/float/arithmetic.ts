@@ -41,11 +41,22 @@ interface Operation {
 
 /** Adds the functions for one encoding. */
 export function addArithmetic(m: ModuleBuilder, core: Core, encoding: Encoding): Arithmetic {
-  const dyadic = (emit: (o: Operation) => void) => addDyadic(m, encoding, emit);
+  const { usual } = encoding;
+  const dyadic = (emit: (o: Operation) => void, shortcut?: Shortcut) =>
+    addDyadic(m, encoding, emit, shortcut);
   return {
-    add: dyadic((o) => sum(o, core, encoding, 0)),
-    sub: dyadic((o) => sum(o, core, encoding, 1)),
-    mul: dyadic((o) => product(o, core, encoding)),
+    add: dyadic(
+      (o) => sum(o, core, encoding, 0),
+      (c, a, b, control) => usual?.sum(c, a, b, control, 0),
+    ),
+    sub: dyadic(
+      (o) => sum(o, core, encoding, 1),
+      (c, a, b, control) => usual?.sum(c, a, b, control, 1),
+    ),
+    mul: dyadic(
+      (o) => product(o, core, encoding),
+      (c, a, b, control) => usual?.product(c, a, b, control),
+    ),
     div: dyadic((o) => quotient(o, core, encoding)),
     sqrt: addSquareRoot(m, core, encoding),
   };
@@ -58,13 +69,21 @@ export function flagsAfter(encoding: Encoding, before: I32, control: I32, after:
   return i32.select(stops, before, i32.or(before, i32.and(after, encoding.kept)));
 }
 
-function addDyadic(m: ModuleBuilder, encoding: Encoding, emit: (o: Operation) => void): Func {
+type Shortcut = (c: Code, a: Packed, b: Packed, control: I32) => void;
+
+function addDyadic(
+  m: ModuleBuilder,
+  encoding: Encoding,
+  emit: (o: Operation) => void,
+  shortcut: Shortcut = () => {},
+): Func {
   const { types } = encoding;
   const count = types.length;
   return m.function([...types, ...types, 'i32'], [...types, 'i32'], (c) => {
     const a = encoding.param(c, 0);
     const b = encoding.param(c, count);
     const control = c.param('i32', 2 * count).get;
+    shortcut(c, a, b, control);
     const ua = encoding.unpack(c, a, control);
     const ub = encoding.unpack(c, b, control);
     const either = c.let(i32.or(ua.info, ub.info));

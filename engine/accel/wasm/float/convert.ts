@@ -20,7 +20,7 @@ import {
   signOf,
   WIDENED_DENORMAL,
 } from './format.ts';
-import { EXTENDED_BIAS, mxcsrOf } from './round.ts';
+import { EXTENDED_BIAS, mxcsrOf, type BinaryFormat } from './round.ts';
 
 /** (value, MXCSR) → (result, flags) between f32 and f64. */
 export function addConvert(m: ModuleBuilder, from: Encoding, to: Encoding): Func {
@@ -54,8 +54,17 @@ export function addLoad(m: ModuleBuilder, widen: Func): Func {
 
 /** (bits) → (significand, signExponent): a memory operand of arithmetic. A signaling NaN stays one, and a
  * denormal is marked by {@link WIDENED_DENORMAL}, so that the operation sees what it was. */
-export function addWiden(m: ModuleBuilder, from: Encoding): Func {
+export function addWiden(m: ModuleBuilder, from: Encoding, format: BinaryFormat): Func {
+  const { width, precision, bias } = format;
   return m.function(from.types, ['i64', 'i32'], (c) => {
+    const bits = width === 32 ? c.let(i64.extend_u(c.param('i32', 0).get)) : c.param('i64', 0).get;
+    const field = c.let(i32.and(i32.wrap(i64.shr_u(bits, precision - 1)), 2 * bias + 1));
+    // Normal numbers, the most of them, without unpacking.
+    c.if(i32.lt_u(i32.sub(field, 1), 2 * bias), () => {
+      const significand = i64.or(i64.shl(bits, 64 - precision), 1n << 63n);
+      const negative = i32.shl(i32.wrap(i64.shr_u(bits, width - 1)), 15);
+      c.return(significand, i32.or(negative, i32.add(field, EXTENDED_BIAS - bias)));
+    });
     const { info, exponent, significand } = from.unpack(c, from.param(c, 0), i32.const(0));
     const sign = c.let(i32.shl(signOf(info), 15));
     c.if(has(info, Info.Zero), () => c.return(i64.const(0), sign));

@@ -40,6 +40,11 @@ export interface Encoding {
   rounding(control: I32): I32;
   /** Not zero where the exception is masked. */
   masked(control: I32, flag: number): I32;
+  /** Returns results of usual operands the short way, and falls through for others; see usual.ts. */
+  readonly usual?: {
+    sum(c: Code, a: Packed, b: Packed, control: I32, negate: 0 | 1): void;
+    product(c: Code, a: Packed, b: Packed, control: I32): void;
+  };
   /** Flags that results of this format keep. */
   readonly kept: number;
 }

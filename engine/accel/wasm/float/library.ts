@@ -29,6 +29,7 @@ import {
 } from './integer.ts';
 import { addRound, BINARY32, BINARY64 } from './round.ts';
 import { addUnpack } from './unpack.ts';
+import { emitUsualProduct, emitUsualSum } from './usual.ts';
 
 /** What f32 and f64 have in common. `x` is the format's type. */
 export interface BinaryFloat extends Arithmetic {
@@ -86,6 +87,7 @@ export function addFloatLibrary(m: ModuleBuilder): FloatLibrary {
   const core = addCore(m);
   const round = addRound(m, core.wide);
   const { f32, f64, f80 } = encodings(addUnpack(m), round);
+  const usual = { sum: emitUsualSum, product: emitUsualProduct };
   const roundToInteger = addRoundToInteger(m, core, round);
   const extendInteger = addExtendInteger(m, f80);
   const binary = (encoding: Encoding, precision: number): BinaryFloat => {
@@ -100,13 +102,13 @@ export function addFloatLibrary(m: ModuleBuilder): FloatLibrary {
       roundToIntegral: addRoundToIntegral(m, encoding, precision, roundToInteger, false),
     };
   };
-  const widen32 = addWiden(m, f32);
-  const widen64 = addWiden(m, f64);
+  const widen32 = addWiden(m, f32, BINARY32);
+  const widen64 = addWiden(m, f64, BINARY64);
   return {
     f32: binary(f32, BINARY32.precision),
     f64: binary(f64, BINARY64.precision),
     f80: {
-      ...addArithmetic(m, core, f80),
+      ...addArithmetic(m, core, { ...f80, usual }),
       ...addExtended(m, core, round, f80, extendInteger),
       compare: addCompare(m, f80),
       load32: addLoad(m, widen32),

@@ -1,8 +1,8 @@
 /**
  * 128-bit integers as two i64 (high, low): what the significand arithmetic needs of them, as functions.
  */
-import type { Func } from '../emit/code.ts';
-import { i32, i64 } from '../emit/expr.ts';
+import type { Code, Func } from '../emit/code.ts';
+import { i32, i64, type I64 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
 import { call } from './format.ts';
 
@@ -78,18 +78,21 @@ const LOW_HALF = 0xffff_ffffn;
 
 function addMultiply(m: ModuleBuilder): Func {
   return m.function(['i64', 'i64'], ['i64', 'i64'], (c) => {
-    const a = c.param('i64', 0).get;
-    const b = c.param('i64', 1).get;
-    const aLow = c.let(i64.and(a, LOW_HALF));
-    const aHigh = c.let(i64.shr_u(a, 32));
-    const bLow = c.let(i64.and(b, LOW_HALF));
-    const bHigh = c.let(i64.shr_u(b, 32));
-    const low = c.let(i64.mul(aLow, bLow));
-    const cross = c.let(i64.add(i64.mul(aHigh, bLow), i64.shr_u(low, 32)));
-    const middle = c.let(i64.add(i64.mul(aLow, bHigh), i64.and(cross, LOW_HALF)));
-    const high = i64.add(i64.mul(aHigh, bHigh), i64.add(i64.shr_u(cross, 32), i64.shr_u(middle, 32)));
-    c.return(high, i64.or(i64.shl(middle, 32), i64.and(low, LOW_HALF)));
+    c.return(...emitMultiply(c, c.param('i64', 0).get, c.param('i64', 1).get));
   });
+}
+
+/** The unsigned product of two bound values, written out. Bound. */
+export function emitMultiply(c: Code, a: I64, b: I64): [high: I64, low: I64] {
+  const aLow = c.let(i64.and(a, LOW_HALF));
+  const aHigh = c.let(i64.shr_u(a, 32));
+  const bLow = c.let(i64.and(b, LOW_HALF));
+  const bHigh = c.let(i64.shr_u(b, 32));
+  const low = c.let(i64.mul(aLow, bLow));
+  const cross = c.let(i64.add(i64.mul(aHigh, bLow), i64.shr_u(low, 32)));
+  const middle = c.let(i64.add(i64.mul(aLow, bHigh), i64.and(cross, LOW_HALF)));
+  const high = i64.add(i64.mul(aHigh, bHigh), i64.add(i64.shr_u(cross, 32), i64.shr_u(middle, 32)));
+  return [c.let(high), c.let(i64.or(i64.shl(middle, 32), i64.and(low, LOW_HALF)))];
 }
 
 /** Two digits of schoolbook division in base 2^32 (Knuth, The Art of Computer Programming 2, 4.3.1). */
