@@ -6,7 +6,6 @@ import { CPU_MODELS, CpuModel } from './system/cpuid.ts';
 import { resetState as reset } from './system/reset.ts';
 import type { VcpuState } from '../../vcpu/state.ts';
 
-
 /** Whether the accelerator can run here: WebAssembly with threads, SIMD and tail calls is all it needs. */
 export function probe(): { ok: true; features: string[] } | { ok: false; reason: string } {
   // A module with a tail call and a SIMD instruction: type (func), one function, return_call 0 and v128.const.

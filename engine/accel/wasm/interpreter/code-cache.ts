@@ -278,7 +278,15 @@ export class CodeCache implements CodeWatch {
   }
 
   /** Writes the records of one instruction; returns where the next goes. */
-  #emit(d: Decoded, row: Row, at: number, rip: bigint, ordinal: number, mode: CodeMode, page: bigint): number {
+  #emit(
+    d: Decoded,
+    row: Row,
+    at: number,
+    rip: bigint,
+    ordinal: number,
+    mode: CodeMode,
+    page: bigint,
+  ): number {
     const a = row.attributes;
     let mem: Mem = Mem.Record;
     if (d.memory) {
@@ -300,27 +308,31 @@ export class CodeCache implements CodeWatch {
       if (row.operands.some((o) => o.where === 'A')) {
         this.#words[(at + REC.disp) >> 2] = Number(d.imm64);
       }
-      if (row.operands.some((o) => o.where === 'I' || o.where === 'A')) this.#words[(at + REC.imm) >> 2] = d.imm;
+      if (row.operands.some((o) => o.where === 'I' || o.where === 'A'))
+        this.#words[(at + REC.imm) >> 2] = d.imm;
       return at + REC_BYTES;
     }
     let chained = false;
     const jump = row.operands.some((o) => o.where === 'J');
     if (jump) {
       const next = rip + BigInt(d.length) + BigInt(d.relative);
-      const target = mode.code === 64 ? BigInt.asUintN(64, next) : BigInt.asUintN(d.size === 2 ? 16 : 32, next);
+      const target =
+        mode.code === 64 ? BigInt.asUintN(64, next) : BigInt.asUintN(d.size === 2 ? 16 : 32, next);
       const linear = mode.code === 64 ? target : BigInt.asUintN(32, target + mode.csBase);
       const legal = mode.code === 64 || target <= BigInt(mode.csLimit);
       chained = (linear & ~0xfffn) === page && legal;
       this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, target);
     } else {
       this.#registers(d, row, at);
-      if (row.operands.some((o) => o.where === 'L')) this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
+      if (row.operands.some((o) => o.where === 'L'))
+        this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
       else if (row.operands.some((o) => o.where === 'I')) this.#words[(at + REC.imm) >> 2] = d.imm;
       // FOP holds the modrm byte (SDM 1, 8.1.9).
       else if (a.x87) this.#words[(at + REC.imm) >> 2] = d.modrm;
     }
     const handler = this.#tier0.forms.handler(row, variantOf(d, row, mem, mode.stack, chained));
-    if (handler < 0) throw new Error(`no form of ${row.name} (size ${d.size}, memory ${d.memory}, ${d.address})`);
+    if (handler < 0)
+      throw new Error(`no form of ${row.name} (size ${d.size}, memory ${d.memory}, ${d.address})`);
     this.#words[at >> 2] = handler;
     return at + REC_BYTES;
   }

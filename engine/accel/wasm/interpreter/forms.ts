@@ -62,7 +62,8 @@ export function variantKey(v: Variant): number {
   const stack = v.stack >> 2; // 0, 1, 2
   const address = ADDRESS_MODES.indexOf(v.address);
   return (
-    ((((((size * 5 + mem) * 4 + address) * 3 + stack) * 3 + v.rep) * 2 + (v.lock ? 1 : 0)) << 1) | (v.chained ? 1 : 0)
+    ((((((size * 5 + mem) * 4 + address) * 3 + stack) * 3 + v.rep) * 2 + (v.lock ? 1 : 0)) << 1) |
+    (v.chained ? 1 : 0)
   );
 }
 

@@ -12,7 +12,13 @@ import { addFloatLibrary } from '../float/library.ts';
 import { JUMP_ENTRIES, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
-import { complexNumber, semantics, type AddressMode, type FormContext, type Runtime } from '../semantics/env.ts';
+import {
+  complexNumber,
+  semantics,
+  type AddressMode,
+  type FormContext,
+  type Runtime,
+} from '../semantics/env.ts';
 import {
   ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
 } from './forms.ts'; // prettier-ignore
@@ -133,9 +139,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
 function emitAddress(e: RecordEnv, mode: AddressMode, check: Check): void {
   const c = e.c;
   const whole = e.fullOffset();
-  const offset = c.let(
-    mode === '64' ? whole : i64.and(whole, mode === '16' ? 0xffff : 0xffff_ffffn),
-  );
+  const offset = c.let(mode === '64' ? whole : i64.and(whole, mode === '16' ? 0xffff : 0xffff_ffffn));
   c.store('i64', e.cpu, offset, P.eaOffset);
   if (mode === '64' || mode === '32in64') {
     c.store('i64', e.cpu, i64.add(offset, e.segmentBase()), P.ea);
@@ -188,7 +192,8 @@ export function buildTier0(): Tier0 {
     e.complexNumbered(i32.load16_u(e.record(), REC.complex));
     e.jump(e.field64('rip'));
   });
-  for (const mode of ADDRESS_MODES) for (const check of CHECKS) add(NO_FORM, false, (e) => emitAddress(e, mode, check));
+  for (const mode of ADDRESS_MODES)
+    for (const check of CHECKS) add(NO_FORM, false, (e) => emitAddress(e, mode, check));
   add(NO_FORM, false, (e) => {
     e.c.store('i64', e.cpu, e.imm64(), P.eaOffset);
     e.c.store('i64', e.cpu, i64.add(e.imm64(), e.segmentBase()), P.ea);
@@ -202,7 +207,13 @@ export function buildTier0(): Tier0 {
   m.elements(0, functions);
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const record = c.param('i32', 1).get;
-    c.returnCallIndirect(type, i32.load(record, REC.handler), c.param('i32', 0).get, record, c.param('i32', 2).get);
+    c.returnCallIndirect(
+      type,
+      i32.load(record, REC.handler),
+      c.param('i32', 0).get,
+      record,
+      c.param('i32', 2).get,
+    );
   });
   m.export('run', run);
   return { module: new WebAssembly.Module(m.encode()), forms, handlers };

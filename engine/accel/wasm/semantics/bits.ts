@@ -28,7 +28,10 @@ function bitTest(name: string, change: Change): void {
       bitTestAt(e, e.operands[0]!, change, index, mask);
       return;
     }
-    const wide = e.size === 8 ? (offset as I64) : i64.extend_s(e.size === 2 ? i32.extend16_s(offset as I32) : (offset as I32));
+    const wide =
+      e.size === 8
+        ? (offset as I64)
+        : i64.extend_s(e.size === 2 ? i32.extend16_s(offset as I32) : (offset as I32));
     const log = { 1: 3, 2: 4, 4: 5, 8: 6 }[e.size];
     const delta = i64.mul(i64.shr_s(wide, log), e.size);
     const linear = e.memLinearAt(delta, e.size, change !== 'none');
@@ -37,7 +40,11 @@ function bitTest(name: string, change: Change): void {
       return;
     }
     const address = e.host(linear, e.size, 'modify');
-    testBit(e, e.modifyHost(address, (old) => changed(e, old, mask, change)), index);
+    testBit(
+      e,
+      e.modifyHost(address, (old) => changed(e, old, mask, change)),
+      index,
+    );
   });
   define(`${name}i`, (e) => {
     const o = ops(e.size);
@@ -138,9 +145,7 @@ define('bextr', (e) => {
   const value = e.read(e.operands[1]!);
   const control = e.c.let(o.low(e.read(e.operands[2]!)));
   const start = e.c.let(i32.and(control, 0xff));
-  const shifted = e.c.let(
-    o.select(i32.ge_u(start, e.bits), o.const(0), o.shr_u(value, o.from(start))),
-  );
+  const shifted = e.c.let(o.select(i32.ge_u(start, e.bits), o.const(0), o.shr_u(value, o.from(start))));
   const result = e.c.let(lowBits(e, shifted, e.c.let(i32.and(i32.shr_u(control, 8), 0xff))));
   e.write(e.operands[0]!, result);
   flagsLogic(e, result);
@@ -204,4 +209,3 @@ function crc(e: Env, value: Expr, bytes: number): void {
 }
 define('crc32', (e) => crc(e, e.read(e.operands[1]!), e.size));
 define('crc32b', (e) => crc(e, e.read(e.operands[1]!, 1), 1));
-

@@ -11,7 +11,17 @@
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Func, Label, Local } from '../emit/code.ts';
 import type { FloatLibrary } from '../float/library.ts';
-import { i32, i64, v128, type Expr, type I32, type I64, type In, type Type, type V128 } from '../emit/expr.ts';
+import {
+  i32,
+  i64,
+  v128,
+  type Expr,
+  type I32,
+  type I64,
+  type In,
+  type Type,
+  type V128,
+} from '../emit/expr.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, type Mem } from '../private.ts';
 
 /** Operand width in bytes. */
@@ -232,7 +242,8 @@ export abstract class Env {
   }
 
   #storeN(base: I32, offset: number, bytes: number, value: Expr): void {
-    const kind = bytes === 1 ? 'i32_8' : bytes === 2 ? 'i32_16' : bytes === 4 ? 'i32' : bytes === 8 ? 'i64' : 'v128';
+    const kind =
+      bytes === 1 ? 'i32_8' : bytes === 2 ? 'i32_16' : bytes === 4 ? 'i32' : bytes === 8 ? 'i64' : 'v128';
     this.c.store(kind, base, value as In<Type>, offset);
   }
 
@@ -365,7 +376,12 @@ export abstract class Env {
       c.store('i64', this.cpu, lin, P.slowAddress);
       c.set(
         address,
-        c.call('i32', this.runtime.slow, this.record(), bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | (write === 'modify' ? 0x400 : 0)),
+        c.call(
+          'i32',
+          this.runtime.slow,
+          this.record(),
+          bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | (write === 'modify' ? 0x400 : 0),
+        ),
       );
       c.brIf(hit, address.get);
       this.leave();
@@ -505,7 +521,8 @@ export abstract class Env {
   /** Moves the stack pointer, by the width of the stack. */
   addStackPointer(delta: number | I32): void {
     const { stack } = this.form;
-    if (stack === 8) this.setGpr64(4, i64.add(this.gpr64(4), typeof delta === 'number' ? delta : i64.extend_s(delta)));
+    if (stack === 8)
+      this.setGpr64(4, i64.add(this.gpr64(4), typeof delta === 'number' ? delta : i64.extend_s(delta)));
     else this.setGpr(4, i32.add(this.gpr32(4), delta), stack);
   }
 

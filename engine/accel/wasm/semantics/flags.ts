@@ -74,7 +74,14 @@ export function flagsLogic(e: Env, result: Expr, size: Size = e.size): void {
 }
 
 /** SF, ZF and PF by `result`, with CF, OF and AF as given (each 0 or 1). */
-export function flagsExplicit(e: Env, result: Expr, cf: I32, of: I32, af: I32 | number = 0, size: Size = e.size): void {
+export function flagsExplicit(
+  e: Env,
+  result: Expr,
+  cf: I32,
+  of: I32,
+  af: I32 | number = 0,
+  size: Size = e.size,
+): void {
   const carry = e.c.let(cf);
   const aux = i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30));
   const whole = e.c.let(typeof af === 'number' && af === 0 ? aux : i32.or(aux, i32.shl(af, 3)));
@@ -140,17 +147,10 @@ export const overflowFlag = (e: Env): I32 => {
 /** ZF as 0 or 1. */
 export const zeroFlag = (e: Env): I32 => i64.eqz(res(e));
 /** SF as 0 or 1. */
-export const signFlag = (e: Env): I32 =>
-  i32.xor(i32.wrap(i64.shr_u(res(e), 63)), i32.and(aux(e), 1));
+export const signFlag = (e: Env): I32 => i32.xor(i32.wrap(i64.shr_u(res(e), 63)), i32.and(aux(e), 1));
 /** PF as 0 or 1. */
 export const parityFlag = (e: Env): I32 =>
-  i32.and(
-    i32.xor(
-      i32.popcnt(i32.and(i32.xor(i32.wrap(res(e)), i32.shr_u(aux(e), 8)), 0xff)),
-      1,
-    ),
-    1,
-  );
+  i32.and(i32.xor(i32.popcnt(i32.and(i32.xor(i32.wrap(res(e)), i32.shr_u(aux(e), 8)), 0xff)), 1), 1);
 /** AF as 0 or 1. */
 export const adjustFlag = (e: Env): I32 => i32.and(i32.shr_u(aux(e), 3), 1);
 

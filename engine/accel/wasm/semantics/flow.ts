@@ -39,13 +39,18 @@ define('ret', (e) => {
 });
 
 /** The count register of LOOP and JCXZ, by address size. */
-const countSize = (e: Env): Size => ({ '64': 8, '32in64': 4, '32': 4, '16': 2 } as const)[e.form.address];
+const countSize = (e: Env): Size => (({ '64': 8, '32in64': 4, '32': 4, '16': 2 }) as const)[e.form.address];
 
 function loop(name: string, also: (e: Env) => I32): void {
   define(name, (e) => {
     const size = countSize(e);
     const left = e.c.let(size === 8 ? i64.sub(e.gpr64(1), 1) : i32.sub(e.gpr(1, size) as I32, 1));
-    const zero = size === 8 ? i64.eqz(left as I64) : size === 4 ? i32.eqz(left as I32) : i32.eqz(i32.and(left as I32, 0xffff));
+    const zero =
+      size === 8
+        ? i64.eqz(left as I64)
+        : size === 4
+          ? i32.eqz(left as I32)
+          : i32.eqz(i32.and(left as I32, 0xffff));
     const taken = e.c.let(i32.and(i32.eqz(zero), also(e)));
     e.c.if(taken, () => e.checkDirect());
     e.setGpr(1, left, size);
@@ -154,10 +159,7 @@ const sys = (e: Env): I32 => e.field32('flagsSys');
 const inV86 = (e: Env): I32 => i32.and(sys(e), Flag.VM);
 /** CPL <= IOPL, outside virtual-8086 mode. */
 const mayControlInterrupts = (e: Env): I32 =>
-  i32.and(
-    i32.le_u(e.field32('cpl'), i32.and(i32.shr_u(sys(e), 12), 3)),
-    i32.eqz(inV86(e)),
-  );
+  i32.and(i32.le_u(e.field32('cpl'), i32.and(i32.shr_u(sys(e), 12), 3)), i32.eqz(inV86(e)));
 
 define('cli', (e) => {
   e.c.if(
@@ -202,10 +204,7 @@ define('popf', (e) => {
       const iopl = i32.and(i32.shr_u(old, 12), 3);
       const always = Flag.TF | Flag.DF | Flag.NT | (e.size === 2 ? 0 : Flag.AC | Flag.ID);
       const mask = c.let(
-        i32.or(
-          i32.or(always, i32.select(cpl, 0, Flag.IOPL)),
-          i32.select(i32.le_u(cpl, iopl), Flag.IF, 0),
-        ),
+        i32.or(i32.or(always, i32.select(cpl, 0, Flag.IOPL)), i32.select(i32.le_u(cpl, iopl), Flag.IF, 0)),
       );
       // RF is cleared whatever the image says; VM, VIF and VIP stay (SDM 2, POPF).
       const kept = i32.and(old, i32.xor(i32.or(mask, Flag.RF), -1));

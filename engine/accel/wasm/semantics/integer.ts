@@ -401,8 +401,24 @@ define('clflush', (e) => e.c.drop(e.readN(dst(e), 1)));
 // By condition.
 
 for (const [code, cc] of [
-  'o', 'no', 'b', 'nb', 'z', 'nz', 'be', 'nbe', 's', 'ns', 'p', 'np', 'l', 'nl', 'le', 'nle',
-].entries()) { // prettier-ignore
+  'o',
+  'no',
+  'b',
+  'nb',
+  'z',
+  'nz',
+  'be',
+  'nbe',
+  's',
+  'ns',
+  'p',
+  'np',
+  'l',
+  'nl',
+  'le',
+  'nle',
+].entries()) {
+  // prettier-ignore
   define(`set${cc}`, (e) => {
     const value = e.c.let(condition(e, code));
     e.write(dst(e), i32.ne(value, 0));
@@ -463,7 +479,11 @@ define('cmpxchg8b', (e) => {
   if (e.size !== 8) {
     const expected = pair(0, 2);
     const value = pair(3, 1);
-    const old = e.modify(dst(e), (found) => i64.select(i64.eq(found as I64, expected), value, found as I64), 8) as I64;
+    const old = e.modify(
+      dst(e),
+      (found) => i64.select(i64.eq(found as I64, expected), value, found as I64),
+      8,
+    ) as I64;
     const same = c.let(i64.eq(old, expected));
     c.if(i32.eqz(same), () => {
       e.setGpr(0, i32.wrap(old), 4);
@@ -511,4 +531,3 @@ define('adox', (e) => {
   e.write(dst(e), sum);
   setArithmeticFlags(e, i32.or(i32.and(flags, ~0x800), i32.shl(topBit(out, e.size), 11)));
 });
-

@@ -44,9 +44,7 @@ export const ops = (size: Size): Ops => (size === 8 ? WIDE : NARROW);
 
 /** Bit `n` of a value of the given size, as 0 or 1. */
 export const bit = (value: Expr, n: number, size: Size): I32 =>
-  size === 8
-    ? i32.and(i32.wrap(i64.shr_u(value as I64, n)), 1)
-    : i32.and(i32.shr_u(value as I32, n), 1);
+  size === 8 ? i32.and(i32.wrap(i64.shr_u(value as I64, n)), 1) : i32.and(i32.shr_u(value as I32, n), 1);
 
 /** The top bit. */
 export const topBit = (value: Expr, size: Size): I32 => bit(value, 8 * size - 1, size);

@@ -25,9 +25,7 @@ define('shl', (e) => {
   e.c.if(count, () => {
     const result = e.c.let(o.shl(old, by));
     const cf =
-      e.size >= 4
-        ? bitAt(e, old, i32.sub(e.bits, count))
-        : i32.and(i32.shr_u(result as I32, e.bits), 1);
+      e.size >= 4 ? bitAt(e, old, i32.sub(e.bits, count)) : i32.and(i32.shr_u(result as I32, e.bits), 1);
     const carry = e.c.let(cf);
     flagsExplicit(e, result, carry, i32.xor(carry, topBit(result, e.size)));
   });

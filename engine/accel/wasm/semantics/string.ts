@@ -14,7 +14,7 @@ const RSI = 6;
 const RDI = 7;
 const ES = 0;
 
-const width = (e: Env): Size => ({ '64': 8, '32in64': 4, '32': 4, '16': 2 } as const)[e.form.address];
+const width = (e: Env): Size => (({ '64': 8, '32in64': 4, '32': 4, '16': 2 }) as const)[e.form.address];
 
 /** A register as an address: zero-extended from the address size. */
 const index = (e: Env, n: number): I64 =>
@@ -121,9 +121,13 @@ define('stos', (e) => {
           c.set(count, most);
           const size = c.let(i32.mul(i32.wrap(most), bytes));
           const low = c.let(i32.and(bytes === 8 ? i32.wrap(value as I64) : (value as I32), 0xff));
-          const uniform = bytes === 8
-            ? i64.eq(value as I64, i64.mul(i64.extend_u(low), 0x0101_0101_0101_0101n))
-            : i32.eq(value as I32, i32.and(i32.mul(low, 0x0101_0101), bytes === 4 ? -1 : bytes === 2 ? 0xffff : 0xff));
+          const uniform =
+            bytes === 8
+              ? i64.eq(value as I64, i64.mul(i64.extend_u(low), 0x0101_0101_0101_0101n))
+              : i32.eq(
+                  value as I32,
+                  i32.and(i32.mul(low, 0x0101_0101), bytes === 4 ? -1 : bytes === 2 ? 0xffff : 0xff),
+                );
           c.if(
             uniform,
             () => c.memoryFill(target, low, size),

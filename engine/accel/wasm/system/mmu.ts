@@ -125,7 +125,16 @@ export class Mmu {
     this.#a20Mask = a20Mask;
     const cr3 = Number(s.cr3 & 0xf_ffff_ffff_ffffn);
     this.#cr3 = cr3;
-    this.#levels = (cr0 & Cr0.PG) === 0 ? 0 : (cr4 & Cr4.PAE) === 0 ? 2 : (efer & Efer.LMA) === 0 ? 3 : (cr4 & Cr4.LA57) !== 0 ? 5 : 4;
+    this.#levels =
+      (cr0 & Cr0.PG) === 0
+        ? 0
+        : (cr4 & Cr4.PAE) === 0
+          ? 2
+          : (efer & Efer.LMA) === 0
+            ? 3
+            : (cr4 & Cr4.LA57) !== 0
+              ? 5
+              : 4;
     const words = this.words;
     const smap = (cr4 & Cr4.SMAP) !== 0;
     words[this.#private + (P.tlbSupervisorAc >> 2)] = this.#tlb(0);
@@ -135,7 +144,9 @@ export class Mmu {
     const alignment = user && (cr0 & Cr0.AM) !== 0 && (s.flagsSys & Flag.AC) !== 0;
     this.#fill = !watching && !alignment;
     words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(user) : this.#tlb(3);
-    if (watching) for (const name of ['tlbSupervisorAc', 'tlbSupervisor'] as const) words[this.#private + (P[name] >> 2)] = this.#tlb(3);
+    if (watching)
+      for (const name of ['tlbSupervisorAc', 'tlbSupervisor'] as const)
+        words[this.#private + (P[name] >> 2)] = this.#tlb(3);
   }
 
   /** Byte address of the TLB an access goes through. At CPL 3 a supervisor access is implicit, and RFLAGS.AC
@@ -272,7 +283,8 @@ export class Mmu {
   }
 
   #fault(low: number, high: number, code: number, access: Access, user: boolean): never {
-    const fetchBit = access === Access.Fetch && ((this.#cr4 & Cr4.SMEP) !== 0 || (this.#nx() && this.#levels >= 3)) ? 16 : 0;
+    const fetchBit =
+      access === Access.Fetch && ((this.#cr4 & Cr4.SMEP) !== 0 || (this.#nx() && this.#levels >= 3)) ? 16 : 0;
     this.#state.cr2 = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
     throw new GuestFault(Vector.PF, code | (access === Access.Write ? 2 : 0) | (user ? 4 : 0) | fetchBit);
   }
@@ -319,7 +331,11 @@ export class Mmu {
       if ((pde & 0x20_0000) !== 0) this.#fault(low, 0, 9, access, user);
       this.#check(low, 0, flags, 0, access, user);
       this.#mark(directory, pde, access);
-      this.#finish(((pde >>> 13) & 0xff) * 0x10_0000 + (pde >>> 22) * 0x400 + ((low >>> 12) & 0x3ff), pde, access);
+      this.#finish(
+        ((pde >>> 13) & 0xff) * 0x10_0000 + (pde >>> 22) * 0x400 + ((low >>> 12) & 0x3ff),
+        pde,
+        access,
+      );
       this.#largePages = true;
       return;
     }
