@@ -211,7 +211,8 @@ export function encode(draft: Draft): Encoded {
     else address = draft.addressSize === 2 ? address16(draft) : address32(draft, effective);
     if (draft.addressSize !== 2) {
       draft.operand = { address: linear, bytes: operandBytes };
-      if (operandBytes > 0 && linear < 0x1_0000_0000n) {
+      // An XSAVE area is written, not read.
+      if (operandBytes > 0 && operandBytes <= 512 && linear < 0x1_0000_0000n) {
         const content = draft.content ?? new Uint8Array(operandBytes);
         if (draft.content === undefined) fillOperand(random, content, template.kind);
         draft.poke(Number(linear), content);

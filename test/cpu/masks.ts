@@ -272,8 +272,8 @@ export function excusedFor(of: Case, oracle: Result): AllExcused {
  * codes of the x87 do not count: a sequence excuses them as a whole (see {@link excusedInSequence}). */
 export function leavesUndefined(form: string): boolean {
   return MASKS.some((mask) => {
-    const { flags = 0, x87Ulps = 0, singleError = 0 } = mask.excused;
-    return mask.forms.test(form) && (flags !== 0 || x87Ulps !== 0 || singleError !== 0);
+    const { flags = 0, x87Ulps = 0, singleError = 0, topOfStack = false } = mask.excused;
+    return mask.forms.test(form) && (flags !== 0 || x87Ulps !== 0 || singleError !== 0 || topOfStack);
   }) || /^f(nstsw|n?stenv|nsave|cmov)/.test(form);
 } // prettier-ignore
 
