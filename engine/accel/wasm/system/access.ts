@@ -167,7 +167,7 @@ export class GuestAccess implements LinearMemory, Ports {
     const user = this.#state.cpl === 3;
     // Ten-byte numbers are aligned as eight bytes (SDM 3A, table 6-7).
     const unit = bytes === 10 ? 8 : bytes;
-    if (this.#mmu.checksAlignment && unit <= 8 && (low & (unit - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
+    if (this.#mmu.checksAlignment && unit <= 16 && (low & (unit - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
     if (this.watching) this.#watch(join(low, high), bytes, write);
     if ((low & 0xfff) + bytes <= 4096) {
       const host = this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user);
