@@ -21,7 +21,7 @@ import { CpuModel } from './system/cpuid.ts';
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep } from './system/debug.ts';
 import { deliver, deliverException } from './system/interrupts.ts';
 import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
-import { Cr0, Cr4, Efer, isVirtual8086, stackWidth } from './system/registers.ts';
+import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
 import { enterSmm } from './system/smm.ts';
 
@@ -80,6 +80,13 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #detail = '';
   /** State that translations depend on may have changed. */
   #stale = true;
+  /** Breakpoints are enabled. */
+  #watching = false;
+  /** Word indices of RIP, CPL, RFLAGS' system bits and the interrupt shadow. */
+  readonly #rip: number;
+  readonly #cpl: number;
+  readonly #flags: number;
+  readonly #shadow: number;
   #debugHit = false;
   readonly #instruction: MutableInstruction = {
     size: 4, a: 0, b: 0, imm: 0, memory: false, segment: 3, offset: 0n, rip: 0n, next: 0n, length: 0, addressSize: 8, rep: 0, selector: 0,
@@ -91,6 +98,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
     const buffer = memory.buffer as SharedArrayBuffer;
     this.state = state;
     this.#at = stateAddress;
+    this.#rip = (stateAddress + S.rip) >> 2;
+    this.#cpl = (stateAddress + S.cpl) >> 2;
+    this.#flags = (stateAddress + S.flagsSys) >> 2;
+    this.#shadow = (stateAddress + S.interruptShadow) >> 2;
     this.stateBytes = new DataView(buffer, stateAddress, P.result + 32);
     this.#private = privateLayout.bind(buffer, stateAddress + P.bounce);
     this.#words = new Int32Array(buffer);
@@ -104,7 +115,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#jumpCache = options.area + MMU_AREA_BYTES;
     const built = tier0();
     this.#code = new CodeCache(built, memory, this.#jumpCache + JUMP_BYTES, ARENA_BYTES, {
-      fetch: (linear) => this.#fetch(linear),
+      fetch: (low, high) => this.#fetch(low, high),
     });
     this.#mmu = new Mmu({
       memory, state, stateAddress, area: options.area, addressMap: options.addressMap, dirtyLog: options.dirtyLog,
@@ -157,8 +168,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
         };
       return run;
     });
+    this.#modeChanged();
     this.#mode = this.#codeMode(false);
     this.#stepMode = this.#codeMode(true);
+    this.#seen.fill(0);
     this.#dropJumps(true);
   }
 
@@ -223,9 +236,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
         if (state.activity !== Activity.Running) return ExitReason.Halt;
         if (budget < 0) return ExitReason.Interrupted;
       }
-      const tracing = (state.flagsSys & Flag.TF) !== 0;
-      const watching = breakpointsEnabled(state);
-      const step = replaying || tracing || watching || state.interruptShadow !== 0;
+      const tracing = (this.#words[this.#flags]! & Flag.TF) !== 0;
+      const watching = this.#watching;
+      const step = replaying || tracing || watching || this.#words[this.#shadow] !== 0;
       if (!step) {
         const code = this.#execute(this.#mode, budget);
         budget = this.#private.budget;
@@ -259,7 +272,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     const generation = this.#code.generation;
     let record: number;
     try {
-      record = this.#code.find(this.state.rip, mode);
+      record = this.#code.find(this.#words[this.#rip]!, this.#words[this.#rip + 1]!, mode);
     } catch (reason) {
       this.#private.exitRecord = 0;
       this.#private.budget = budget;
@@ -430,41 +443,38 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
 
   readonly #find = (): number => {
-    const { state } = this;
+    const words = this.#words;
     const mode = this.#mode;
     const generation = this.#code.generation;
-    const record = this.#code.find(state.rip, mode);
+    const ripLow = words[this.#rip]!;
+    const ripHigh = words[this.#rip + 1]!;
+    const record = this.#code.find(ripLow, ripHigh, mode);
     if (generation !== this.#code.generation) this.#dropJumps(true);
-    const linear = mode.code === 64 ? state.rip : BigInt.asUintN(32, state.rip + mode.csBase);
-    const low = Number(linear & 0xffff_ffffn) | 0;
+    const low = mode.code === 64 ? ripLow : (ripLow + mode.csBase) | 0;
     const hash = (low ^ (low >>> 14)) & (JUMP_ENTRIES - 1);
     const at = (this.#jumpCache + hash * JUMP_ENTRY_BYTES) >> 2;
-    this.#words[at + JUMP_ENTRY.linear / 4] = low;
-    this.#words[at + JUMP_ENTRY.linear / 4 + 1] = Number((linear >> 32n) & 0xffff_ffffn);
-    this.#words[at + JUMP_ENTRY.record / 4] = record;
-    this.#words[at + JUMP_ENTRY.tag / 4] = this.#mmu.global
-      ? this.#private.tagGlobal
-      : this.#private.tagLocal;
+    words[at + JUMP_ENTRY.linear / 4] = low;
+    words[at + JUMP_ENTRY.linear / 4 + 1] = mode.code === 64 ? ripHigh : 0;
+    words[at + JUMP_ENTRY.record / 4] = record;
+    words[at + JUMP_ENTRY.tag / 4] = this.#mmu.global ? this.#private.tagGlobal : this.#private.tagLocal;
     return record;
   };
 
   #findDirect(record: number): number {
     const generation = this.#code.generation;
-    const target = this.#code.find(this.state.rip, this.#mode);
+    const target = this.#code.find(this.#words[this.#rip]!, this.#words[this.#rip + 1]!, this.#mode);
     if (generation === this.#code.generation) this.#words[(record + REC.chain) >> 2] = target;
     else this.#dropJumps(true);
     return target;
   }
 
-  #fetch(linear: bigint): number {
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
-    const { state } = this;
+  /** Host address of code, for the code cache; what lies beyond CS, or is not canonical, is #GP(0). */
+  #fetch(low: number, high: number): number {
     if (this.#mode.code === 64) {
-      const biased = BigInt.asUintN(64, linear + this.#private.ripBias);
-      if (biased > this.#private.ripLimit) throw new GuestFault(Vector.GP, 0);
-    } else if (state.rip > BigInt(this.#mode.csLimit)) throw new GuestFault(Vector.GP, 0);
-    return this.#mmu.translate(low, high, Access.Fetch, state.cpl === 3);
+      const top = high >> (this.#wideLinear ? 24 : 15);
+      if (top !== 0 && top !== -1) throw new GuestFault(Vector.GP, 0);
+    } else if (this.#words[this.#rip]! >>> 0 > this.#mode.csLimit) throw new GuestFault(Vector.GP, 0);
+    return this.#mmu.translate(low, high, Access.Fetch, this.#words[this.#cpl] === 3);
   }
 
   #runComplex(record: number, number: number): number {
@@ -536,59 +546,85 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#stale = false;
     const watching = breakpointsEnabled(state);
     this.#access.watching = watching;
-    const mode = this.#codeMode(false);
-    if (mode !== this.#mode) {
-      this.#mode = mode;
+    this.#watching = watching;
+    if (this.#modeChanged()) {
+      this.#mode = this.#codeMode(false);
       this.#stepMode = this.#codeMode(true);
       this.#setTags();
-    }
-    if (this.#mode.code !== 64) {
-      this.#private.ripBias = 0n;
-      this.#private.ripLimit = BigInt(this.#mode.csLimit);
-    } else {
-      const width = (Number(state.cr4) & Cr4.LA57) !== 0 ? 57n : 48n;
-      this.#private.ripBias = 1n << (width - 1n);
-      this.#private.ripLimit = (1n << width) - 1n;
+      if (this.#mode.code !== 64) {
+        this.#private.ripBias = 0n;
+        this.#private.ripLimit = BigInt(this.#mode.csLimit);
+      } else {
+        const width = this.#wideLinear ? 57n : 48n;
+        this.#private.ripBias = 1n << (width - 1n);
+        this.#private.ripLimit = (1n << width) - 1n;
+      }
     }
     this.#mmu.refresh(watching);
   }
 
-  /** The code mode of the present state. */
+  /** What the code mode follows from, as last seen; compared as plain numbers, since this runs after every
+   * interrupt and system call. */
+  readonly #seen = new Int32Array(9);
+
+  /** Takes the present values over. @returns whether any is new */
+  #modeChanged(): boolean {
+    const words = this.#words;
+    const seen = this.#seen;
+    const at = this.#at >> 2;
+    let changed = false;
+    const compare = (index: number, value: number): void => {
+      if (seen[index] !== value) {
+        seen[index] = value;
+        changed = true;
+      }
+    };
+    compare(0, words[at + (S.cr0 >> 2)]! & (Cr0.PE | Cr0.EM | Cr0.TS | Cr0.MP));
+    compare(1, words[at + (S.cr4 >> 2)]! & (Cr4.OSFXSR | Cr4.OSXSAVE | Cr4.LA57));
+    compare(2, words[at + (S.efer >> 2)]! & Efer.LMA);
+    const code = words[at + (S.segAttr >> 2) + Seg.CS]!;
+    compare(3, code & (SegAttr.Long | SegAttr.Big));
+    compare(4, words[at + (S.segAttr >> 2) + Seg.SS]! & SegAttr.Big);
+    compare(5, words[at + (S.flagsSys >> 2)]! & Flag.VM);
+    const long = seen[2] !== 0 && (code & SegAttr.Long) !== 0;
+    compare(6, long ? 0 : words[at + (S.segBase >> 2) + 2 * Seg.CS]!);
+    compare(7, long ? 0 : words[at + (S.segLimit >> 2) + Seg.CS]!);
+    // Never zero, so that the first comparison finds a difference.
+    compare(8, 1);
+    return changed;
+  }
+
+  /** CR4.LA57: linear addresses of 57 bits. */
+  get #wideLinear(): boolean {
+    return (this.#seen[1]! & Cr4.LA57) !== 0;
+  }
+
+  /** The code mode of the present state, as {@link #modeChanged} saw it. */
   #codeMode(step: boolean): CodeMode {
-    const { state } = this;
-    const cr0 = Number(state.cr0);
-    const cr4 = Number(state.cr4);
-    const attr = state.segAttr[Seg.CS]!;
-    const long = (Number(state.efer) & Efer.LMA) !== 0 && (attr & SegAttr.Long) !== 0;
-    const code = long ? 64 : (attr & SegAttr.Big) !== 0 ? 32 : 16;
-    const stack = stackWidth(state);
-    const csBase = long ? 0n : state.segBase[Seg.CS]!;
-    const csLimit = long ? 0 : state.segLimit[Seg.CS]!;
-    const real = (cr0 & Cr0.PE) === 0 || isVirtual8086(state);
-    const math = cr0 & (Cr0.EM | Cr0.TS | Cr0.MP);
-    const sse = cr4 & (Cr4.OSFXSR | Cr4.OSXSAVE);
-    const key = `${code} ${stack} ${csBase} ${csLimit} ${real} ${math} ${sse} ${step}`;
+    const [cr0, cr4, lma, code, , vm, csBase, csLimit] = this.#seen as unknown as readonly number[];
+    const long = lma !== 0 && (code! & SegAttr.Long) !== 0;
+    const key = `${this.#seen.join(' ')} ${step}`;
     let mode = this.#modes.get(key);
     if (mode === undefined) {
       if (this.#modes.size >= MODES) {
         this.#modes.clear();
         this.#code.flush();
       }
-      const emulated = (math & Cr0.EM) !== 0;
-      const switched = (math & Cr0.TS) !== 0;
+      const emulated = (cr0! & Cr0.EM) !== 0;
+      const switched = (cr0! & Cr0.TS) !== 0;
       mode = {
         id: this.#modes.size,
-        code,
-        real,
+        code: long ? 64 : (code! & SegAttr.Big) !== 0 ? 32 : 16,
+        real: (cr0! & Cr0.PE) === 0 || vm !== 0,
         features: this.model.features,
-        stack,
-        csBase,
-        csLimit,
+        stack: stackWidth(this.state),
+        csBase: csBase!,
+        csLimit: csLimit! >>> 0,
         x87: emulated || switched ? NO_MATH : 0,
-        fwait: switched && (math & Cr0.MP) !== 0 ? NO_MATH : 0,
+        fwait: switched && (cr0! & Cr0.MP) !== 0 ? NO_MATH : 0,
         mmx: emulated ? Vector.UD : switched ? NO_MATH : 0,
-        sse: emulated || (sse & Cr4.OSFXSR) === 0 ? Vector.UD : switched ? NO_MATH : 0,
-        avx: (sse & Cr4.OSXSAVE) === 0 ? Vector.UD : switched ? NO_MATH : 0,
+        sse: emulated || (cr4! & Cr4.OSFXSR) === 0 ? Vector.UD : switched ? NO_MATH : 0,
+        avx: (cr4! & Cr4.OSXSAVE) === 0 ? Vector.UD : switched ? NO_MATH : 0,
         step,
       };
       this.#modes.set(key, mode);

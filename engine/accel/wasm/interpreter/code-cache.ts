@@ -23,8 +23,8 @@ export interface CodeMode extends DecodeMode {
   readonly id: number;
   readonly code: CodeSize;
   readonly stack: 2 | 4 | 8;
-  /** CS base and limit, which bound and place the code outside 64-bit mode. */
-  readonly csBase: bigint;
+  /** CS base (its low 32 bits, signed) and limit, which place and bound the code outside 64-bit mode. */
+  readonly csBase: number;
   readonly csLimit: number;
   /** Exceptions that instructions of a class raise as the control registers stand: vector, or 0. */
   readonly x87: number;
@@ -40,7 +40,9 @@ interface Block {
   readonly record: number;
   readonly end: number;
   readonly mode: CodeMode;
-  readonly rip: bigint;
+  /** RIP, in halves. */
+  readonly low: number;
+  readonly high: number;
   /** Host addresses of the bytes: up to two stretches, the second on another page, or 0, 0. */
   readonly from: number;
   readonly to: number;
@@ -52,8 +54,10 @@ interface Block {
 
 /** Reads code: by linear address, through paging. */
 export interface CodeReader {
-  /** Host address of a byte of code. @throws GuestFault; returns -1 where it is not in memory */
-  fetch(linear: bigint): number;
+  /** Host address of a byte of code, given by the halves of its linear address.
+   * @throws GuestFault
+   * @returns -1 where it is not in memory */
+  fetch(low: number, high: number): number;
 }
 
 /** Instructions in a block at most; the ordinal has to fit a byte. */
@@ -85,11 +89,13 @@ export class CodeCache implements CodeWatch {
   onFlush: () => void = () => {};
   invalidated = 0;
 
-  // The instruction being decoded.
-  #linear = 0n;
+  // The instruction being decoded: the halves of its linear address, and where it is.
+  #low = 0;
+  #high = 0;
   #host = 0;
   #available = 0;
   #host2 = 0;
+  #long = true;
 
   /** @param arena byte address and size of the records' memory */
   constructor(tier0: Tier0, memory: WebAssembly.Memory, arena: number, size: number, reader: CodeReader) {
@@ -147,58 +153,62 @@ export class CodeCache implements CodeWatch {
 
   /**
    * The record with which the code at an address begins.
-   * @param rip offset within CS
+   * @param low, high halves of RIP, the offset within CS; signed or unsigned
    * @throws GuestFault where the code cannot be fetched
    */
-  find(rip: bigint, mode: CodeMode): number {
-    this.#start(rip, mode);
+  find(low: number, high: number, mode: CodeMode): number {
+    low |= 0;
+    high |= 0;
+    const long = mode.code === 64;
+    this.#low = long ? low : (low + mode.csBase) | 0;
+    this.#high = long ? high : 0;
+    this.#long = long;
+    this.#host = this.#reader.fetch(this.#low, this.#high);
+    this.#available = 4096 - (this.#low & 0xfff);
+    this.#host2 = 0;
     for (let block = this.#blocks.get(this.#host); block; block = block.next) {
-      if (block.rip !== rip || block.mode !== mode) continue;
+      if (block.low !== low || block.high !== high || block.mode !== mode) continue;
       // An instruction that crosses onto a second page: that page must still be where it was.
-      if (block.to2 === 0 || this.#reader.fetch(this.#pageAfter()) === block.from2) return block.record;
+      if (block.to2 === 0 || this.#fetchNextPage() === block.from2) return block.record;
     }
     if (this.#next + BLOCK_ROOM > this.#arenaEnd) this.flush();
-    return this.#decodeBlock(rip, mode);
+    return this.#decodeBlock(low, high, mode);
   }
 
-  #start(rip: bigint, mode: CodeMode): void {
-    const linear = mode.code === 64 ? rip : BigInt.asUintN(32, rip + mode.csBase);
-    this.#linear = linear;
-    this.#host = this.#reader.fetch(linear);
-    this.#available = 4096 - Number(linear & 0xfffn);
-    this.#host2 = 0;
-  }
-
-  #pageAfter(): bigint {
-    return BigInt.asUintN(64, (this.#linear & ~0xfffn) + 0x1000n);
+  #fetchNextPage(): number {
+    const low = ((this.#low & ~0xfff) + 0x1000) | 0;
+    return this.#reader.fetch(low, low === 0 && this.#long ? (this.#high + 1) | 0 : this.#high);
   }
 
   /** Byte `index` of the present instruction; what is not memory reads as all ones. */
   #byteAt(index: number): number {
     if (index < this.#available) return this.#host < 0 ? 0xff : this.#bytes[this.#host + index]!;
-    if (this.#host2 === 0) this.#host2 = this.#reader.fetch(this.#pageAfter());
+    if (this.#host2 === 0) this.#host2 = this.#fetchNextPage();
     return this.#host2 < 0 ? 0xff : this.#bytes[this.#host2 + index - this.#available]!;
   }
 
-  #decodeBlock(rip: bigint, mode: CodeMode): number {
+  #decodeBlock(low: number, high: number, mode: CodeMode): number {
     const start = this.#next;
     const from = this.#host;
-    const page = this.#linear & ~0xfffn;
+    const first = this.#low;
+    const long = mode.code === 64;
+    const rip = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    const limit = BigInt(mode.csLimit);
     let at = start;
     let to = from;
     let from2 = 0;
     let to2 = 0;
     let next = rip;
-    const limit = mode.step ? 1 : BLOCK_LIMIT;
+    const most = mode.step ? 1 : BLOCK_LIMIT;
     let ended = false;
-    for (let ordinal = 1; ordinal <= limit && !ended; ordinal++) {
+    for (let ordinal = 1; ordinal <= most && !ended; ordinal++) {
       if (ordinal > 1) {
-        const linear = mode.code === 64 ? next : BigInt.asUintN(32, next + mode.csBase);
+        const offset = (first & 0xfff) + Number(next - rip);
         // What begins on another page is another block's.
-        if ((linear & ~0xfffn) !== page || (mode.code !== 64 && next > BigInt(mode.csLimit))) break;
-        this.#linear = linear;
-        this.#host = from + Number(linear & 0xfffn) - (from & 0xfff);
-        this.#available = 4096 - Number(linear & 0xfffn);
+        if (offset >= 4096 || (!long && next > limit)) break;
+        this.#low = (first & ~0xfff) + offset;
+        this.#host = from + offset - (first & 0xfff);
+        this.#available = 4096 - offset;
         this.#host2 = 0;
       }
       let d: Decoded | undefined;
@@ -208,7 +218,7 @@ export class CodeCache implements CodeWatch {
         if (d.row === undefined) fault = 6;
         else fault = classFault(d.row, mode);
         // An instruction must lie within CS whole.
-        if (mode.code !== 64 && next + BigInt(d.length - 1) > BigInt(mode.csLimit)) fault = 13;
+        if (!long && next + BigInt(d.length - 1) > limit) fault = 13;
       } catch (reason) {
         if (reason instanceof TooLong) fault = 13;
         else if (ordinal === 1) throw reason;
@@ -226,7 +236,7 @@ export class CodeCache implements CodeWatch {
         at += REC_BYTES;
         ended = true;
       } else {
-        at = this.#emit(d, d.row, at, next, ordinal, mode, page);
+        at = this.#emit(d, d.row, at, next, ordinal, mode);
         ended = d.row.attributes.end;
       }
       if (crosses) {
@@ -248,7 +258,8 @@ export class CodeCache implements CodeWatch {
       at += REC_BYTES;
     }
     this.#next = at;
-    if (from >= 0) this.#keep({ record: start, end: at, mode, rip, from, to, from2, to2, next: undefined });
+    if (from >= 0)
+      this.#keep({ record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined });
     return start;
   }
 
@@ -278,21 +289,13 @@ export class CodeCache implements CodeWatch {
   }
 
   /** Writes the records of one instruction; returns where the next goes. */
-  #emit(
-    d: Decoded,
-    row: Row,
-    at: number,
-    rip: bigint,
-    ordinal: number,
-    mode: CodeMode,
-    page: bigint,
-  ): number {
+  #emit(d: Decoded, row: Row, at: number, rip: bigint, ordinal: number, mode: CodeMode): number {
     const a = row.attributes;
     let mem: Mem = Mem.Record;
     if (d.memory) {
       if (a.hot && !d.lock && !a.locked) mem = inlineMem(d);
       if (mem === Mem.Record) {
-        this.#emitAddress(d, row, at, mode);
+        this.#emitAddress(d, row, at, rip);
         this.#common(at, rip, d.length, ordinal);
         at += REC_BYTES;
         this.#clearRecord(at);
@@ -318,9 +321,10 @@ export class CodeCache implements CodeWatch {
       const next = rip + BigInt(d.length) + BigInt(d.relative);
       const target =
         mode.code === 64 ? BigInt.asUintN(64, next) : BigInt.asUintN(d.size === 2 ? 16 : 32, next);
-      const linear = mode.code === 64 ? target : BigInt.asUintN(32, target + mode.csBase);
+      // The page is the same where the distance is less than to either of its ends.
+      const distance = Number(BigInt.asIntN(64, target - rip)) + (this.#low & 0xfff);
       const legal = mode.code === 64 || target <= BigInt(mode.csLimit);
-      chained = (linear & ~0xfffn) === page && legal;
+      chained = distance >= 0 && distance < 4096 && legal;
       this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, target);
     } else {
       this.#registers(d, row, at);
@@ -358,7 +362,7 @@ export class CodeCache implements CodeWatch {
     this.#words[(at + REC.disp) >> 2] = d.disp + add;
   }
 
-  #emitAddress(d: Decoded, row: Row, at: number, mode: CodeMode): void {
+  #emitAddress(d: Decoded, row: Row, at: number, rip: bigint): void {
     const a = row.attributes;
     if (d.moffs !== undefined) {
       this.#words[at >> 2] = Fixed.Absolute;
@@ -378,15 +382,10 @@ export class CodeCache implements CodeWatch {
     this.#words[(at + REC.imm) >> 2] = memoryBytes(row, d);
     if (d.base === 16) {
       // RIP-relative: the base is known, so the address is absolute; cut to 32 bits by an address prefix.
-      const rip = this.#ripAfter(d, mode);
-      const sum = BigInt.asUintN(d.address === '64' ? 64 : 32, rip + BigInt(d.disp));
+      const sum = BigInt.asUintN(d.address === '64' ? 64 : 32, rip + BigInt(d.length + d.disp));
       this.#words[at >> 2] = Fixed.Absolute;
       this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, sum);
     }
-  }
-
-  #ripAfter(d: Decoded, mode: CodeMode): bigint {
-    return BigInt.asUintN(64, this.#linear - (mode.code === 64 ? 0n : mode.csBase) + BigInt(d.length));
   }
 }
 
