@@ -1,0 +1,101 @@
+/** For tests: a processor with a little memory around it and nothing else, in flat 64-bit mode at CPL 0. */
+import { ExitReason, type InterruptSource } from '../contract.ts';
+import { AddressMap, RangeKind } from '../../memory/address-map.ts';
+import { DirtyLog } from '../../memory/dirty-log.ts';
+import { Arena } from '../../memory/layout.ts';
+import { loadSegment } from '../../vcpu/segment.ts';
+import { Seg, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
+import * as wasm from './index.ts';
+import { Processor } from './processor.ts';
+
+export const MIB = 1 << 20;
+/** Guest-physical addresses: page tables, code, data, stack. Everything is mapped to itself. */
+export const TABLES = 0x10_0000;
+export const CODE = 0x1000;
+export const DATA = 0x4_0000;
+export const STACK = 0x8_0000;
+/** A page that is neither RAM nor ROM. */
+export const DEVICE = 0xc0_0000;
+
+const RAM = 8 * MIB;
+
+export interface BareMachine {
+  readonly cpu: Processor;
+  readonly state: VcpuState;
+  readonly dirty: DirtyLog;
+  /** Guest RAM from address 0. */
+  readonly ram: DataView<SharedArrayBuffer>;
+  /** Puts code at an address and starts there. */
+  load(code: readonly number[], at?: number): void;
+  /** Runs until something other than Interrupted, at most `rounds` entries. */
+  run(rounds?: number): ExitReason;
+}
+
+const NO_INTERRUPTS: InterruptSource = {
+  pending: () => false,
+  acknowledge: () => -1,
+  getTaskPriority: () => 0,
+  setTaskPriority: () => {},
+  readMsr: () => null,
+  writeMsr: () => false,
+};
+
+/** @param interrupts what the vCPU sees as its local APIC */
+export function bareMachine(interrupts: InterruptSource = NO_INTERRUPTS): BareMachine {
+  const stateAddress = 0x1_0000;
+  const tables = 0x2_0000;
+  const area = 0x4_0000;
+  const ramBase = Math.ceil((area + wasm.areaBytes()) / 0x1_0000) * 0x1_0000;
+  const pages = (ramBase + RAM) / 0x1_0000;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const buffer = memory.buffer as SharedArrayBuffer;
+  const arena = new Arena(buffer, tables, area);
+  const state = vcpuLayout.bind(buffer, stateAddress);
+  wasm.resetState(state, { index: 0, model: 'max' });
+  const addressMap = new AddressMap(arena, () => {});
+  addressMap.define({ kind: RangeKind.Ram, start: 0, size: RAM, address: ramBase, enabled: true });
+  addressMap.reset();
+  const dirty = new DirtyLog(arena, RAM / 4096, () => {});
+  const ram = new DataView(buffer, ramBase, RAM);
+  ram.setUint32(TABLES, (TABLES + 0x1000) | 7, true);
+  ram.setUint32(TABLES + 0x1000, (TABLES + 0x2000) | 7, true);
+  for (let i = 0; i < 512; i++) {
+    ram.setUint32(TABLES + 0x2000 + 8 * i, (TABLES + 0x3000 + 0x1000 * i) | 7, true);
+    if (i >= 8) break;
+    for (let j = 0; j < 512; j++) {
+      ram.setUint32(TABLES + 0x3000 + 0x1000 * i + 8 * j, (i * 0x20_0000 + j * 0x1000) | 7, true);
+    }
+  }
+  state.cr0 = 0x8001_0033n;
+  state.cr3 = BigInt(TABLES);
+  state.cr4 = 0x620n;
+  state.efer = 0xd01n;
+  loadSegment(state, Seg.CS, { selector: 8, base: 0n, limit: 0xffff_ffff, attr: 0xa09b });
+  for (const segment of [Seg.ES, Seg.SS, Seg.DS]) {
+    loadSegment(state, segment, { selector: 16, base: 0n, limit: 0xffff_ffff, attr: 0xc093 });
+  }
+  state.flagsSys = 0;
+  state.gpr[4] = BigInt(STACK);
+  const cpu = new Processor({
+    memory, state, stateAddress, area, addressMap, dirtyLog: dirty, ramBase, interrupts, cpuModel: 'max',
+    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, vcpus: 1, lockDevices: (body) => body(), log: () => {},
+  }); // prettier-ignore
+  return {
+    cpu,
+    state,
+    dirty,
+    ram,
+    load(code, at = CODE) {
+      code.forEach((byte, i) => ram.setUint8(at + i, byte));
+      state.rip = BigInt(at);
+      state.activity = 0;
+    },
+    run(rounds = 1000) {
+      for (let i = 0; i < rounds; i++) {
+        const reason = cpu.run();
+        if (reason !== ExitReason.Interrupted) return reason;
+      }
+      return ExitReason.Interrupted;
+    },
+  };
+}

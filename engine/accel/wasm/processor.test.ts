@@ -1,0 +1,151 @@
+import { expect, test } from 'vitest';
+import { ExitReason } from '../contract.ts';
+import { VcpuEvent } from '../../vcpu/state.ts';
+import { bareMachine, CODE, DATA, DEVICE, STACK } from './bare-machine.ts';
+
+const HLT = 0xf4;
+const le32 = (value: number) => [
+  value & 0xff,
+  (value >> 8) & 0xff,
+  (value >> 16) & 0xff,
+  (value >>> 24) & 0xff,
+];
+
+test('a store into the very next instruction takes effect (SDM 3A, 8.1.3)', () => {
+  const m = bareMachine();
+  // mov byte [rip+1], 2 ; mov eax, 1 (its immediate is what the store changes) ; hlt
+  m.load([0xc6, 0x05, 1, 0, 0, 0, 2, 0xb8, 1, 0, 0, 0, HLT]);
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]).toBe(2n);
+});
+
+test('code that was run, then changed through another mapping, runs changed', () => {
+  const m = bareMachine();
+  // Linear page 6 is mapped to physical page 1 as well.
+  m.ram.setUint32(0x10_3000 + 8 * 6, CODE | 7, true);
+  // call f; mov byte [0x6000 + f + 1], 7; call f; hlt; f: mov bl, 3; add al, bl; ret
+  const f = 19;
+  m.load([
+    0xe8, ...le32(f - 5), 0xc6, 0x04, 0x25, ...le32(0x6000 + f + 1), 7, 0xe8, ...le32(f - 18), HLT,
+    0xb3, 3, 0x00, 0xd8, 0xc3,
+  ]); // prettier-ignore
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]! & 0xffn).toBe(10n);
+  expect(m.state.gpr[4]).toBe(BigInt(STACK));
+});
+
+test('an instruction across two pages follows a remapping of the second', () => {
+  const m = bareMachine();
+  const at = 0x5000 - 2;
+  // mov eax, 1 with its immediate on page 5; hlt
+  m.load([0xb8, 1, 0, 0, 0, HLT], at);
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]).toBe(1n);
+  // Page 5 becomes physical page 7, where the immediate is another; invlpg is what the system would do.
+  for (let i = 0; i < 8; i++) m.ram.setUint8(0x7000 + i, m.ram.getUint8(0x5000 + i));
+  m.ram.setUint8(0x7001, 9);
+  m.ram.setUint32(0x10_3000 + 8 * 5, 0x7000 | 7, true);
+  m.cpu.invalidatePage(0x5000n);
+  m.state.rip = BigInt(at);
+  m.state.activity = 0;
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]).toBe(0x90001n);
+});
+
+test('a modification of a device register reads once and writes once', () => {
+  const m = bareMachine();
+  // add dword [DEVICE], 5 ; hlt
+  m.load([0x83, 0x04, 0x25, ...le32(DEVICE), 5, HLT]);
+  expect(m.run()).toBe(ExitReason.Mmio);
+  expect({ ...m.cpu.io }).toEqual({ address: DEVICE, size: 4, write: false, data: 0n });
+  m.cpu.io.data = 37n;
+  expect(m.run()).toBe(ExitReason.Mmio);
+  expect({ ...m.cpu.io }).toEqual({ address: DEVICE, size: 4, write: true, data: 42n });
+  expect(m.run()).toBe(ExitReason.Halt);
+});
+
+test('the same port instruction run twice makes two accesses, each with its own data', () => {
+  const m = bareMachine();
+  // mov ecx, 2 ; l: in al, 0x60 ; add bl, al ; dec ecx ; jnz l ; hlt
+  m.load([0xb9, 2, 0, 0, 0, 0xe4, 0x60, 0x00, 0xc3, 0xff, 0xc9, 0x75, 0xf8, HLT]);
+  for (const data of [3n, 4n]) {
+    expect(m.run()).toBe(ExitReason.PortIo);
+    expect({ ...m.cpu.io }).toEqual({ address: 0x60, size: 1, write: false, data: 0n });
+    m.cpu.io.data = data;
+  }
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[3]).toBe(7n);
+});
+
+test('an operand half in memory and half in a device is stored to both', () => {
+  const m = bareMachine();
+  // The page after DATA becomes the device's.
+  m.ram.setUint32(0x10_3000 + 8 * ((DATA >> 12) + 1), DEVICE | 7, true);
+  // mov dword [DATA + 0xffe], 0x44332211 ; hlt
+  m.load([0xc7, 0x04, 0x25, ...le32(DATA + 0xffe), ...le32(0x44332211), HLT]);
+  expect(m.run()).toBe(ExitReason.Mmio);
+  expect({ ...m.cpu.io }).toEqual({ address: DEVICE, size: 2, write: true, data: 0x4433n });
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.ram.getUint16(DATA + 0xffe, true)).toBe(0x2211);
+});
+
+test('a repeated string instruction into a device goes on element by element', () => {
+  const m = bareMachine();
+  m.ram.setUint32(DATA, 0x0403_0201, true);
+  m.load([0xf3, 0xa4, HLT]); // rep movsb
+  m.state.gpr[1] = 4n;
+  m.state.gpr[6] = BigInt(DATA);
+  m.state.gpr[7] = BigInt(DEVICE);
+  for (let i = 0; i < 4; i++) {
+    expect(m.run()).toBe(ExitReason.Mmio);
+    expect({ ...m.cpu.io }).toEqual({ address: DEVICE + i, size: 1, write: true, data: BigInt(i + 1) });
+  }
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect([m.state.gpr[1], m.state.gpr[6], m.state.gpr[7]]).toEqual([
+    0n,
+    BigInt(DATA + 4),
+    BigInt(DEVICE + 4),
+  ]);
+});
+
+test('an endless loop comes back, and a kick is seen', () => {
+  const m = bareMachine();
+  m.load([0xeb, 0xfe]);
+  const before = m.cpu.instructions();
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  expect(m.cpu.instructions()).toBeGreaterThan(before + 1000);
+  m.state.events = VcpuEvent.Kick;
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  expect(m.state.rip).toBe(BigInt(CODE));
+});
+
+test('a triple fault is a shutdown', () => {
+  const m = bareMachine();
+  m.state.idtrLimit = 0;
+  m.load([0x0f, 0x0b]);
+  expect(m.run()).toBe(ExitReason.Shutdown);
+});
+
+test('a logged page is noticed at its first write, and again after it was collected', () => {
+  const m = bareMachine();
+  const page = DATA >> 12;
+  // l: mov [DATA], eax ; in al, 0 ; jmp l
+  m.load([0x89, 0x04, 0x25, ...le32(DATA), 0xe4, 0, 0xeb, 0xf5]);
+  expect(m.run()).toBe(ExitReason.PortIo);
+  m.dirty.enable(0, 2048);
+  for (let i = 0; i < 2; i++) {
+    m.state.events = VcpuEvent.FlushTlb;
+    expect(m.run()).toBe(ExitReason.PortIo);
+    expect(m.dirty.collect(page, 1)).toEqual([page]);
+    expect(m.dirty.collect(page, 1)).toEqual([]);
+  }
+});
+
+test('guest code cannot reach beyond guest memory by any linear address it can form', () => {
+  const m = bareMachine();
+  // A page-table entry that points far outside RAM.
+  m.ram.setUint32(0x10_3000 + 8 * (DATA >> 12), 0xfff0_0000 | 7, true);
+  m.load([0x8b, 0x04, 0x25, ...le32(DATA), HLT]); // mov eax, [DATA]
+  expect(m.run()).toBe(ExitReason.Mmio);
+  expect(m.cpu.io.address).toBe(0xfff0_0000);
+});
