@@ -124,6 +124,18 @@ test('FXRSTOR raises #GP for reserved bits of MXCSR and changes nothing', () => 
   expect(contents(state)).toEqual(contents(busyState()));
 });
 
+test('FXRSTOR reads all 512 bytes before it changes anything', () => {
+  const area = newArea();
+  fxsave(newState(), area, LONG);
+  const state = busyState();
+  const read = (offset: number, length: number): Uint8Array => {
+    if (offset + length > 416) throw new Error('page fault');
+    return area.read(offset, length);
+  };
+  expect(() => fxrstor(state, { read }, LONG)).toThrow('page fault');
+  expect(contents(state)).toEqual(contents(busyState()));
+});
+
 test('XSAVE in standard form: XSTATE_BV tells what is in use, other bits of it stay (SDM 1, 13.7)', () => {
   const area = preparedArea();
   area.view.setBigUint64(512, Component.X87 | Component.AVX, true);

@@ -14,6 +14,11 @@ export interface StateArea {
   write(offset: number, bytes: Uint8Array): void;
 }
 
+/** An area to restore from. */
+type Source = Pick<StateArea, 'read'>;
+/** An area to save to. */
+type Target = Pick<StateArea, 'write'>;
+
 /** What the instruction and the mode fix. */
 export interface StateFormat {
   /** REX.W: x87 pointers are 64-bit offsets instead of 32-bit offsets with selectors. */
@@ -50,7 +55,7 @@ const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.b
 const physical = (fsw: number, i: number): number => (((fsw >> 11) & 7) + i) & 7;
 
 /** x87 state: bytes 0 … 23 and 32 … 159, where each register has 16 bytes, the last six zero. */
-export function saveX87(state: VcpuState, area: StateArea, format: StateFormat): void {
+export function saveX87(state: VcpuState, area: Target, format: StateFormat): void {
   const head = new Uint8Array(OFFSET.mxcsr);
   const to = view(head);
   to.setUint16(OFFSET.fcw, state.fcw, true);
@@ -75,7 +80,7 @@ export function saveX87(state: VcpuState, area: StateArea, format: StateFormat):
 }
 
 /** Reads x87 state; the result puts it into the registers. */
-export function loadX87(area: StateArea, format: StateFormat): (state: VcpuState) => void {
+export function loadX87(area: Source, format: StateFormat): (state: VcpuState) => void {
   const head = view(area.read(0, OFFSET.mxcsr));
   const st = view(area.read(OFFSET.st, OFFSET.xmm - OFFSET.st));
   return (state) => {
@@ -127,7 +132,7 @@ export function isInitX87(state: VcpuState): boolean {
 }
 
 /** MXCSR and its mask: bytes 24 … 31. */
-export function saveMxcsr(state: VcpuState, area: StateArea): void {
+export function saveMxcsr(state: VcpuState, area: Target): void {
   const bytes = new Uint8Array(8);
   view(bytes).setUint32(0, state.mxcsr, true);
   view(bytes).setUint32(4, MXCSR_MASK, true);
@@ -135,17 +140,17 @@ export function saveMxcsr(state: VcpuState, area: StateArea): void {
 }
 
 /** The MXCSR of an area; null where reserved bits are set, which raises #GP(0). */
-export function readMxcsr(area: StateArea): number | null {
+export function readMxcsr(area: Source): number | null {
   const value = view(area.read(OFFSET.mxcsr, 4)).getUint32(0, true);
   return (value & ~MXCSR_MASK) === 0 ? value : null;
 }
 
 /** XMM registers: bytes 160 … 415, or to 287 for eight. */
-export function saveXmm(state: VcpuState, area: StateArea, { registers }: StateFormat): void {
+export function saveXmm(state: VcpuState, area: Target, { registers }: StateFormat): void {
   area.write(OFFSET.xmm, halves(state, 0, registers));
 }
 
-export function loadXmm(area: StateArea, { registers }: StateFormat): (state: VcpuState) => void {
+export function loadXmm(area: Source, { registers }: StateFormat): (state: VcpuState) => void {
   const bytes = area.read(OFFSET.xmm, 16 * registers);
   return (state) => setHalves(state, 0, registers, bytes);
 }
@@ -183,17 +188,19 @@ export function halvesAreZero(state: VcpuState, half: 0 | 1, registers: number):
 const halfWord = (i: number, half: 0 | 1): number => 4 * (i >> 1) + 2 * half + (i & 1);
 
 /** FXSAVE. Bytes 416 … 511 are left alone: reserved, or the program's own. */
-export function fxsave(state: VcpuState, area: StateArea, format: StateFormat): void {
+export function fxsave(state: VcpuState, area: Target, format: StateFormat): void {
   saveX87(state, area, format);
   saveMxcsr(state, area);
   saveXmm(state, area, format);
 }
 
-/** FXRSTOR. #GP(0) for reserved bits of MXCSR. */
-export function fxrstor(state: VcpuState, area: StateArea, format: StateFormat): Restored {
-  const x87 = loadX87(area, format);
-  const mxcsr = readMxcsr(area);
-  const xmm = loadXmm(area, format);
+/** FXRSTOR. #GP(0) for reserved bits of MXCSR. All 512 bytes must be readable. */
+export function fxrstor(state: VcpuState, area: Source, format: StateFormat): Restored {
+  const image = area.read(0, FXSAVE_BYTES);
+  const copy: Source = { read: (offset, length) => image.slice(offset, offset + length) };
+  const x87 = loadX87(copy, format);
+  const mxcsr = readMxcsr(copy);
+  const xmm = loadXmm(copy, format);
   if (mxcsr === null) return 'general-protection';
   x87(state);
   state.mxcsr = mxcsr;
