@@ -137,7 +137,8 @@ export class Generator {
     let rip = codeAddress(random);
     let keep = Math.min(length, MAX_CODE);
     const placement = random.below(100);
-    const undefinedOpcode = name.startsWith('ud');
+    // VEX forms may have a vvvv field that makes them undefined.
+    const undefinedOpcode = name.startsWith('ud') || draft.template.vex !== undefined;
     if (placement < 3)
       rip = CODE + PAGE - 1 - random.below(length); // over the boundary of two pages
     else if (placement < 5 && !undefinedOpcode)

@@ -18,7 +18,7 @@ import { ranToHalt, type Case, type Result } from './case.ts';
 
 const F = { CF: 0x1, PF: 0x4, AF: 0x10, ZF: 0x40, SF: 0x80, OF: 0x800 } as const;
 /** x87 condition codes in the status word. */
-const C = { C0: 0x100, C1: 0x200, C2: 0x400, C3: 0x4000, PE: 0x20, UE: 0x10 } as const;
+const C = { C0: 0x100, C1: 0x200, C2: 0x400, C3: 0x4000, PE: 0x20, UE: 0x10, OE: 0x8 } as const;
 
 /** What is excused. */
 export interface Excused {
@@ -30,6 +30,8 @@ export interface Excused {
   readonly operand?: readonly (readonly [offset: number, length: number])[];
   /** All of memory. */
   readonly memory?: true;
+  /** All x87 registers. */
+  readonly x87Registers?: true;
   /** x87 registers may differ by this many units in the last place. */
   readonly x87Ulps?: number;
   /** Single-precision lanes of XMM registers may differ by this part of their value. */
@@ -62,6 +64,14 @@ export interface Mask {
 function shiftCount(of: Case): number {
   const byte = of.name.endsWith('CL') ? Number(of.state.gpr(1) & 0xffn) : (of.code.at(-1) ?? 0);
   return byte & (of.operandSize === 8 ? 63 : 31);
+}
+
+/** An extended-precision value as a Number, near enough to compare with a bound. */
+function extended(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 10);
+  const exponent = view.getUint16(8, true);
+  const magnitude = (Number(view.getBigUint64(0, true)) / 2 ** 63) * 2 ** ((exponent & 0x7fff) - 0x3fff);
+  return exponent >= 0x8000 ? -magnitude : magnitude;
 }
 
 const faulted = (of: Case, oracle: Result): boolean => !ranToHalt(of, oracle);
@@ -133,6 +143,12 @@ export const MASKS: readonly Mask[] = [
     source: 'SDM 1, 8.3.10: transcendental results are approximations, within 1 ulp in extended precision',
   },
   {
+    forms: /^(f2xm1|fyl2xp1)$/,
+    when: (of) => Math.abs(extended(of.state.st(0))) > (of.name === 'f2xm1' ? 1 : 1 - Math.SQRT1_2),
+    excused: { x87Registers: true, status: C.C1 | C.PE | C.UE | C.OE },
+    source: 'SDM 2, F2XM1, FYL2XP1: the result is undefined where the source lies outside its range',
+  },
+  {
     forms: /^(rcp|rsqrt)[ps]s$/,
     excused: { singleError: 3 * 2 ** -12 },
     source: 'SDM 2, RCPPS, RSQRTPS: relative error at most 1.5 * 2^-12',
@@ -195,6 +211,11 @@ export const MASKS: readonly Mask[] = [
     source: 'SDM 2, FXRSTOR: whether MXCSR is checked before the whole image has been read is not said',
   },
   {
+    forms: /^retf( q| Iw)?$/,
+    excused: { faultAmong: [13, 14] },
+    source: 'SDM 2, RET: whether the caller-to-be\'s stack is read before its selector is checked is not said',
+  },
+  {
     forms: /^popa$/,
     when: faulted,
     excused: { registers: true },
@@ -237,6 +258,7 @@ export interface AllExcused {
   readonly status: number;
   readonly operand: readonly (readonly [number, number])[];
   readonly memory: boolean;
+  readonly x87Registers: boolean;
   readonly x87Ulps: number;
   readonly singleError: number;
   readonly upperRegisters: boolean;
@@ -256,6 +278,7 @@ export function excusedFor(of: Case, oracle: Result): AllExcused {
     status: all.reduce((bits, each) => bits | (each.status ?? 0), 0),
     operand: all.flatMap((each) => each.operand ?? []),
     memory: all.some((each) => each.memory === true),
+    x87Registers: all.some((each) => each.x87Registers === true),
     x87Ulps: Math.max(0, ...all.map((each) => each.x87Ulps ?? 0)),
     singleError: Math.max(0, ...all.map((each) => each.singleError ?? 0)),
     upperRegisters: all.some((each) => each.upperRegisters === true),
