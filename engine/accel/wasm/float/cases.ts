@@ -65,10 +65,18 @@ export class Random {
   }
 }
 
+/** The negative of a number, or one a few units away from that, across powers of two as well: a sum with it
+ * cancels. `bits` is the width, the sign its highest bit, with no integer bit between exponent and fraction. */
+function opposite(r: Random, other: bigint, bits: number): bigint {
+  const magnitude = (1n << BigInt(bits - 1)) - 1n;
+  const near = BigInt.asUintN(bits - 1, (other & magnitude) + BigInt(r.below(7) - 3));
+  return ((other ^ (BigInt(r.below(4) !== 0) << BigInt(bits - 1))) & ~magnitude) | near;
+}
+
 /** The bits of an f32 or f64. */
 export function binaryOperand(r: Random, width: 32 | 64, other?: bigint): bigint {
   const [exponentBits, fractionBits] = width === 32 ? [8, 23] : [11, 52];
-  if (other !== undefined && r.below(16) === 0) return other ^ (BigInt(r.below(2)) << BigInt(width - 1));
+  if (other !== undefined && r.below(12) === 0) return opposite(r, other, width);
   const field =
     other === undefined ? undefined : Number(other >> BigInt(fractionBits)) & (2 ** exponentBits - 1);
   const exponent = BigInt(r.exponent(exponentBits, field));
@@ -76,9 +84,15 @@ export function binaryOperand(r: Random, width: 32 | 64, other?: bigint): bigint
   return (sign << BigInt(width - 1)) | (exponent << BigInt(fractionBits)) | r.fraction(fractionBits);
 }
 
+const FRACTION = (1n << 63n) - 1n;
+
 /** An 80-bit number as 80 bits, now and then not a supported encoding. */
 export function extendedOperand(r: Random, other?: bigint): bigint {
-  if (other !== undefined && r.below(16) === 0) return other ^ (BigInt(r.below(2)) << 79n);
+  if (other !== undefined && r.below(12) === 0) {
+    const near = opposite(r, ((other >> 64n) << 63n) | (other & FRACTION), 79);
+    const integer = (near >> 63n) & 0x7fffn ? 1n << 63n : 0n;
+    return ((near >> 63n) << 64n) | integer | (near & FRACTION);
+  }
   const field = other === undefined ? undefined : Number(other >> 64n) & 0x7fff;
   const exponent = r.exponent(15, field);
   const integer = exponent === 0 ? r.below(4) === 0 : r.below(24) !== 0;

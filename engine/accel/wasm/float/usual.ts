@@ -82,10 +82,12 @@ export function emitUsualSum(c: Code, a: Packed, b: Packed, control: I32, negate
           c.set(high, i64.sub(i64.sub(large, high.get), borrow));
           c.set(low, i64.sub(0, low.get));
           const zeros = c.let(i64.clz(high.get));
-          const moved = i64.shr_u(low.get, i64.sub(64, zeros));
-          c.set(high, i64.or(i64.shl(high.get, zeros), i64.select(i64.eqz(zeros), 0, moved)));
-          c.set(low, i64.shl(low.get, zeros));
-          c.set(exponent, i32.sub(exponent.get, i32.wrap(zeros)));
+          c.if(i64.lt_u(i64.sub(zeros, 1), 63), () => {
+            const moved = i64.shr_u(low.get, i64.sub(64, zeros));
+            c.set(high, i64.or(i64.shl(high.get, zeros), moved));
+            c.set(low, i64.shl(low.get, zeros));
+            c.set(exponent, i32.sub(exponent.get, i32.wrap(zeros)));
+          });
         },
         () => {
           c.set(high, i64.add(large, high.get));
