@@ -32,63 +32,82 @@ const between = (least: number, most: number, unit = '') => {
   return z.int(message).min(least, message).max(most, message);
 };
 
-const schema = z
-  .strictObject({
-    name: z
-      .string()
-      .regex(
-        /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u,
-        'must be 1 to 64 letters, digits, spaces, dots, dashes or underscores',
-      )
-      .default('guest'),
-    accel: z.enum(['auto', 'wasm'], 'must be auto or wasm').default('auto'),
-    /** CPU model; the accelerator's best where absent. */
-    cpu: z.string().min(1, 'is empty').optional(),
-    /** MiB. */
-    memory: between(MEMORY_MIB.least, MEMORY_MIB.most, ' (MiB)').default(MEMORY_MIB.usual),
-    vcpus: between(1, MOST_VCPUS).default(1),
-    /** Direct boot: a Linux image or an ELF file with a PVH entry. */
-    kernel: path.optional(),
-    initrd: path.optional(),
-    /** Kernel command line. */
-    append: z
-      .string()
-      .refine((text) => !text.includes('\0'), 'holds a NUL character')
-      .optional(),
-    /** Further boot modules, for kernels that take several. */
-    modules: z.array(path).default([]),
-    /** Firmware image, mapped below 4 GiB. */
-    firmware: path.optional(),
-    /** One entry for each port, COM1 first. */
-    serial: z
-      .array(stream)
-      .max(MOST_SERIAL_PORTS, `has more than ${MOST_SERIAL_PORTS} ports`)
-      .default([{ kind: 'null' }]),
-    debugcon: stream.optional(),
-    /** Whether a guest may end the machine through port 0xF4. */
-    debugExit: z.boolean().default(false),
-  })
-  .superRefine((config, context) => {
-    const wrong = (message: string) => context.addIssue({ code: 'custom', message });
-    if (config.kernel !== undefined && config.firmware !== undefined) {
-      wrong('a machine boots from a kernel or from firmware, not both');
-    }
-    if (config.kernel === undefined && config.firmware === undefined) {
-      wrong('nothing to boot: the machine has neither a kernel nor firmware');
-    }
-    if (config.kernel === undefined) {
-      if (config.initrd !== undefined) wrong('an initrd needs a kernel');
-      if (config.append !== undefined) wrong('a kernel command line needs a kernel');
-      if (config.modules.length > 0) wrong('modules need a kernel');
-    }
-    const terminals = [...config.serial, ...(config.debugcon === undefined ? [] : [config.debugcon])];
-    if (config.serial.filter(({ kind }) => kind === 'stdio').length > 1) {
-      wrong('only one serial port can use the terminal');
-    }
-    const files = terminals.flatMap((each) => (each.kind === 'file' ? [each.path] : []));
-    const twice = files.find((file, i) => files.indexOf(file) !== i);
-    if (twice !== undefined) wrong(`two outputs write to ${twice}`);
-  });
+/** What a machine may be called. */
+export const machineName = z
+  .string()
+  .regex(
+    /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u,
+    'must be 1 to 64 letters, digits, spaces, dots, dashes or underscores',
+  );
+
+/** Each field by itself; {@link machineContradictions} says which do not go together. */
+export const machineFields = z.strictObject({
+  name: machineName.default('guest'),
+  accel: z.enum(['auto', 'wasm'], 'must be auto or wasm').default('auto'),
+  /** CPU model; the accelerator's best where absent. */
+  cpu: z.string().min(1, 'is empty').optional(),
+  /** MiB. */
+  memory: between(MEMORY_MIB.least, MEMORY_MIB.most, ' (MiB)').default(MEMORY_MIB.usual),
+  vcpus: between(1, MOST_VCPUS).default(1),
+  /** Direct boot: a Linux image or an ELF file with a PVH entry. */
+  kernel: path.optional(),
+  initrd: path.optional(),
+  /** Kernel command line. */
+  append: z
+    .string()
+    .refine((text) => !text.includes('\0'), 'holds a NUL character')
+    .optional(),
+  /** Further boot modules, for kernels that take several. */
+  modules: z.array(path).default([]),
+  /** Firmware image, mapped below 4 GiB. */
+  firmware: path.optional(),
+  /** One entry for each port, COM1 first. */
+  serial: z
+    .array(stream)
+    .max(MOST_SERIAL_PORTS, `has more than ${MOST_SERIAL_PORTS} ports`)
+    .default([{ kind: 'null' }]),
+  debugcon: stream.optional(),
+  /** Whether a guest may end the machine through port 0xF4. */
+  debugExit: z.boolean().default(false),
+});
+
+/** Something wrong with a configuration: in which field, or in the whole where the path is empty. */
+export interface ConfigIssue {
+  readonly path: ReadonlyArray<string | number>;
+  /** Reads on from the field's name. */
+  readonly message: string;
+}
+
+/** What fields that are good by themselves have against each other. */
+export function machineContradictions(config: z.output<typeof machineFields>): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const wrong = (message: string, ...path: string[]) => issues.push({ path, message });
+  if (config.kernel !== undefined && config.firmware !== undefined) {
+    wrong('a machine boots from a kernel or from firmware, not both');
+  }
+  if (config.kernel === undefined && config.firmware === undefined) {
+    wrong('nothing to boot: the machine has neither a kernel nor firmware');
+  }
+  if (config.kernel === undefined) {
+    if (config.initrd !== undefined) wrong('an initrd needs a kernel');
+    if (config.append !== undefined) wrong('a kernel command line needs a kernel');
+    if (config.modules.length > 0) wrong('modules need a kernel');
+  }
+  const outputs = [...config.serial, ...(config.debugcon === undefined ? [] : [config.debugcon])];
+  if (config.serial.filter(({ kind }) => kind === 'stdio').length > 1) {
+    wrong('only one serial port can use the terminal');
+  }
+  const files = outputs.flatMap((each) => (each.kind === 'file' ? [each.path] : []));
+  const twice = files.find((file, i) => files.indexOf(file) !== i);
+  if (twice !== undefined) wrong(`two outputs write to ${twice}`);
+  return issues;
+}
+
+const schema = machineFields.superRefine((config, context) => {
+  for (const { path, message } of machineContradictions(config)) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+});
 
 /** A machine's configuration, complete and valid. Paths are as given: relative to the current directory. */
 export type MachineConfig = Readonly<z.output<typeof schema>>;

@@ -1,0 +1,55 @@
+/** What a machine tells about itself while it runs. */
+import { z } from 'zod';
+
+const figure = z.number().nonnegative();
+
+/** Exits of all vCPUs by reason, since the machine started. Times in seconds. */
+export const exitStatisticsSchema = z.strictObject({
+  exits: z.array(z.strictObject({ reason: z.string(), count: figure, seconds: figure })),
+  instructions: figure,
+  /** In the guest; an estimate. */
+  guestSeconds: figure,
+  /** In the guest or serving its exits, HLT apart. */
+  awakeSeconds: figure,
+  /** All time, asleep or not, of the vCPU that ran longest. */
+  seconds: figure,
+  /** What the accelerator counts beyond that; empty until the machine has ended. */
+  accelerator: z.record(z.string(), z.number()),
+});
+
+export type ExitStatistics = z.output<typeof exitStatisticsSchema>;
+
+/** What the engine's process has used of the host and what the guest did with it, since it started. */
+export const usageSchema = z.strictObject({
+  /** Milliseconds since 1970 at which this was counted. */
+  time: figure,
+  /** Processor time of all its threads, in seconds. */
+  processorSeconds: figure,
+  /** Resident memory, in bytes. */
+  residentBytes: figure,
+  /** Instructions the guest has executed. */
+  instructions: figure,
+  /** All exits. */
+  exits: figure,
+  /** Bytes the guest has written to its console. */
+  consoleBytes: figure,
+  /** What its disks have moved, in bytes; null where the machine has none. */
+  disk: z.strictObject({ readBytes: figure, writtenBytes: figure }).nullable(),
+});
+
+export type Usage = z.output<typeof usageSchema>;
+
+/** One accelerator on this host. */
+export const acceleratorInfoSchema = z.strictObject({
+  name: z.string(),
+  available: z.boolean(),
+  /** Why not, in one line; null where it is available. */
+  reason: z.string().nullable(),
+  features: z.array(z.string()),
+  /** The best first. */
+  cpuModels: z.array(z.string()),
+  /** Most vCPUs of a machine. */
+  mostVcpus: z.int().positive(),
+});
+
+export type AcceleratorInfo = z.output<typeof acceleratorInfoSchema>;

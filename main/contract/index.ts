@@ -1,0 +1,12 @@
+/** What the interface may ask of main: the whole contract. */
+export * from './client.ts';
+export * from './document.ts';
+export * from './events.ts';
+export * from './frame.ts';
+export * from './host.ts';
+export * from './machine.ts';
+export * from './methods.ts';
+export type { ConfigIssue } from '../../engine/api/config.ts';
+export { MEMORY_MIB, MOST_SERIAL_PORTS, MOST_VCPUS } from '../../engine/api/config.ts';
+export { type Problem, problemSchema } from '../../engine/api/problem.ts';
+export type { AcceleratorInfo, ExitStatistics } from '../../engine/api/statistics.ts';
