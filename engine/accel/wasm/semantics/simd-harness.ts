@@ -81,9 +81,13 @@ class TestEnv extends Env {
   override leaveNext(): void {}
 }
 
+/** (vCPU, immediate, address of the memory operand) → 0 or a vector. */
+type FormFunction = (cpu: number, immediate: number, address: number) => number;
+const isForm = (value: unknown): value is FormFunction => typeof value === 'function';
+
 /** A processor with nothing but the given forms. */
 export class SimdMachine {
-  readonly #run: ReadonlyArray<(cpu: number, imm: number, address: number) => number>;
+  readonly #run: readonly FormFunction[];
   readonly #forms: readonly TestForm[];
   readonly #view: DataView;
   readonly bytes: Uint8Array;
@@ -123,8 +127,8 @@ export class SimdMachine {
     this.#forms = forms;
     this.#run = forms.map((_, i) => {
       const run = exports[i];
-      if (typeof run !== 'function') throw new Error(`no function ${i}`);
-      return (cpu, immediate, address) => Number(run(cpu, immediate, address));
+      if (!isForm(run)) throw new Error(`no function ${i}`);
+      return run;
     });
     this.#view = new DataView(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);

@@ -186,7 +186,7 @@ test('the native path and the library agree: results do not depend on whether PE
       const [exact, flags] = [machine.xmm(1).slice(), machine.mxcsr];
       fill(1, ...a);
       flagsOf(name, 0xff, DEFAULT | PE);
-      expect(machine.xmm(1), `${name} ${a} ${b}`).toEqual(exact);
+      expect(machine.xmm(1), `${name} ${a.join()} ${b.join()}`).toEqual(exact);
       expect(machine.mxcsr).toBe(flags | PE);
     }
   }

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { Random } from '../../../base/random.ts';
 import { gpr, imm, mmx, SimdMachine, xmm, type TestForm } from './simd-harness.ts';
 
+const filled = (length: number, value: number): number[] => Array.from({ length }, () => value);
+
 /** An element-wise operation: element size in bytes, and the result of two elements as signed numbers. */
 type Reference = readonly [size: 1 | 2 | 4, of: (a: number, b: number) => number];
 
@@ -197,13 +199,13 @@ test('shift counts are the whole low quadword, and at least the width shifts eve
     return Array.from({ length: 8 }, (_, i) => get(machine.xmm(1), 2, i) & 0xffff);
   };
   expect(shift('psllw', 4n)).toEqual([0x10, 0x10, 0xfff0, 0x10, 0x20, 0x30, 0x40, 0xfff0]);
-  expect(shift('psllw', 16n)).toEqual(new Array(8).fill(0));
-  expect(shift('psllw', 1n << 32n)).toEqual(new Array(8).fill(0));
+  expect(shift('psllw', 16n)).toEqual(filled(8, 0));
+  expect(shift('psllw', 1n << 32n)).toEqual(filled(8, 0));
   expect(shift('psraw', 1n << 63n)).toEqual([0xffff, 0xffff, 0, 0, 0, 0, 0, 0xffff]);
   expect(shift('psrlq', 48n)).toEqual([1, 0, 0, 0, 0xffff, 0, 0, 0]);
   machine.xmm(1).fill(0x80);
   machine.run('psrad', 255);
-  expect([...machine.xmm(1)]).toEqual(new Array(16).fill(0xff));
+  expect([...machine.xmm(1)]).toEqual(filled(16, 0xff));
 });
 
 test('byte shifts of the whole register; counts above 15 clear it', () => {

@@ -332,36 +332,14 @@ onXmm('mpsadbw', (a, b, e) => {
         ),
       ),
     );
-    const y = i16x8.extend_low_u(v128.shuffle(block, block, new Array<number>(16).fill(i)));
+    const y = i16x8.extend_low_u(
+      v128.shuffle(
+        block,
+        block,
+        Array.from({ length: 16 }, () => i),
+      ),
+    );
     sum = c.let(i16x8.add(sum, i16x8.abs(i16x8.sub(x, y))));
   }
   return sum;
-});
-
-/** Carry-less product of one half of each operand (SDM 2, PCLMULQDQ). */
-define('pclmulqdq', (e) => {
-  const c = e.c;
-  const [target, operand] = e.operands;
-  const imm = imm8(e);
-  const y = e.readV(operand);
-  const x = e.readV(target);
-  const half = (v: V128, bit: number): I64 =>
-    c.let(i64.select(i32.and(imm, 1 << bit), i64x2.extract(v, 1), i64x2.extract(v, 0)));
-  const a = half(x, 0);
-  const rest = c.var('i64', half(y, 4));
-  const low = c.var('i64', 0);
-  const high = c.var('i64', 0);
-  // One round for each bit set in the multiplier.
-  c.block((done) => {
-    c.loop((again) => {
-      c.brIf(done, i64.eqz(rest.get));
-      const at = c.let(i64.ctz(rest.get));
-      c.set(low, i64.xor(low.get, i64.shl(a, at)));
-      // In two steps, so that a shift by 64 is one.
-      c.set(high, i64.xor(high.get, i64.shr_u(i64.shr_u(a, 1), i64.sub(63, at))));
-      c.set(rest, i64.and(rest.get, i64.sub(rest.get, 1)));
-      c.br(again);
-    });
-  });
-  e.writeV(target, i64x2.replace(i64x2.splat(low.get), 1, high.get));
 });

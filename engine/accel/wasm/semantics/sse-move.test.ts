@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import { gpr, imm, mem, MEMORY, mmx, SimdMachine, xmm, type TestForm } from './simd-harness.ts';
 
+const filled = (length: number, value: number): number[] => Array.from({ length }, () => value);
+
 const COUNT = Array.from({ length: 16 }, (_, i) => i + 1);
 const GP = 13;
 const MF = 16;
@@ -40,7 +42,7 @@ test('legacy SSE leaves bits above 127 alone', () => {
   const machine = new SimdMachine([{ name: 'pxor', operands: [xmm(1), xmm(1)] }]);
   const upper = new Uint8Array(machine.xmm(1).buffer, machine.xmm(1).byteOffset + 16, 16).fill(0x77);
   machine.run('pxor');
-  expect([...upper]).toEqual(new Array(16).fill(0x77));
+  expect([...upper]).toEqual(filled(16, 0x77));
 });
 
 test('every MMX instruction empties no register, zeroes TOP and sets the exponent it writes (SDM 1, 9.5.2, 9.6.2)', () => {
@@ -112,10 +114,10 @@ test('MASKMOVDQU stores the bytes whose mask has its top bit set, and touches no
   machine.memory(32).fill(0xee);
   machine.xmm(2).fill(0x7f);
   machine.run('maskmovdqu');
-  expect([...machine.memory(32)]).toEqual(new Array(32).fill(0xee));
+  expect([...machine.memory(32)]).toEqual(filled(32, 0xee));
   machine.xmm(2).set([0x80, 0x7f, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80]);
   machine.run('maskmovdqu');
-  const expected = new Array<number>(32).fill(0xee);
+  const expected = filled(32, 0xee);
   for (const i of [0, 2, 15]) expected[3 + i] = COUNT[i];
   expect([...machine.memory(32)]).toEqual(expected);
 });
@@ -134,7 +136,7 @@ test('moves of halves', () => {
     machine.run(name);
     return [...(name === 'movhps_store' ? machine.memory(8) : machine.xmm(1))];
   };
-  const zeros = new Array<number>(8).fill(0);
+  const zeros = filled(8, 0);
   expect(after('movhlps')).toEqual([...COUNT.slice(8), ...zeros]);
   expect(after('movlhps')).toEqual([...zeros, ...COUNT.slice(0, 8)]);
   expect(after('movhps')).toEqual([...zeros, ...COUNT.slice(0, 8)]);

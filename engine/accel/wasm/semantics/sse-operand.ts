@@ -10,7 +10,6 @@ import {
   i64x2,
   i8x16,
   v128,
-  type Expr,
   type I32,
   type I64,
   type V128,
@@ -149,7 +148,3 @@ export function helper(e: Env, name: string) {
   if (func === undefined) throw new Error(`emitted code has no function ${name}`);
   return func;
 }
-
-/** A 32-bit or 64-bit value into a general register by its operand; 32 bits are zero-extended. */
-export const writeGeneral32 = (e: Env, operand: Operand, value: Expr<'i32'>): void =>
-  e.write(operand, value, 4);

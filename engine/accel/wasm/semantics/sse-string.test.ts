@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { Random } from '../../../base/random.ts';
 import { imm, SimdMachine, xmm } from './simd-harness.ts';
 
+const filled = (length: number, value: number): number[] => Array.from({ length }, () => value);
+
 const operands = [xmm(1), xmm(2), imm];
 const machine = new SimdMachine([
   { name: 'pcmpistri', operands },
@@ -72,9 +74,9 @@ test('equal ordered: where a substring starts, also where only its beginning fit
 test('masks: bits, or whole elements with imm[6]; masked negative polarity spares invalid elements', () => {
   strings('b', 'abcb');
   machine.runForm(IMPLICIT_MASK, 0x00);
-  expect([...machine.xmm(0)]).toEqual([0b1010, ...new Array<number>(15).fill(0)]);
+  expect([...machine.xmm(0)]).toEqual([0b1010, ...filled(15, 0)]);
   machine.runForm(IMPLICIT_MASK, 0x70);
-  expect([...machine.xmm(0)]).toEqual([255, 0, 255, 0, ...new Array<number>(12).fill(0)]);
+  expect([...machine.xmm(0)]).toEqual([255, 0, 255, 0, ...filled(12, 0)]);
 });
 
 test('explicit lengths are magnitudes of EAX and EDX, of RAX and RDX with REX.W, at most the elements there are', () => {

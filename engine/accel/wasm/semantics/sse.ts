@@ -3,6 +3,7 @@ import type { Func } from '../emit/code.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
 import type { FloatLibrary } from '../float/library.ts';
 import { addAesLibrary } from './aes.ts';
+import './pclmul.ts';
 import './sse-arithmetic.ts';
 import './sse-compare.ts';
 import './sse-convert.ts';
