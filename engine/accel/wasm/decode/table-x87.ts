@@ -12,10 +12,10 @@ const OPERATIONS = ['add', 'mul', 'com', 'comp', 'sub', 'subr', 'div', 'divr'];
 const arithmetic = OPERATIONS.flatMap((name, i) => {
   const reversed = i < 4 ? i : i ^ 1;
   const memory = [
-    `d8/${i} m f${name}_m32 Md x87 hot`,
-    `dc/${i} m f${name}_m64 Mq x87 hot`,
-    `da/${i} m fi${name}_m32 Md x87`,
-    `de/${i} m fi${name}_m16 Mw x87`,
+    `d8/${i} m f${name}_m32 Md x87 ro hot`,
+    `dc/${i} m f${name}_m64 Mq x87 ro hot`,
+    `da/${i} m fi${name}_m32 Md x87 ro`,
+    `de/${i} m fi${name}_m16 Mw x87 ro`,
     `d8/${i} r f${name}_st Nq x87`,
   ];
   if (name.startsWith('com')) return memory;
@@ -36,14 +36,14 @@ export const X87_ROWS = [
   'dc/3 r fcomp_st Nq x87',
   'de/2 r fcomp_st Nq x87',
 
-  'd9/0 m fld_m32 Md x87 hot',
-  'dd/0 m fld_m64 Mq x87 hot',
-  'db/5 m fld_m80 Ms x87 memory=10 hot',
+  'd9/0 m fld_m32 Md x87 ro hot',
+  'dd/0 m fld_m64 Mq x87 ro hot',
+  'db/5 m fld_m80 Ms x87 ro memory=10 hot',
   'd9/0 r fld_st Nq x87',
-  'df/0 m fild_m16 Mw x87 hot',
-  'db/0 m fild_m32 Md x87 hot',
-  'df/5 m fild_m64 Mq x87 hot',
-  'df/4 m fbld Ms x87 memory=10',
+  'df/0 m fild_m16 Mw x87 ro hot',
+  'db/0 m fild_m32 Md x87 ro hot',
+  'df/5 m fild_m64 Mq x87 ro hot',
+  'df/4 m fbld Ms x87 ro memory=10',
   ...whole('d9', 0xe8, ['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fldz']),
 
   'd9/2 m fst_m32 Md x87 hot',
@@ -89,7 +89,7 @@ export const X87_ROWS = [
   ...whole('d9', 0xf0, ['f2xm1', 'fyl2x', 'fptan', 'fpatan'], 'ts'),
   ...whole('d9', 0xf9, ['fyl2xp1', '', 'fsincos', '', '', 'fsin', 'fcos'], 'ts'),
 
-  'd9/5 m fldcw Mw x87',
+  'd9/5 m fldcw Mw x87 ro',
   'd9/7 m fnstcw Mw x87',
   'dd/7 m fnstsw Mw x87',
   'df/e0 fnstsw_ax x87',

@@ -61,7 +61,7 @@ export function addSelect(m: ModuleBuilder, encoding: Encoding, compare: Func, r
   return m.function([...types, ...types, 'i32'], [...types, 'i32'], (c) => {
     const control = c.param('i32', 2).get;
     const [a, b] = [encoding.param(c, 0), encoding.param(c, 1)];
-    const [found, flags] = call(c, compare, ['i32', 'i32'], ...[...a, ...b], control, 1);
+    const [found, flags] = call(c, compare, ['i32', 'i32'], ...a, ...b, control, 1);
     const taken = choose(c, has(found, relation), a, b);
     // Under denormals-are-zero the zero it was taken for comes out.
     const { info } = encoding.unpack(c, taken, control);

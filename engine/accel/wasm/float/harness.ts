@@ -2,6 +2,7 @@
  * Tests only: holds functions of the library against the host's processor, case by case, results and flags.
  * The number of cases for each function is FLOAT_CASES in the environment, by default few enough for every run.
  */
+import type { Func } from '../emit/code.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { binaryOperand, extendedOperand, Random } from './cases.ts';
 import { FloatFlag } from './format.ts';
@@ -17,25 +18,23 @@ export type Instance = (name: string, ...args: Value[]) => Value[];
 
 export function instantiate(): Instance {
   const m = new ModuleBuilder();
-  const functions: Record<string, object> = { ...addFloatLibrary(m) };
-  const visit = (prefix: string, record: object): void => {
-    for (const [name, value] of Object.entries(record)) {
-      if (isFunc(value)) m.export(prefix + name, value);
-      else if (typeof value === 'object' && value !== null) visit(`${prefix}${name}.`, value);
-    }
-  };
-  visit('', functions);
+  const { f32, f64, f80, ...conversions } = addFloatLibrary(m);
+  for (const [prefix, functions] of Object.entries({
+    'f32.': f32,
+    'f64.': f64,
+    'f80.': f80,
+    '': conversions,
+  })) {
+    for (const [name, func] of Object.entries<Func>({ ...functions })) m.export(prefix + name, func);
+  }
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.encode()));
+  const functions = exports as Record<string, ((...args: Value[]) => Value | Value[]) | undefined>;
   return (name, ...args) => {
-    const f = exports[name];
-    if (typeof f !== 'function') throw new Error(`no function ${name}`);
-    const result: unknown = f(...args);
-    return (Array.isArray(result) ? result : [result]) as Value[];
+    const f = functions[name];
+    if (f === undefined) throw new Error(`no function ${name}`);
+    const result = f(...args);
+    return Array.isArray(result) ? result : [result];
   };
-}
-
-function isFunc(value: unknown): value is ReturnType<ModuleBuilder['declare']> {
-  return typeof value === 'object' && value !== null && 'index' in value;
 }
 
 /** Runs the body and what should do the same over cases; gives the first few differences, as lines. */

@@ -39,27 +39,33 @@ function wrap(body: readonly number[]): number[] {
   return [...enter, ...body, ...next, 0x0f, 0x85, ...int32(jump), ...leave];
 }
 
+const LOAD_XMM = [
+  0x0f, 0xae, 0x17, // ldmxcsr [rdi]
+  0xf3, 0x0f, 0x7e, 0x47, 0x10, // movq xmm0, [rdi+16]
+  0xf3, 0x0f, 0x7e, 0x4f, 0x20, // movq xmm1, [rdi+32]
+]; // prettier-ignore
+const STORE_XMM0 = [0x66, 0x0f, 0xd6, 0x06]; // movq [rsi], xmm0
+const STORE_RAX = [0x48, 0x89, 0x06]; // mov [rsi], rax
+const STORE_MXCSR = [0x0f, 0xae, 0x5e, 0x10]; // stmxcsr [rsi+16]
+const LOAD_ST = [
+  0xdb, 0xe3, 0xd9, 0x2f, // fninit; fldcw [rdi]
+  0xdb, 0x6f, 0x20, 0xdb, 0x6f, 0x10, // fld tbyte [rdi+32]; fld tbyte [rdi+16]
+]; // prettier-ignore
+const SAVE_ST = [0xdd, 0x36]; // fnsave [rsi]
+
 /** SSE: XMM0 and XMM1 from the case; XMM0 and, at 16, MXCSR to the result. */
-export const sseBody = (...op: number[]): number[] => [
-  ...[0x0f, 0xae, 0x17], // ldmxcsr [rdi]
-  ...[0xf3, 0x0f, 0x7e, 0x47, 0x10, 0xf3, 0x0f, 0x7e, 0x4f, 0x20], // movq xmm0, [rdi+16]; movq xmm1, [rdi+32]
-  ...op,
-  ...[0x66, 0x0f, 0xd6, 0x06, 0x0f, 0xae, 0x5e, 0x10], // movq [rsi], xmm0; stmxcsr [rsi+16]
-];
+export const sseBody = (...op: number[]): number[] => [...LOAD_XMM, ...op, ...STORE_XMM0, ...STORE_MXCSR];
 
 /** SSE with an integer result: RAX at 0, MXCSR at 16. */
 export const sseToIntegerBody = (...op: number[]): number[] => [
-  ...sseBody(...op).slice(0, -8),
-  ...[0x48, 0x89, 0x06, 0x0f, 0xae, 0x5e, 0x10], // mov [rsi], rax; stmxcsr [rsi+16]
+  ...LOAD_XMM,
+  ...op,
+  ...STORE_RAX,
+  ...STORE_MXCSR,
 ];
 
 /** x87: ST1 = b and ST0 = a; the result is FNSAVE's image. */
-export const x87Body = (...op: number[]): number[] => [
-  ...[0xdb, 0xe3, 0xd9, 0x2f], // fninit; fldcw [rdi]
-  ...[0xdb, 0x6f, 0x20, 0xdb, 0x6f, 0x10], // fld tbyte [rdi+32]; fld tbyte [rdi+16]
-  ...op,
-  ...[0xdd, 0x36], // fnsave [rsi]
-];
+export const x87Body = (...op: number[]): number[] => [...LOAD_ST, ...op, ...SAVE_ST];
 
 interface Libc {
   mmap(at: null, bytes: number, protection: number, flags: number, file: number, offset: number): unknown;
