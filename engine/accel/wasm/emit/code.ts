@@ -3,7 +3,7 @@
  * handed out as needed, structured control flow as callbacks.
  */
 import { ByteWriter } from './bytes.ts';
-import { callExpr, lift, localGet, Pseudo, type Expr, type In, type Type } from './expr.ts';
+import { callExpr, constant, lift, localGet, Pseudo, type Expr, type In, type Type } from './expr.ts';
 
 const TYPE_CODE: Record<Type, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 
@@ -151,6 +151,12 @@ export class Code {
   }
 
   if(condition: In<'i32'>, then: () => void, otherwise?: () => void): void {
+    const known = constant(lift('i32', condition));
+    if (known !== undefined) {
+      if (known !== 0n) then();
+      else otherwise?.();
+      return;
+    }
     this.#expr(lift('i32', condition));
     this.#out.byte(0x04);
     this.#out.byte(0x40);

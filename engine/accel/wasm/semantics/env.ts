@@ -14,6 +14,7 @@ import type { FloatLibrary } from '../float/library.ts';
 import {
   i32,
   i64,
+  lift,
   v128,
   type Expr,
   type I32,
@@ -57,6 +58,15 @@ export interface FormContext {
   readonly rep: 0 | 1 | 2;
   /** Direct jumps: the target is on the page of the jump, so the link to it can be kept. */
   readonly chained: boolean;
+}
+
+/** An operation whose flags may be wanted: result = a ± b, or a logical result (a and b unused). */
+export interface FlagSource {
+  readonly kind: 'add' | 'sub' | 'logic';
+  readonly a: Expr;
+  readonly b: Expr;
+  readonly result: Expr;
+  readonly size: Size;
 }
 
 /** Functions every module of emitted code can call: see interpreter/runtime.ts. */
@@ -190,27 +200,64 @@ export abstract class Env {
     this.c.store('i64', this.cpu, value, S[name]);
   }
 
-  /** General register by number. */
+  // General registers, by number or by state offset. Tier 1 keeps them in locals and overrides these.
+
+  /** `bytes` (1, 2, 4 → i32, zero-extended; 8 → i64) at an offset within the general registers. */
+  readGpr(offset: number, bytes: Size): Expr {
+    return this.#loadN(this.cpu, offset, bytes);
+  }
+  /** Writes there; 4 bytes clear the upper half where `extend` is set. */
+  writeGpr(offset: number, value: Expr, bytes: Size, extend: boolean): void {
+    if (bytes === 4 && extend) this.c.store('i64', this.cpu, i64.extend_u(value as I32), offset);
+    else this.#storeN(this.cpu, offset, bytes, value);
+  }
+
   gpr64(n: number): I64 {
-    return i64.load(this.cpu, S.gpr + 8 * n);
+    return this.readGpr(S.gpr + 8 * n, 8) as I64;
   }
   gpr32(n: number): I32 {
-    return i32.load(this.cpu, S.gpr + 8 * n);
+    return this.readGpr(S.gpr + 8 * n, 4) as I32;
   }
   gpr16(n: number): I32 {
-    return i32.load16_u(this.cpu, S.gpr + 8 * n);
+    return this.readGpr(S.gpr + 8 * n, 2) as I32;
   }
   setGpr64(n: number, value: In<'i64'>): void {
-    this.c.store('i64', this.cpu, value, S.gpr + 8 * n);
+    this.writeGpr(S.gpr + 8 * n, lift('i64', value), 8, false);
   }
   /** By the operand size: 64 whole, 32 zero-extended, 16 and 8 into the low part. */
   setGpr(n: number, value: Expr, size: Size = this.size): void {
-    this.#storeRegister({ base: this.cpu, offset: S.gpr + 8 * n }, value, size);
+    this.writeGpr(S.gpr + 8 * n, value, size, true);
   }
   /** Zero-extended; i64 for size 8, else i32. */
   gpr(n: number, size: Size = this.size): Expr {
-    return this.#loadN(this.cpu, S.gpr + 8 * n, size);
+    return this.readGpr(S.gpr + 8 * n, size);
   }
+
+  // The two words of the arithmetic flags (see flags.ts). Tier 1 overrides these as well.
+
+  flagsResult(): I64 {
+    return i64.load(this.cpu, S.flagsRes);
+  }
+  flagsCarries(): I32 {
+    return i32.load(this.cpu, S.flagsAux);
+  }
+  setFlagsResult(value: I64): void {
+    this.c.store('i64', this.cpu, value, S.flagsRes);
+  }
+  setFlagsCarries(value: In<'i32'>): void {
+    this.c.store('i32', this.cpu, value, S.flagsAux);
+  }
+  /** An operation's flags may be kept as its operands until somebody asks.
+   * @returns false where they must be computed now */
+  deferFlags(_source: FlagSource): boolean {
+    return false;
+  }
+  /** A condition straight from deferred flags; undefined where it has to be computed from the flags. */
+  deferredCondition(_code: number): I32 | undefined {
+    return undefined;
+  }
+  /** What follows may or may not set the flags, by a condition known only when it runs. */
+  settleFlags(): void {}
 
   // Operands.
 
@@ -247,19 +294,12 @@ export abstract class Env {
     this.c.store(kind, base, value as In<Type>, offset);
   }
 
-  #storeRegister({ base, offset }: { base: I32; offset: number }, value: Expr, size: Size): void {
-    if (size === 4) this.c.store('i64', base, i64.extend_u(value as I32), offset);
-    else this.#storeN(base, offset, size, value);
-  }
-
   /** Reads raw bytes: 1, 2, 4 → i32 (zero-extended), 8 → i64, 16 → v128. Bound to a local. */
   readN(operand: Operand, bytes: number): Expr {
     switch (operand.kind) {
       case 'reg':
-      case 'fixed': {
-        const { base, offset } = this.register(operand);
-        return this.c.let(this.#loadN(base, offset, bytes));
-      }
+      case 'fixed':
+        return this.c.let(this.readRegister(operand, bytes));
       case 'mem':
         return this.c.let(this.#loadN(this.host(this.memLinear(), bytes, false), 0, bytes));
       case 'imm':
@@ -282,8 +322,19 @@ export abstract class Env {
       this.storeLinear(this.memLinear(), bytes, value);
       return;
     }
+    this.writeRegister(operand, value, bytes, false);
+  }
+
+  /** Raw bytes of a register operand. */
+  readRegister(operand: Operand, bytes: number): Expr {
     const { base, offset } = this.register(operand);
-    this.#storeN(base, offset, bytes, value);
+    return this.#loadN(base, offset, bytes);
+  }
+  /** Writes them; 4 bytes clear the rest of 8 where `extend` is set. */
+  writeRegister(operand: Operand, value: Expr, bytes: number, extend: boolean): void {
+    const { base, offset } = this.register(operand);
+    if (bytes === 4 && extend) this.c.store('i64', base, i64.extend_u(value as I32), offset);
+    else this.#storeN(base, offset, bytes, value);
   }
 
   /** Reads a general operand at the form's size, zero-extended. */
@@ -294,7 +345,7 @@ export abstract class Env {
   /** Writes a general operand at the form's size; a 32-bit register write clears the upper half. */
   write(operand: Operand, value: Expr, size: Size = this.size): void {
     if (operand.kind === 'mem') this.writeN(operand, size, value);
-    else this.#storeRegister(this.register(operand), value, size);
+    else this.writeRegister(operand, value, size, true);
   }
 
   /**

@@ -10,7 +10,6 @@
  * Flags: Intel SDM 1, 3.4.3.1.
  */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import { S } from '../private.ts';
 import type { Env, Size } from './env.ts';
 
 const CARRIES = 0xc000_0008 | 0;
@@ -23,11 +22,11 @@ export function signExtend(value: Expr, size: Size): I64 {
 }
 
 function setResult(e: Env, result: Expr, size: Size): void {
-  e.c.store('i64', e.cpu, signExtend(result, size), S.flagsRes);
+  e.setFlagsResult(signExtend(result, size));
 }
 
 function setAux(e: Env, aux: I32 | number): void {
-  e.c.store('i32', e.cpu, aux, S.flagsAux);
+  e.setFlagsCarries(aux);
 }
 
 /** Brings a vector of carries into the positions of flagsAux. */
@@ -43,6 +42,10 @@ function carriesToAux(carries: Expr, size: Size, e: Env): I32 {
 
 /** Flags of `result` = a + b (+ carry): all six. */
 export function flagsAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.size): void {
+  if (!e.deferFlags({ kind: 'add', a, b, result, size })) computeAdd(e, a, b, result, size);
+}
+
+export function computeAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size): void {
   const aux =
     size === 8
       ? i64.or(i64.and(a as I64, b as I64), i64.and(i64.or(a as I64, b as I64), i64.xor(result as I64, -1)))
@@ -53,6 +56,10 @@ export function flagsAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.
 
 /** Flags of `result` = a - b (- borrow): all six. */
 export function flagsSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.size): void {
+  if (!e.deferFlags({ kind: 'sub', a, b, result, size })) computeSub(e, a, b, result, size);
+}
+
+export function computeSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size): void {
   const aux =
     size === 8
       ? i64.or(
@@ -69,6 +76,10 @@ export function flagsSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.
 
 /** Flags of a logical result: SF, ZF, PF; CF, OF and AF cleared (AF is undefined; hardware clears it). */
 export function flagsLogic(e: Env, result: Expr, size: Size = e.size): void {
+  if (!e.deferFlags({ kind: 'logic', a: result, b: result, result, size })) computeLogic(e, result, size);
+}
+
+export function computeLogic(e: Env, result: Expr, size: Size): void {
   setResult(e, result, size);
   setAux(e, 0);
 }
@@ -93,7 +104,7 @@ export function flagsExplicit(
 export function flagsKeepCarry(e: Env, set: () => void): void {
   const old = e.c.let(carryFlag(e));
   set();
-  const aux = e.c.let(i32.load(e.cpu, S.flagsAux));
+  const aux = e.c.let(e.flagsCarries());
   // OF is bit 31 ^ bit 30: changing CF alone means changing both.
   const differs = e.c.let(i32.xor(i32.shr_u(aux, 31), old));
   setAux(e, i32.xor(aux, i32.or(i32.shl(differs, 31), i32.shl(differs, 30))));
@@ -102,7 +113,7 @@ export function flagsKeepCarry(e: Env, set: () => void): void {
 /** Changes CF and OF (each 0 or 1) and leaves the others: rotates. */
 export function setCarryOverflow(e: Env, cf: I32, of: I32): void {
   const carry = e.c.let(cf);
-  const rest = i32.and(i32.load(e.cpu, S.flagsAux), 0x3fff_ffff);
+  const rest = i32.and(e.flagsCarries(), 0x3fff_ffff);
   setAux(e, i32.or(rest, i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30))));
 }
 
@@ -134,8 +145,8 @@ export function setArithmeticFlags(e: Env, word: I32): void {
   );
 }
 
-const aux = (e: Env): I32 => i32.load(e.cpu, S.flagsAux);
-const res = (e: Env): I64 => i64.load(e.cpu, S.flagsRes);
+const aux = (e: Env): I32 => e.flagsCarries();
+const res = (e: Env): I64 => e.flagsResult();
 
 /** CF as 0 or 1. */
 export const carryFlag = (e: Env): I32 => i32.shr_u(aux(e), 31);
@@ -171,6 +182,8 @@ export function arithmeticFlags(e: Env): I32 {
 
 /** Condition codes by number, as in Jcc, SETcc and CMOVcc (SDM 1, appendix B): true is non-zero. */
 export function condition(e: Env, code: number): I32 {
+  const deferred = e.deferredCondition(code);
+  if (deferred !== undefined) return deferred;
   const positive = ((): I32 => {
     switch (code >> 1) {
       case 0:

@@ -86,7 +86,8 @@ define('pop', (e) => {
 });
 define('pusha', (e) => {
   const size = e.size;
-  for (let n = 0; n < 8; n++) e.storeLinear(e.stackLinear(-size * (n + 1), size, true), size, e.gpr(n, size));
+  for (let n = 0; n < 8; n++)
+    e.storeLinear(e.stackLinear(-size * (n + 1), size, true), size, e.gpr(n, size), true);
   e.addStackPointer(-8 * size);
 });
 define('popa', (e) => {
@@ -112,7 +113,7 @@ const wrapStack = (e: Env, offset: I64): I64 =>
 
 define('leave', (e) => {
   const base = e.c.let(stackRegister(e, 5));
-  const value = e.loadLinear(e.linearIn(e.form.stack === 8, 2, base, e.size, false), e.size);
+  const value = e.loadLinear(e.linearIn(e.form.stack === 8, 2, base, e.size, false), e.size, true);
   setStackRegister(e, 4, i64.add(base, e.size));
   e.setGpr(5, value);
 });
@@ -127,7 +128,7 @@ define('enter', (e) => {
   const push = (value: Expr): void => {
     const bound = c.let(value);
     c.set(sp, wrapStack(e, i64.sub(sp.get, size)));
-    e.storeLinear(at(sp.get, true), size, bound);
+    e.storeLinear(at(sp.get, true), size, bound, true);
   };
   push(e.gpr(5));
   const frame = c.let(sp.get);
@@ -139,7 +140,7 @@ define('enter', (e) => {
         c.set(level, i32.sub(level.get, 1));
         c.brIf(done, i32.eqz(level.get));
         c.set(from, wrapStack(e, i64.sub(from.get, size)));
-        push(e.loadLinear(at(from.get, false), size));
+        push(e.loadLinear(at(from.get, false), size, true));
         c.br(again);
       }),
     );
@@ -148,7 +149,7 @@ define('enter', (e) => {
   const allocated = i64.extend_u(i32.and(e.imm(), 0xffff));
   const top = c.let(wrapStack(e, i64.sub(sp.get, allocated)));
   // The new top of the stack must be writable (SDM 2, ENTER, exceptions).
-  c.drop(e.host(at(top, true), size, true));
+  c.drop(e.host(at(top, true), size, true, true));
   setStackRegister(e, 4, top);
   e.setGpr(5, narrow(e, frame));
 });

@@ -52,7 +52,7 @@ define('cmp', (e) => {
 });
 define('test', (e) => {
   const a = e.read(dst(e));
-  flagsLogic(e, ops(e.size).and(a, e.read(src(e))));
+  flagsLogic(e, e.c.let(ops(e.size).and(a, e.read(src(e)))));
 });
 define('inc', (e) => {
   const o = ops(e.size);
@@ -381,11 +381,11 @@ define('bswap', (e) => {
 define('movbe', (e) => e.write(dst(e), e.c.let(swapBytes(e.read(src(e)), e.size, e))));
 
 define('lahf', (e) => {
-  e.c.store('i32_8', e.cpu, i32.and(arithmeticFlags(e), 0xff), S.gpr + 1);
+  e.writeGpr(S.gpr + 1, i32.and(arithmeticFlags(e), 0xff), 1, false);
 });
 define('sahf', (e) => {
   const old = i32.and(arithmeticFlags(e), 0x800);
-  setArithmeticFlags(e, i32.or(i32.and(i32.load8_u(e.cpu, S.gpr + 1), 0xd5), old));
+  setArithmeticFlags(e, i32.or(i32.and(e.readGpr(S.gpr + 1, 1) as I32, 0xd5), old));
 });
 define('clc', (e) => setCarry(e, i32.const(0)));
 define('stc', (e) => setCarry(e, i32.const(1)));

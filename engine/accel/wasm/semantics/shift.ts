@@ -1,6 +1,6 @@
 /** Shifts and rotates. SDM 2, RCL/RCR/ROL/ROR, SAL/SAR/SHL/SHR, SHLD, SHRD. A count of zero leaves every
  * flag as it was; OF is defined for a count of one only, and follows the same formula for the others. */
-import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
+import { constant, i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { define, type Env } from './env.ts';
 import { carryFlag, flagsExplicit, setCarryOverflow } from './flags.ts';
 import { bit, ops, signExtendIn, topBit } from './ops.ts';
@@ -9,6 +9,12 @@ import { bit, ops, signExtendIn, topBit } from './ops.ts';
 function shiftCount(e: Env, operand: number): I32 {
   const count = e.readN(e.operands[operand]!, 1) as I32;
   return e.c.let(i32.and(count, e.size === 8 ? 63 : 31));
+}
+
+/** Sets flags where the count is not zero. */
+function whereShifted(e: Env, count: I32, flags: () => void): void {
+  if (constant(count) === undefined) e.settleFlags();
+  e.c.if(count, flags);
 }
 
 /** Bit that the count reaches, as 0 or 1: (value >> n) & 1 for a computed n in range. */
@@ -22,7 +28,7 @@ define('shl', (e) => {
   const count = shiftCount(e, 1);
   const by = e.c.let(o.from(count));
   const old = e.modify(e.operands[0]!, (a) => o.shl(a, by));
-  e.c.if(count, () => {
+  whereShifted(e, count, () => {
     const result = e.c.let(o.shl(old, by));
     const cf =
       e.size >= 4 ? bitAt(e, old, i32.sub(e.bits, count)) : i32.and(i32.shr_u(result as I32, e.bits), 1);
@@ -35,7 +41,7 @@ define('shr', (e) => {
   const count = shiftCount(e, 1);
   const by = e.c.let(o.from(count));
   const old = e.modify(e.operands[0]!, (a) => o.shr_u(a, by));
-  e.c.if(count, () => {
+  whereShifted(e, count, () => {
     const result = e.c.let(o.shr_u(old, by));
     flagsExplicit(e, result, bitAt(e, old, i32.sub(count, 1)), topBit(old, e.size));
   });
@@ -45,7 +51,7 @@ define('sar', (e) => {
   const count = shiftCount(e, 1);
   const by = e.c.let(o.from(count));
   const old = e.modify(e.operands[0]!, (a) => o.shr_s(signExtendIn(a, e.size), by));
-  e.c.if(count, () => {
+  whereShifted(e, count, () => {
     const wide = e.c.let(signExtendIn(old, e.size));
     const result = e.c.let(o.shr_s(wide, by));
     const cf = i32.and(o.low(o.shr_s(wide, o.from(i32.sub(count, 1)))), 1);
@@ -70,7 +76,7 @@ function rotate(name: string, left: boolean): void {
       e.c.assign(result, rotated(e, a, count, left));
       return result.get;
     });
-    e.c.if(count, () => {
+    whereShifted(e, count, () => {
       const top = e.c.let(topBit(result.get, e.size));
       const cf = e.c.let(left ? bit(result.get, 0, e.size) : top);
       const other = left ? top : bit(result.get, e.bits - 2, e.size);
@@ -125,7 +131,7 @@ function rotateThroughCarry(name: string, left: boolean): void {
       return result.get;
     };
     e.modify(e.operands[0]!, rotateValue);
-    c.if(count, () => {
+    whereShifted(e, count, () => {
       const top = c.let(topBit(result.get, e.size));
       const other = left ? out.get : bit(result.get, e.bits - 2, e.size);
       setCarryOverflow(e, out.get, i32.xor(top, other));
@@ -159,7 +165,7 @@ function doubleShift(name: string, left: boolean): void {
       return o.select(count, shifted, a);
     };
     const old = e.modify(e.operands[0]!, compute);
-    c.if(count, () => {
+    whereShifted(e, count, () => {
       const result = c.let(compute(old));
       const cf = left
         ? e.size === 2

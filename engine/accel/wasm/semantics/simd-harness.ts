@@ -12,6 +12,8 @@ import { Env, semantics, xmmOffset, type FormContext, type Operand, type Runtime
 import { addSseLibrary } from './sse.ts';
 import { addX87Library } from './x87-library.ts';
 
+/** x87 exceptions are reported as #MF. */
+const CR0_NE = 1 << 5;
 const CPU = 4096;
 /** Address of the memory operand, page-aligned. */
 export const MEMORY = 16384;
@@ -133,6 +135,7 @@ export class SimdMachine {
     this.#view = new DataView(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
     this.mxcsr = 0x1f80;
+    this.setField32('cr0', CR0_NE);
     this.#view.setUint32(CPU + vcpuLayout.offset.fcw, 0x37f, true);
     this.#view.setUint32(CPU + P.tlb, 0, true);
   }

@@ -279,7 +279,7 @@ function ptestFlags(e: Env, zf: I32, cf: I32): void {
   // A result of one has SF, ZF and PF clear; zero has PF set, which an odd bit in the parity byte mends.
   const carry = e.c.let(cf);
   flagsExplicit(e, i32.xor(z, 1), carry, i32.const(0), 0, 4);
-  e.setField32('flagsAux', i32.or(e.field32('flagsAux'), i32.shl(z, 8)));
+  e.setFlagsCarries(i32.or(e.flagsCarries(), i32.shl(z, 8)));
 }
 
 define('pmovmskb', (e) => {

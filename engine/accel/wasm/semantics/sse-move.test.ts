@@ -75,6 +75,7 @@ test('a pending x87 exception is reported before an MMX instruction, and before 
   machine.setField32('fsw', 0x80);
   machine.setField32('ftw', 0x11);
   expect(machine.run('paddb_mmx')).toBe(MF);
+  expect(machine.field32('ftw')).toBe(0x11);
   expect(machine.run('emms')).toBe(MF);
   // This one uses no MMX register where its operand is in memory.
   expect(machine.run('cvtpi2pd')).toBe(0);

@@ -16,6 +16,7 @@ import {
 } from '../emit/expr.ts';
 import { S } from '../private.ts';
 import { xmmOffset, type Env, type Operand } from './env.ts';
+import { waitForException } from './x87-wait.ts';
 
 /** A vector constant of 16 bytes computed from their positions; only the low eight bits of each are kept. */
 export const bytes = (of: (index: number) => number): V128 =>
@@ -107,13 +108,8 @@ export const elementMask = (n: I32, size: number): V128 =>
 
 // MMX registers.
 
-/**
- * What comes before an MMX instruction does anything: a pending x87 exception is reported (SDM 3A, 24.4,
- * "X87 FPU exceptions and MMX").
- */
-export function mmxEnter(e: Env): void {
-  e.c.if(i32.and(e.field32('fsw'), 0x80), () => e.raise(16));
-}
+/** What an MMX instruction does before anything else: a pending x87 exception is reported (SDM 3A, 12.5). */
+export const mmxEnter = (e: Env): void => waitForException(e);
 
 /** The x87 state every MMX instruction leaves: TOP zero, all registers valid (SDM 1, 9.5.2). */
 export function mmxCommit(e: Env): void {

@@ -4,7 +4,6 @@
  *
  * Intel SDM volume 1, chapter 8; each instruction in volume 2.
  */
-import { VcpuEvent } from '../../../vcpu/state.ts';
 import type { Func } from '../emit/code.ts';
 import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import { call, ControlWord, FloatFlag } from '../float/format.ts';
@@ -14,23 +13,9 @@ import { condition, setArithmeticFlags } from './flags.ts';
 import { helper } from './sse-operand.ts';
 import { CONSTANTS } from './x87-library.ts';
 import { CONTROL_BITS, StatusWord, type Value80 } from './x87-registers.ts';
-
-const CR0_NE = 1 << 5;
-const MATH_FAULT = 16;
+import { waitForException } from './x87-wait.ts';
 
 const func = (e: Env, name: string): Func => helper(e, `x87.${name}`);
-
-/**
- * Reports an exception that an earlier instruction left pending: #MF, or where CR0.NE is clear the FERR# signal,
- * which reaches the processor as an interrupt of the PC's, while the instruction goes on as with IGNNE# asserted
- * (SDM 1, 8.7).
- */
-export function waitForException(e: Env): void {
-  e.c.if(i32.and(e.field32('fsw'), StatusWord.ES), () => {
-    e.c.if(i32.and(e.field32('cr0'), CR0_NE), () => e.raise(MATH_FAULT));
-    e.c.drop(i32.atomic.or(e.cpu, VcpuEvent.FloatError, S.events));
-  });
-}
 
 /** Notes the instruction and its memory operand: FOP, FIP and FDP (SDM 1, 8.1.8, 8.1.9). */
 function track(e: Env, opcode: I32 | number, memory = false): void {
