@@ -36,6 +36,9 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   /** A near jump's target is legal where (target + ripBias) <= ripLimit: canonical, or within CS. */
   ripBias: 'u64',
   ripLimit: 'u64',
+  /** 1 while an instruction or a delivery has left for an access and is to be taken up again. A reset clears
+   * it with all the rest, and what was begun is forgotten. */
+  underway: 'u64',
   /** Scratch results of TypeScript helpers that return more than one value. */
   result: ['u64', 4],
 });

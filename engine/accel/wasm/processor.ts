@@ -19,7 +19,7 @@ import {
 import './system/complex.ts';
 import { CpuModel } from './system/cpuid.ts';
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep } from './system/debug.ts';
-import { deliver, deliverException } from './system/interrupts.ts';
+import { deliver, deliverException, type InterruptEvent } from './system/interrupts.ts';
 import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
@@ -33,6 +33,9 @@ export const AREA_BYTES = MMU_AREA_BYTES + JUMP_BYTES + ARENA_BYTES;
 
 /** Instructions between two looks at events and timers: some tenths of a millisecond. */
 const BUDGET = 20_000;
+
+/** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
+const TURN_COST = 16;
 
 /** Exception classes of instruction groups, by mode bits. */
 const NO_MATH = Vector.NM;
@@ -88,6 +91,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #flags: number;
   readonly #shadow: number;
   #debugHit = false;
+  /** A delivery that waits for a device's answer: its stack or its tables are not in memory. */
+  #delivery: (() => Outcome) | undefined;
   readonly #instruction: MutableInstruction = {
     size: 4, a: 0, b: 0, imm: 0, memory: false, segment: 3, offset: 0n, rip: 0n, next: 0n, length: 0, addressSize: 8, rep: 0, selector: 0,
   }; // prettier-ignore
@@ -146,7 +151,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
         this.#words[host >>> 2] = value;
       },
     };
-    this.#private.jumpCache = this.#jumpCache;
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: built.handlers });
     const instance = new WebAssembly.Instance(built.module, {
       [IMPORTS]: {
@@ -209,29 +213,53 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
 
   run(): ExitReason {
-    if (this.#access.replaying || this.#access.pending) this.#access.resume();
+    if (this.#private.underway !== 0n) this.#access.resume();
+    else this.#abandon();
+    this.#private.underway = 0n;
     // The state may have been changed from outside: by a reset, an INIT, a debugger.
     this.#stale = true;
     try {
-      return this.#enter();
+      const exit = this.#enter();
+      if (this.#access.pending) this.#private.underway = 1n;
+      return exit;
     } catch (reason) {
+      this.#abandon();
       if (reason instanceof GuesthouseShutdown) return ExitReason.Shutdown;
-      this.#detail =
-        reason instanceof Error ? `${reason.message} at rip ${this.state.rip.toString(16)}` : String(reason);
+      const what = reason instanceof Error ? reason.message : `thrown: ${JSON.stringify(reason)}`;
+      this.#detail = `${what} at rip ${this.state.rip.toString(16)}`;
       if (reason instanceof Error && reason.stack) this.log(reason.stack);
       return ExitReason.InternalError;
     }
+  }
+
+  /** Forgets what has left for an access and is not to go on. */
+  #abandon(): void {
+    this.#access.finish();
+    this.#delivery = undefined;
+  }
+
+  /** Why to leave for the access that waits. */
+  #accessExit(): ExitReason {
+    return this.#access.waitingForPort ? ExitReason.PortIo : ExitReason.Mmio;
   }
 
   #enter(): ExitReason {
     const { state } = this;
     let budget = BUDGET;
     for (;;) {
+      // A guest whose fault handlers fault retires no instruction, and must come back all the same.
+      budget -= TURN_COST;
+      if (this.#access.pending) return this.#accessExit();
       if (this.#stale) this.#refresh();
+      if (this.#delivery !== undefined) {
+        this.#deliver(this.#delivery);
+        continue;
+      }
       const replaying = this.#access.replaying;
       if (!replaying) {
         const exit = this.#takeEvents();
         if (exit >= 0) return exit as ExitReason;
+        if (this.#delivery !== undefined) continue;
         if (this.#stale) this.#refresh();
         if (state.activity !== Activity.Running) return ExitReason.Halt;
         if (budget < 0) return ExitReason.Interrupted;
@@ -252,10 +280,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#debugHit = false;
       const before = state.rip;
       const code = this.#execute(this.#stepMode, 0);
-      budget--;
       const exit = this.#left(code);
-      if (code !== Leave.Access) this.#access.finish();
       if (code === Leave.Budget || code === Leave.Changed || code === Leave.Halt) {
+        this.#access.finish();
         // RF covers one instruction; a repeated string operation that goes on keeps it.
         if (state.rip !== before) state.flagsSys &= ~Flag.RF;
         const shadowed = (state.interruptShadow & 2) !== 0;
@@ -309,7 +336,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         );
         return -1;
       case Leave.Access:
-        return this.#access.waitingForPort ? ExitReason.PortIo : ExitReason.Mmio;
+        return this.#accessExit();
       case Leave.Halt:
         this.#stale = true;
         // The shadow of an STI before it is over: HLT itself was the one instruction.
@@ -325,11 +352,22 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   /** Delivers an exception found at `rip`. */
   #fault(fault: GuestFault): void {
-    this.#outcome(deliverException(this, fault));
+    this.#deliver(() => deliverException(this, fault));
   }
 
-  #outcome(outcome: Outcome): void {
+  /** Delivers an event between two instructions. Where that needs a device's answer, the access is left
+   * pending, and the delivery is done again, with what has been read, when the guest is next entered. */
+  #deliver(delivery: () => Outcome): void {
+    this.#delivery = delivery;
     this.#stale = true;
+    let outcome: Outcome;
+    try {
+      outcome = delivery();
+    } catch (reason) {
+      if (reason instanceof AccessPending) return;
+      throw reason;
+    }
+    this.#abandon();
     if (outcome === Outcome.Shutdown) throw new GuesthouseShutdown();
   }
 
@@ -369,7 +407,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       Atomics.and(this.#events, 0, ~VcpuEvent.Nmi);
       this.#wake();
       state.nmiBlocked = 1;
-      this.#interrupt(Vector.NMI);
+      this.#interrupt({ vector: Vector.NMI, kind: 'external' });
       return -1;
     }
     if (
@@ -380,7 +418,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       const vector = this.#options.lockDevices(() => this.interrupts.acknowledge(state.index));
       if (vector >= 0) {
         this.#wake();
-        this.#interrupt(vector);
+        this.#interrupt({ vector, kind: 'external' });
       }
     }
     return -1;
@@ -390,13 +428,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (this.state.activity === Activity.Halted) this.state.activity = Activity.Running;
   }
 
-  #interrupt(vector: number): void {
-    try {
-      this.#outcome(deliver(this, { vector, kind: 'external' }));
-    } catch (reason) {
-      if (!(reason instanceof GuestFault)) throw reason;
-      this.#fault(reason);
-    }
+  #interrupt(event: InterruptEvent): void {
+    this.#deliver(() => deliver(this, event));
   }
 
   // Called by emitted code.
