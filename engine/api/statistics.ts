@@ -5,7 +5,7 @@ const figure = z.number().nonnegative();
 
 /** Exits of all vCPUs by reason, since the machine started. Times in seconds. */
 export const exitStatisticsSchema = z.strictObject({
-  exits: z.array(z.strictObject({ reason: z.string(), count: figure, seconds: figure })),
+  exits: z.array(z.strictObject({ reason: z.string(), count: figure, seconds: figure })).readonly(),
   instructions: figure,
   /** In the guest; an estimate. */
   guestSeconds: figure,
@@ -14,7 +14,7 @@ export const exitStatisticsSchema = z.strictObject({
   /** All time, asleep or not, of the vCPU that ran longest. */
   seconds: figure,
   /** What the accelerator counts beyond that; empty until the machine has ended. */
-  accelerator: z.record(z.string(), z.number()),
+  accelerator: z.record(z.string(), z.number()).readonly(),
 });
 
 export type ExitStatistics = z.output<typeof exitStatisticsSchema>;

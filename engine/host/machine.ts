@@ -120,10 +120,12 @@ export class Machine {
     return machine;
   }
 
-  /** Starts every vCPU. Once. */
-  start(): void {
+  /** Starts every vCPU. Once.
+   * @param paused stands still before the first instruction, until {@link resume} */
+  start(paused = false): void {
     if (this.#started) throw new GuesthouseError('state', 'the machine has been started already');
     this.#started = true;
+    if (paused) this.#board.runState.pause();
     for (const pump of this.#pumps) pump.start();
     this.#board.clock.start();
     for (let index = 0; index < this.config.vcpus; index++) this.#startVcpu(index);
@@ -145,6 +147,12 @@ export class Machine {
   /** Lets the guest go on from {@link pause}. */
   resume(): void {
     this.#board.runState.resume();
+  }
+
+  /** Resets the machine as its reset button would: memory stays, everything else starts anew. A machine that
+   * is paused does so when it goes on. */
+  reset(): void {
+    this.#board.runState.reset('the reset button');
   }
 
   /** Presses and releases the power button, which asks a guest to power off by ACPI. */

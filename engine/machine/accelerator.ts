@@ -49,6 +49,15 @@ const ACCELERATORS: Readonly<Record<'wasm', Accelerator>> = { wasm };
 
 export type AcceleratorName = keyof typeof ACCELERATORS;
 
+/** Every accelerator by name, the preferred first. */
+export function acceleratorNames(): AcceleratorName[] {
+  return Object.keys(ACCELERATORS).filter((name) => isAccelerator(name));
+}
+
+function isAccelerator(name: string): name is AcceleratorName {
+  return Object.hasOwn(ACCELERATORS, name);
+}
+
 /** The accelerator of a name. */
 export function acceleratorOf(name: AcceleratorName): Accelerator {
   return ACCELERATORS[name];
