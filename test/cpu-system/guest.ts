@@ -42,11 +42,11 @@ function assemble(source: string): Uint8Array {
   }
 }
 
-/** How a program ended, and what it reported. */
+/** What a program reported, and how it ended: `halt`, `shutdown`, or what else happened. */
 export interface Run {
   /** Values written to the report port. */
   readonly reports: readonly number[];
-  readonly end: 'halt' | 'shutdown' | string;
+  readonly end: string;
   readonly ram: DataView;
 }
 

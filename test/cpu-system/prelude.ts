@@ -133,8 +133,10 @@ tss_sp0:
         dd STACK
 tss_ss0:
         dd 0x10
-        times 23 dd 0
+        times 22 dd 0
 tss_io: dw 0, 0x68
+; The permission map; with its base moved to 0x88, the redirection bitmap comes first. All open.
+        times 0x80 db 0
 
         bits 32
 build_idt32:

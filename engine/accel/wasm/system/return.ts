@@ -19,6 +19,7 @@ import {
   readDescriptor,
   selectorIndex,
 } from './descriptor.ts';
+import { breakpointsEnabled } from './debug.ts';
 import { checkTarget, loadRealCode } from './far.ts';
 import { ARITHMETIC, writeFlags } from './flags.ts';
 import { finishTaskSwitch } from './interrupts.ts';
@@ -116,9 +117,13 @@ function farReturn(cpu: Cpu, size: PushSize, extra: number): Outcome {
   return Outcome.Changed;
 }
 
-/** RFLAGS bits that every IRET loads, and that one of 32 or 64 bits adds. */
+/** RFLAGS bits that every IRET loads. */
 const IRET_FLAGS = ARITHMETIC | Flag.TF | Flag.DF | Flag.NT;
-const IRET_WIDE = Flag.RF | Flag.AC | Flag.ID;
+
+/** Those that one of 32 or 64 bits adds. RF lasts for one instruction, in which it holds back instruction
+ * breakpoints: while there are none it is as if that instruction had ended. */
+const wideFlags = (state: VcpuState): number =>
+  breakpointsEnabled(state) ? Flag.RF | Flag.AC | Flag.ID : Flag.AC | Flag.ID;
 
 function interruptReturnReal(cpu: Cpu, size: PushSize): Outcome {
   const { state } = cpu;
@@ -128,7 +133,7 @@ function interruptReturnReal(cpu: Cpu, size: PushSize): Outcome {
   const flags = stack.pop(size);
   loadRealCode(state, selector, rip);
   stack.commit();
-  writeFlags(state, flags, IRET_FLAGS | Flag.IF | Flag.IOPL | (size === 2 ? 0 : IRET_WIDE));
+  writeFlags(state, flags, IRET_FLAGS | Flag.IF | Flag.IOPL | (size === 2 ? 0 : wideFlags(state)));
   return Outcome.Changed;
 }
 
@@ -142,7 +147,7 @@ function interruptReturnV86(cpu: Cpu, size: PushSize): Outcome {
   const rip = stack.popOffset(size);
   const selector = stack.pop(size) & 0xffff;
   let flags = stack.pop(size);
-  let mask: number = IRET_FLAGS | Flag.IF | (size === 2 ? 0 : IRET_WIDE);
+  let mask: number = IRET_FLAGS | Flag.IF | (size === 2 ? 0 : wideFlags(state));
   if (!direct) {
     const wantsInterrupts = (flags & Flag.IF) !== 0;
     if ((flags & Flag.TF) !== 0 || (wantsInterrupts && (state.flagsSys & Flag.VIP) !== 0)) {
@@ -193,7 +198,7 @@ function interruptReturn(cpu: Cpu, size: PushSize): Outcome {
     return returnToV86(cpu, stack, selector, rip, flags);
   }
   let mask: number = IRET_FLAGS;
-  if (size !== 2) mask |= IRET_WIDE;
+  if (size !== 2) mask |= wideFlags(state);
   if (cpl <= iopl(state)) mask |= Flag.IF;
   if (cpl === 0) mask |= size === 2 ? Flag.IOPL : Flag.IOPL | Flag.VIF | Flag.VIP;
 
