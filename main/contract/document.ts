@@ -54,7 +54,44 @@ export type MachineDocument = z.output<typeof fields>;
 /** What may be left out is. */
 export type MachineDocumentInput = z.input<typeof fields>;
 
+/** An absolute path of any of the systems that Guesthouse runs on. */
+const ABSOLUTE = /^(\/|[A-Za-z]:[\\/]|\\\\)/;
+
+/** Every path in a document, with where it stands. */
+function paths(document: MachineDocument): Array<[path: string, ...where: Array<string | number>]> {
+  const { kernel, initrd, firmware, modules, serial, debugcon } = document;
+  const found: Array<[string | undefined, ...Array<string | number>]> = [
+    [kernel, 'kernel'],
+    [initrd, 'initrd'],
+    [firmware, 'firmware'],
+    ...modules.map((file, i): [string, string, number] => [file, 'modules', i]),
+    ...serial.map((port, i): [string | undefined, ...Array<string | number>] => [
+      port.kind === 'file' ? port.path : undefined,
+      'serial',
+      i,
+      'path',
+    ]),
+    [debugcon?.kind === 'file' ? debugcon.path : undefined, 'debugcon', 'path'],
+  ];
+  return found.flatMap(([file, ...where]) => (file === undefined ? [] : [[file, ...where]]));
+}
+
+/** The files that must be there for the machine to start, with the field that names each. */
+export function filesOf(document: MachineDocument): Array<{ file: string; path: Array<string | number> }> {
+  return paths(document)
+    .filter(([, field]) => field !== 'serial' && field !== 'debugcon')
+    .map(([file, ...path]) => ({ file, path }));
+}
+
 function contradictions(document: MachineDocument): ConfigIssue[] {
+  // Whoever starts the machine may stand in another folder than whoever described it.
+  const relative = paths(document)
+    .filter(([file]) => !ABSOLUTE.test(file))
+    .map(([, ...path]) => ({ path, message: 'must be an absolute path' }));
+  return [...relative, ...bootContradictions(document)];
+}
+
+function bootContradictions(document: MachineDocument): ConfigIssue[] {
   if (!document.sample) return machineContradictions(document);
   if (document.kernel !== undefined || document.initrd !== undefined || document.firmware !== undefined) {
     return [

@@ -1,0 +1,257 @@
+/**
+ * The library: the machines of a user, one folder each. The folder's name is the machine's id, and in it lie
+ *
+ * ```
+ * machine.json  the configuration (stored-machine.ts)
+ * run.json      what the engine left of the last run (engine/api/control.ts)
+ * error.json    what went wrong last, and what of that was dismissed (notes.ts)
+ * engine.log    the last words of the engine's process
+ * ```
+ *
+ * Several programs may use a library at a time. Nothing is kept open or locked: a configuration is replaced
+ * whole, and only where nobody else has done so since it was read.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import path from 'node:path';
+import type { Problem } from '../../engine/api/problem.ts';
+import { problem } from '../../engine/api/problem.ts';
+import { GuesthouseError } from '../../engine/base/errors.ts';
+import type { MachineDocument } from '../contract/document.ts';
+import { machineIdSchema } from '../contract/machine.ts';
+import { writeAtomically } from './atomic-write.ts';
+import { type Content, formatDocument, LARGEST_DOCUMENT, parseStored, revisionOf } from './stored-machine.ts';
+
+export const FILES = {
+  document: 'machine.json',
+  run: 'run.json',
+  notes: 'error.json',
+  log: 'engine.log',
+} as const;
+
+/** What of a machine's folder belongs to one run and is not copied with it. */
+const OF_A_RUN: readonly string[] = [FILES.run, FILES.notes, FILES.log];
+
+/** A machine as it is stored. */
+export interface StoredMachine {
+  readonly id: string;
+  /** Absolute. */
+  readonly folder: string;
+  readonly revision: string;
+  readonly text: string;
+  /** Null where the text is damaged or newer than this program; then `problem` says so. */
+  readonly document: MachineDocument | null;
+  readonly problem: Problem | null;
+}
+
+/** Tells which text a file held when it was read last. */
+interface Cached {
+  readonly stamp: string;
+  readonly machine: StoredMachine;
+}
+
+export class Library {
+  /** Absolute. */
+  readonly directory: string;
+  readonly #cache = new Map<string, Cached>();
+
+  /** @param directory made when the first machine is */
+  constructor(directory: string) {
+    this.directory = path.resolve(directory);
+  }
+
+  /** Every machine, in no particular order. A library that is not there yet has none.
+   * @throws GuesthouseError `resources` where the folder can't be read */
+  list(): StoredMachine[] {
+    const machines = this.#ids().flatMap((id) => this.find(id) ?? []);
+    const known = new Set(machines.map(({ id }) => id));
+    for (const id of this.#cache.keys()) if (!known.has(id)) this.#cache.delete(id);
+    return machines;
+  }
+
+  /** A machine by id; undefined where there is none. */
+  find(id: string): StoredMachine | undefined {
+    const folder = this.folder(id);
+    const status = statSync(folder, { throwIfNoEntry: false });
+    if (status?.isDirectory() !== true) return undefined;
+    const file = path.join(folder, FILES.document);
+    try {
+      const { ino, size, mtimeNs } = statSync(file, { bigint: true });
+      const stamp = `${ino} ${size} ${mtimeNs}`;
+      const cached = this.#cache.get(id);
+      if (cached?.stamp === stamp) return cached.machine;
+      if (size > LARGEST_DOCUMENT) {
+        return this.#unreadable(id, folder, `${FILES.document} is larger than any configuration`);
+      }
+      const text = readFileSync(file, 'utf8');
+      const machine = { id, folder, revision: revisionOf(text), text, ...parseStored(text) };
+      this.#cache.set(id, { stamp, machine });
+      return machine;
+    } catch (error) {
+      return this.#unreadable(id, folder, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** As {@link find}.
+   * @throws GuesthouseError `state` where there is none */
+  get(id: string): StoredMachine {
+    const found = this.find(id);
+    if (found === undefined)
+      throw new GuesthouseError('state', 'there is no such machine', 'it may have been deleted');
+    return found;
+  }
+
+  /** A machine's folder, there or not.
+   * @throws GuesthouseError `usage` for what is no id */
+  folder(id: string): string {
+    // The one place where an id becomes a path.
+    if (!machineIdSchema.safeParse(id).success)
+      throw new GuesthouseError('usage', `'${id}' is no machine's id`);
+    return path.join(this.directory, id);
+  }
+
+  /**
+   * Adds a machine.
+   *
+   * @throws GuesthouseError `state` where its name is taken, `resources` where it can't be written
+   */
+  define(document: MachineDocument): StoredMachine {
+    this.#requireFreeName(document.name);
+    return this.#make(document, (folder) => mkdirSync(folder));
+  }
+
+  /**
+   * Replaces a machine's document.
+   *
+   * @param revision of what the caller has seen
+   * @throws GuesthouseError `state` where it is another now, or the name is taken
+   */
+  replace(id: string, revision: string, document: MachineDocument): StoredMachine {
+    const stored = this.get(id);
+    if (stored.revision !== revision) {
+      throw new GuesthouseError(
+        'state',
+        'the configuration was changed elsewhere meanwhile',
+        'look at it again',
+      );
+    }
+    if (stored.document === null) throw damagedError(stored);
+    if (stored.document.name !== document.name) this.#requireFreeName(document.name, id);
+    writeAtomically(path.join(stored.folder, FILES.document), formatDocument(document));
+    return this.get(id);
+  }
+
+  /** Copies a machine with the files in its folder, under another name. */
+  clone(id: string, name: string): StoredMachine {
+    const stored = this.get(id);
+    if (stored.document === null) throw damagedError(stored);
+    this.#requireFreeName(name);
+    return this.#make({ ...stored.document, name }, (folder) => {
+      cpSync(stored.folder, folder, {
+        recursive: true,
+        errorOnExist: true,
+        filter: (source) => !OF_A_RUN.includes(path.relative(stored.folder, source)),
+      });
+    });
+  }
+
+  /** Every file in a machine's folder, by its path there, with its size in bytes. */
+  files(id: string): Array<{ name: string; bytes: number }> {
+    const { folder } = this.get(id);
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => {
+        const file = path.join(entry.parentPath, entry.name);
+        return {
+          name: path.relative(folder, file),
+          bytes: lstatSync(file, { throwIfNoEntry: false })?.size ?? 0,
+        };
+      })
+      .sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  /** Deletes a machine's folder with all that is in it. */
+  remove(id: string): void {
+    const { folder } = this.get(id);
+    // Out of the list at once, whatever becomes of its files. Links are deleted, not followed.
+    const doomed = path.join(this.directory, `.deleted-${randomUUID()}`);
+    try {
+      renameSync(folder, doomed);
+      rmSync(doomed, { recursive: true, force: true });
+    } catch (error) {
+      throw this.#failed('delete', folder, error);
+    }
+    this.#cache.delete(id);
+  }
+
+  #make(document: MachineDocument, fill: (folder: string) => void): StoredMachine {
+    const id = randomUUID();
+    const folder = this.folder(id);
+    const work = path.join(this.directory, `.new-${id}`);
+    try {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      fill(work);
+      writeAtomically(path.join(work, FILES.document), formatDocument(document));
+      // It appears whole, or not at all.
+      renameSync(work, folder);
+    } catch (error) {
+      rmSync(work, { recursive: true, force: true });
+      throw error instanceof GuesthouseError ? error : this.#failed('make', folder, error);
+    }
+    return this.get(id);
+  }
+
+  #requireFreeName(name: string, except?: string): void {
+    const taken = this.list().some(({ id, document }) => id !== except && document?.name === name);
+    if (taken)
+      throw new GuesthouseError(
+        'state',
+        `there is a machine called '${name}' already`,
+        'choose another name',
+      );
+  }
+
+  #ids(): string[] {
+    try {
+      return readdirSync(this.directory).filter((name) => machineIdSchema.safeParse(name).success);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+      throw this.#failed('read', this.directory, error);
+    }
+  }
+
+  #unreadable(id: string, folder: string, reason: string): StoredMachine {
+    const content: Content = {
+      document: null,
+      problem: problem(
+        'file',
+        `its configuration cannot be read: ${reason}`,
+        'mend machine.json in its folder, or delete the machine',
+      ),
+    };
+    return { id, folder, revision: '', text: '', ...content };
+  }
+
+  #failed(what: string, where: string, cause: unknown): GuesthouseError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new GuesthouseError('resources', `cannot ${what} ${where}: ${reason}`, undefined, { cause });
+  }
+}
+
+/** What is said to whoever wants more of a damaged machine than to look at it or delete it. */
+export function damagedError({ problem: found }: StoredMachine): GuesthouseError {
+  return new GuesthouseError(
+    found?.code ?? 'config',
+    found?.message ?? 'its configuration is damaged',
+    found?.hint,
+  );
+}
