@@ -47,11 +47,15 @@ export function stackWidth(state: VcpuState): 2 | 4 | 8 {
 
 /** Whether a 64-bit linear address is canonical at the paging depth in use (SDM 1, 3.3.7.1). */
 export function isCanonical(state: VcpuState, address: bigint): boolean {
-  const width = (cr4(state) & Cr4.LA57) !== 0 ? 57 : 48;
-  return BigInt.asUintN(64, BigInt.asIntN(width, address)) === address;
+  // Canonical at 48 bits is canonical at 57 too.
+  if (address <= 0x7fff_ffff_ffffn || address >= 0xffff_8000_0000_0000n) return true;
+  if ((cr4(state) & Cr4.LA57) === 0) return false;
+  return address <= 0xff_ffff_ffff_ffffn || address >= 0xff00_0000_0000_0000n;
 }
 
 /** A linear address from a base and an offset: 64 bits wide in long mode, else 32. */
 export function linearSum(state: VcpuState, base: bigint, offset: number): bigint {
-  return BigInt.asUintN(isLongMode(state) ? 64 : 32, base + BigInt(offset));
+  const sum = base + BigInt(offset);
+  if (sum <= 0xffff_ffffn && sum >= 0n) return sum;
+  return isLongMode(state) ? BigInt.asUintN(64, sum) : BigInt.asUintN(32, sum);
 }

@@ -14,6 +14,14 @@ import { isCanonical, stackWidth } from './registers.ts';
 /** Operand size of pushes and pops in bytes. */
 export type PushSize = 2 | 4 | 8;
 
+/** A pointer within the stack's width. */
+const wrap = (width: 2 | 4 | 8, pointer: bigint): bigint =>
+  width === 8
+    ? BigInt.asUintN(64, pointer)
+    : width === 4
+      ? BigInt.asUintN(32, pointer)
+      : BigInt.asUintN(16, pointer);
+
 /** Sets the stack pointer as far as the stack's width reaches. */
 export function setStackPointer(state: VcpuState, width: 2 | 4 | 8, value: bigint): void {
   const old = state.gpr[Gpr.RSP];
@@ -21,10 +29,6 @@ export function setStackPointer(state: VcpuState, width: 2 | 4 | 8, value: bigin
   else if (width === 4) state.gpr[Gpr.RSP] = BigInt.asUintN(32, value);
   else state.gpr[Gpr.RSP] = (old & ~0xffffn) | BigInt.asUintN(16, value);
 }
-
-/** The stack pointer as the stack's width shows it. */
-export const stackPointer = (state: VcpuState, width: 2 | 4 | 8): bigint =>
-  BigInt.asUintN(8 * width, state.gpr[Gpr.RSP]);
 
 /** Where a stack lies. */
 export interface StackPlace {
@@ -51,7 +55,7 @@ export class Stack {
   constructor(cpu: Cpu, place: StackPlace, pointer: bigint) {
     this.#cpu = cpu;
     this.#place = place;
-    this.pointer = BigInt.asUintN(8 * place.width, pointer);
+    this.pointer = wrap(place.width, pointer);
   }
 
   /** The stack in use, or that of the width given where the mode is about to change. */
@@ -121,14 +125,14 @@ export class Stack {
       this.push64(BigInt(value));
       return;
     }
-    const pointer = BigInt.asUintN(8 * this.width, this.pointer - BigInt(size));
+    const pointer = wrap(this.width, this.pointer - BigInt(size));
     const linear = this.#linear(pointer, size, true);
     this.#cpu.linear.write(linear, size, size === 2 ? value & 0xffff : value >>> 0, this.#place.user);
     this.pointer = pointer;
   }
 
   push64(value: bigint): void {
-    const pointer = BigInt.asUintN(8 * this.width, this.pointer - 8n);
+    const pointer = wrap(this.width, this.pointer - 8n);
     this.#cpu.linear.write64(this.#linear(pointer, 8, true), value, this.#place.user);
     this.pointer = pointer;
   }
@@ -160,7 +164,7 @@ export class Stack {
 
   /** Moves the pointer over `bytes`. */
   drop(bytes: number): void {
-    this.pointer = BigInt.asUintN(8 * this.width, this.pointer + BigInt(bytes));
+    this.pointer = wrap(this.width, this.pointer + BigInt(bytes));
   }
 
   /** Makes the pointer the stack pointer. */
