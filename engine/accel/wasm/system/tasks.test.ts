@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { Flag, Seg } from '../../../vcpu/state.ts';
-import { Outcome, Vector } from './cpu.ts';
+import { GuestFault, Outcome, Vector } from './cpu.ts';
 import { Dr6 } from './debug.ts';
+import { deliverException } from './interrupts.ts';
 import {
   enterProtectedMode,
   fakeCpu,
@@ -112,10 +113,14 @@ test('a task gate takes an exception, whose error code goes on the new stack (SD
   const cpu = fakeCpu();
   enterProtectedMode(cpu);
   makeTask(cpu);
-  setGate(cpu, IDT + 8 * 0x30, Sel.Free, 0, 0x85);
-  expect(run(cpu, 'int', { imm: 0x30 })).toBe(Outcome.Changed);
-  expect([cpu.state.rip, cpu.state.gpr[4]]).toEqual([0x4444n, 0xb000n]);
-  expect(cpu.linear.view.getUint32(TSS + 0x20, true)).toBe(0x1002);
+  setGate(cpu, IDT + 8 * Vector.GP, Sel.Free, 0, 0x85);
+  cpu.state.rip = 0x1000n;
+  deliverException(cpu, new GuestFault(Vector.GP, 0x18));
+  expect([cpu.state.rip, cpu.state.gpr[4]]).toEqual([0x4444n, 0xaffcn]);
+  expect(cpu.linear.view.getUint32(0xaffc, true)).toBe(0x18);
+  // The task that faulted goes on at the instruction, with RF set.
+  expect(cpu.linear.view.getUint32(TSS + 0x20, true)).toBe(0x1000);
+  expect(cpu.linear.view.getUint32(TSS + 0x24, true) & Flag.RF).toBe(Flag.RF);
 });
 
 test('a 16-bit TSS holds words; IRET with a back link that is not busy is #TS (SDM 3A, 8.6)', () => {
