@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { VcpuEvent } from '../../vcpu/state.ts';
-import { bareMachine, CODE, DATA, DEVICE, STACK } from './bare-machine.ts';
+import { VcpuEvent, vcpuLayout } from '../../vcpu/state.ts';
+import { bareMachine, type BareMachine, CODE, DATA, DEVICE, STACK } from './bare-machine.ts';
+import { resetState } from './index.ts';
 
 const HLT = 0xf4;
 const le32 = (value: number) => [
@@ -124,6 +125,64 @@ test('a triple fault is a shutdown', () => {
   m.state.idtrLimit = 0;
   m.load([0x0f, 0x0b]);
   expect(m.run()).toBe(ExitReason.Shutdown);
+});
+
+/** Interrupt gates for vectors 0 … 15 that lead to `handler`, in a table at `at`; the code segment is GDT entry 1. */
+function interruptTable(m: BareMachine, at: number, handler: number): void {
+  const gdt = DATA + 0x800;
+  m.ram.setUint32(gdt + 8, 0xffff, true);
+  m.ram.setUint32(gdt + 12, 0x00af_9b00, true);
+  [m.state.gdtrBase, m.state.gdtrLimit] = [BigInt(gdt), 15];
+  [m.state.idtrBase, m.state.idtrLimit] = [BigInt(at), 0xff];
+  for (let vector = 0; vector < 16; vector++) {
+    m.ram.setUint32(at + 16 * vector, (8 << 16) | handler, true);
+    m.ram.setUint32(at + 16 * vector + 4, 0x8e00, true);
+  }
+}
+
+test('a handler that faults at its first instruction, for ever, comes back all the same', () => {
+  const m = bareMachine();
+  interruptTable(m, DATA, CODE);
+  m.load([0x0f, 0x0b]); // ud2
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  expect(m.state.gpr[4]).toBeLessThan(BigInt(STACK - 1000));
+});
+
+test('an exception whose stack is a device is delivered write by write', () => {
+  const m = bareMachine();
+  const handler = CODE + 0x100;
+  interruptTable(m, DATA, handler);
+  m.ram.setUint8(handler, HLT);
+  m.load([0x0f, 0x0b]);
+  m.state.gpr[4] = BigInt(DEVICE + 0x100);
+  const written: bigint[] = [];
+  for (let i = 0; i < 5; i++) {
+    expect(m.run()).toBe(ExitReason.Mmio);
+    expect(m.cpu.io).toMatchObject({ size: 8, write: true });
+    written[(DEVICE + 0x100 - m.cpu.io.address) / 8 - 1] = m.cpu.io.data;
+  }
+  expect(m.run()).toBe(ExitReason.Halt);
+  // SS, RSP, RFLAGS with RF, CS, RIP (SDM 3A, figure 6-9)
+  expect(written).toEqual([16n, BigInt(DEVICE + 0x100), 0x1_0002n, 8n, BigInt(CODE)]);
+  expect(m.state.rip).toBe(BigInt(handler + 1));
+});
+
+test('an access that a reset cuts off is not taken for one of the code that runs next', () => {
+  const m = bareMachine();
+  const state = new Uint8Array(m.state.gpr.buffer, m.state.gpr.byteOffset, vcpuLayout.size);
+  const mode = state.slice();
+  const input = [0xe4, 0x60, HLT]; // in al, 0x60
+  m.load(input);
+  expect(m.run()).toBe(ExitReason.PortIo);
+  m.cpu.io.data = 1n;
+  resetState(m.state, { index: 0, model: 'max' });
+  // What the reset has left of the processor's own area stays; the rest is 64-bit mode again.
+  state.set(mode.subarray(0, vcpuLayout.offset.accel));
+  m.load(input);
+  expect(m.run()).toBe(ExitReason.PortIo);
+  m.cpu.io.data = 2n;
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]! & 0xffn).toBe(2n);
 });
 
 test('a logged page is noticed at its first write, and again after it was collected', () => {

@@ -1,0 +1,24 @@
+/** The thread of the device fuzzer: one case after the other on one board, each made of its own seed. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { FuzzedBoard, type VirtualTime } from './device-board.ts';
+import { beat, ENOUGH, type FuzzOrder, type FuzzResult, reportTo } from './watchdog.ts';
+
+function run(order: FuzzOrder): FuzzResult {
+  const realNow = performance.now.bind(performance);
+  const time: VirtualTime = { now: 1000 };
+  performance.now = () => time.now;
+  const board = new FuzzedBoard(time);
+  const findings: string[] = [];
+  const end = realNow() + order.seconds * 1000;
+  let cases = 0;
+  for (; cases < order.cases && realNow() < end && findings.length < ENOUGH; cases++) {
+    const seed = (order.seed + cases) >>> 0;
+    beat(order, seed);
+    const finding = board.runCase(seed);
+    if (finding !== null) findings.push(`case ${finding.seed}: ${finding.what}`);
+  }
+  const counts = [...board.counts].map(([name, count]) => `${name} ${count}`);
+  return { findings, summary: `${cases} cases; ${counts.join(', ')}`, cases };
+}
+
+reportTo(parentPort, run(workerData as FuzzOrder));

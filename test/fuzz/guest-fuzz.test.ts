@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest';
+import { fuzz } from './watchdog.ts';
+
+const CASES = 2000;
+
+test('whatever code a guest runs, in whatever state, it harms nothing', { timeout: 180_000 }, async () => {
+  const script = new URL('guest-thread.ts', import.meta.url);
+  const { findings, cases } = await fuzz(script, { seed: 1, cases: CASES, seconds: Infinity });
+  expect(findings).toEqual([]);
+  expect(cases).toBe(CASES);
+});
