@@ -87,6 +87,7 @@ export const TEXT = {
   },
   /** What a complaint says was wanted. */
   failed: {
+    define: 'Making the machine failed',
     start: 'Starting failed',
     suspend: 'Pausing failed',
     resume: 'Resuming failed',
@@ -135,7 +136,7 @@ export const TEXT = {
 
   empty: {
     title: 'No machines yet',
-    text: 'A virtual machine is a computer inside this one. Make the first in four short steps; the sample guest needs nothing but a click.',
+    text: 'A virtual machine is a computer inside this one. Make the first in three short steps; the sample guest needs nothing but a click.',
     action: 'Make your first machine',
   },
 
@@ -192,6 +193,7 @@ export const TEXT = {
     overcommit: 'More processors than the host has makes the machine slower, not faster.',
     name: 'Name',
     nameTaken: 'is taken by another machine',
+    atMost: (most: string) => `must be at most ${most} on this host`,
     customise: 'Customise before starting',
     customiseHint: 'Opens the machine’s details; it starts when you say so.',
     boots: 'Boots',
@@ -234,7 +236,7 @@ export const TEXT = {
     cloneTitle: (name: string) => `Clone ${name}`,
     cloneName: 'Name of the clone',
     cloneAction: 'Clone',
-    cloneDefault: (name: string, number: number) => `${name}-clone${number > 1 ? String(number) : ''}`,
+    cloneDefault: (name: string) => `${name}-clone`,
     renameTitle: (name: string) => `Rename ${name}`,
     renameAction: 'Rename',
     newName: 'New name',

@@ -16,6 +16,8 @@ export interface Complaint {
   readonly time: number;
 }
 
+const NAMES = new Intl.ListFormat('en');
+
 const NONE: readonly Sample[] = [];
 
 export const useMachines = defineStore('machines', () => {
@@ -102,5 +104,8 @@ export const useMachines = defineStore('machines', () => {
     }
   }
 
-  return { byId, all, loaded, operations, complaints, put, samplesOf, operationOf, attempt };
+  /** Names of machines, for a sentence. */
+  const namesOf = (ids: readonly string[]): string => NAMES.format(ids.map((id) => byId.get(id)?.name ?? id));
+
+  return { byId, all, namesOf, loaded, operations, complaints, put, samplesOf, operationOf, attempt };
 });

@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest';
+import { machineAddress, routeOf } from './route.ts';
+
+test.each(['/', '/machine/', '/machine/../x', '/machine/a/b', '/other'])('%s shows the list', (path) => {
+  expect(routeOf(path)).toEqual({ view: 'list' });
+});
+
+test('a machine has an address, and the address leads to it', () => {
+  expect(routeOf(machineAddress('ab-1_c'))).toEqual({ view: 'machine', id: 'ab-1_c' });
+  expect(new URL(machineAddress('x', 'details'), 'http://host').search).toBe('?tab=details');
+});

@@ -1,0 +1,50 @@
+/** A machine's document while it is edited: any JSON, since a half-typed one is seldom valid. */
+import type { Issue, MachineDocument, Params } from '../../main/contract/index.ts';
+import { checkDocument } from '../../main/contract/index.ts';
+
+export type Draft = Params<'machine.define'>['document'];
+export type Json = Draft[string];
+
+/** A document as a draft of its own. */
+export function draftOf(document: MachineDocument): Draft {
+  const draft: Draft = {};
+  for (const [field, value] of Object.entries(document)) if (value !== undefined) draft[field] = copy(value);
+  return draft;
+}
+
+/** A copy that shares nothing with the original. */
+export function copy(value: Json): Json {
+  return structuredClone(value);
+}
+
+/** Whether two JSON values say the same, whatever the order of their fields. */
+export function same(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b || (typeof a === 'number' && typeof b === 'number' && Number.isNaN(a) && Number.isNaN(b)))
+    return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return (
+      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((each, i) => same(each, b[i]))
+    );
+  }
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => same(a[key], b[key]));
+}
+
+/** The fields in which two drafts differ. */
+export function differences(a: Draft, b: Draft): string[] {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].filter((key) => !same(a[key], b[key]));
+}
+
+/** What is wrong with a draft, as far as that is known without looking at files. */
+export function issuesOf(draft: Draft): Issue[] {
+  const checked = checkDocument(draft);
+  return checked.ok ? [] : checked.issues.map(({ path, message }) => ({ path: [...path], message }));
+}
+
+/** Issues of both lists, each once. */
+export function mergeIssues(a: readonly Issue[], b: readonly Issue[]): Issue[] {
+  const key = ({ path, message }: Issue): string => JSON.stringify([path, message]);
+  return [...new Map([...a, ...b].map((issue) => [key(issue), issue])).values()];
+}
