@@ -55,10 +55,30 @@ export interface AcceleratedVcpu {
   readonly state: VcpuState;
   /** Valid after a PortIo or Mmio exit. */
   readonly io: IoExit;
-  /** Enters the guest; returns why it came back. */
+  /** Enters the guest; returns why it came back. After Halt `state` says whether interrupts, NMI and SMI are
+   * let through; what else it says, {@link synchronize} sees to. */
   run(): ExitReason;
+  /**
+   * Sees to it that `state` holds the vCPU's registers, completing the instruction of an access that has been
+   * served. To be called before anybody looks at the state or changes it, from the vCPU's own thread; the
+   * next {@link run} starts from the state as it is then. Absent where the state always holds them.
+   *
+   * @returns null, or an exit that is to be served before the next try: an instruction may make several
+   *   accesses
+   */
+  synchronize?(): ExitReason | null;
+  /**
+   * Present where the guest is not left by itself from time to time: the next {@link run} comes back with
+   * Interrupted at a time, or somewhat earlier.
+   *
+   * @param deadline guest nanoseconds, Infinity for none
+   * @param now the same, at present
+   */
+  setDeadline?(deadline: number, now: number): void;
   /** One line, after InternalError. */
   detail(): string;
-  /** Instructions retired since creation. */
+  /** Instructions retired since creation; 0 where they are not counted. */
   instructions(): number;
+  /** Gives back what the vCPU holds of the host, from its own thread; nothing else may be called then. */
+  close?(): void;
 }

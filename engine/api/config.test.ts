@@ -36,7 +36,7 @@ test.each([
   [{ kernel: 'k', memory: 1.5 }, 'memory must be a whole number'],
   [{ kernel: 'k', memory: NaN }, 'memory'],
   [{ kernel: 'k', vcpus: 65 }, 'vcpus must be a whole number from 1 to 64'],
-  [{ kernel: 'k', accel: 'magic' }, 'accel must be auto or wasm'],
+  [{ kernel: 'k', accel: 'magic' }, 'accel must be auto, kvm or wasm'],
   [{ kernel: 'k', colour: 'red' }, 'colour'],
   [{ kernel: '' }, 'kernel is empty'],
   [{ kernel: 'k', append: 'a\0b' }, 'append holds a NUL'],

@@ -43,7 +43,7 @@ export const machineName = z
 /** Each field by itself; {@link machineContradictions} says which do not go together. */
 export const machineFields = z.strictObject({
   name: machineName.default('guest'),
-  accel: z.enum(['auto', 'wasm'], 'must be auto or wasm').default('auto'),
+  accel: z.enum(['auto', 'kvm', 'wasm'], 'must be auto, kvm or wasm').default('auto'),
   /** CPU model; the accelerator's best where absent. */
   cpu: z.string().min(1, 'is empty').optional(),
   /** MiB. */

@@ -10,7 +10,13 @@ import { type MachineConfig, type MachineConfigInput, parseMachineConfig } from 
 import type { ByteRing } from '../backend/byte-ring.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import { type LogSink, Logger } from '../base/log.ts';
-import { acceleratorOf, chooseAccelerator, chooseCpuModel, requireVcpus } from '../machine/accelerator.ts';
+import {
+  acceleratorOf,
+  chooseAccelerator,
+  chooseCpuModel,
+  type Choice,
+  requireVcpus,
+} from '../machine/accelerator.ts';
 import { Board, boardAreaBytes, type BoardOptions } from '../machine/board.ts';
 import { MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
@@ -56,6 +62,8 @@ const PUMP_AGAIN = 20;
 
 export class Machine {
   readonly config: MachineConfig;
+  /** What runs the guest's code, and why. */
+  readonly accelerator: Choice;
   /** Resolves once the machine has ended and all its output is written; never rejects. */
   readonly ended: Promise<Outcome>;
 
@@ -76,11 +84,13 @@ export class Machine {
 
   private constructor(
     config: MachineConfig,
+    accelerator: Choice,
     board: Board,
     options: Omit<BoardOptions, 'log'>,
     io: MachineIo,
   ) {
     this.config = config;
+    this.accelerator = accelerator;
     this.#board = board;
     this.#boardOptions = options;
     this.#logSink = io.log;
@@ -95,7 +105,8 @@ export class Machine {
    */
   static create(input: MachineConfigInput, io: MachineIo): Machine {
     const config = parseMachineConfig(input);
-    const name = chooseAccelerator(config.accel);
+    const choice = chooseAccelerator(config.accel);
+    const { name } = choice;
     const accelerator = acceleratorOf(name);
     requireVcpus(name, config.vcpus);
     const cpuModel = chooseCpuModel(accelerator, config.cpu);
@@ -115,7 +126,7 @@ export class Machine {
     const board = new Board({ ...options, log: io.log });
     board.install();
     board.powerOn(accelerator);
-    const machine = new Machine(config, board, options, io);
+    const machine = new Machine(config, choice, board, options, io);
     machine.#connect(io.terminal);
     return machine;
   }
@@ -126,6 +137,7 @@ export class Machine {
     if (this.#started) throw new GuesthouseError('state', 'the machine has been started already');
     this.#started = true;
     if (paused) this.#board.runState.pause();
+    this.#board.accelerated?.open();
     for (const pump of this.#pumps) pump.start();
     this.#board.clock.start();
     for (let index = 0; index < this.config.vcpus; index++) this.#startVcpu(index);
@@ -228,6 +240,7 @@ export class Machine {
   async #finish(): Promise<void> {
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
+    this.#board.accelerated?.close();
     await Promise.all(this.#pumps.map((pump) => pump.finish()));
     this.#settle(this.#outcome());
   }

@@ -1,5 +1,6 @@
 /** The accelerators by name, and which one a machine gets. */
 import type { AcceleratedVcpu, InterruptSource } from '../accel/contract.ts';
+import * as kvm from '../accel/kvm/index.ts';
 import * as wasm from '../accel/wasm/index.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import type { AddressMap } from '../memory/address-map.ts';
@@ -14,6 +15,8 @@ export interface VcpuOptions {
   readonly stateAddress: number;
   /** Byte address of the accelerator's own area for this vCPU, 64 KiB aligned. */
   readonly area: number;
+  /** The area of vCPU 0, for what the vCPUs have in common; absent where this is the only one. */
+  readonly vmArea?: number;
   /** Byte address of guest RAM: page n of the dirty log is 4096 n bytes further. */
   readonly ramBase: number;
   readonly addressMap: AddressMap;
@@ -31,9 +34,36 @@ export interface VcpuOptions {
   readonly log: (line: string) => void;
 }
 
+/** Where a machine lies, for what concerns all of its vCPUs. */
+export interface MachinePlace {
+  readonly memory: WebAssembly.Memory;
+  /** The vCPUs' areas, by index. */
+  readonly areas: readonly number[];
+  /** Byte address of guest RAM. */
+  readonly ramBase: number;
+}
+
+/** What an accelerator has for a machine as a whole. Each thread makes its own over the same memory. */
+export interface AcceleratedMachine {
+  /** Takes from the host what the vCPUs need. Once for a machine, before the first of them is made.
+   * @throws GuesthouseError where the host refuses */
+  open(): void;
+  /** Gives it back, when all vCPUs are closed. Harmless where it was never opened. */
+  close(): void;
+  /** Makes a vCPU leave the guest, if it is there, and look at its events. From any thread. */
+  kick(vcpu: number): void;
+  /** Marks in the log what the host has noticed of writes to logged pages. From any thread. */
+  pullDirty(dirty: DirtyLog): void;
+}
+
+/** What a probe finds: whether the accelerator can run at all, and, where it can, what speaks against it. */
+export type ProbeResult =
+  | { readonly ok: true; readonly features: string[]; readonly caveat?: string }
+  | { readonly ok: false; readonly reason: string };
+
 /** What an accelerator's module exports. */
 export interface Accelerator {
-  probe(): { ok: true; features: string[] } | { ok: false; reason: string };
+  probe(): ProbeResult;
   /** Bytes of the machine area that each vCPU needs. */
   areaBytes(): number;
   createVcpu(options: VcpuOptions): AcceleratedVcpu;
@@ -43,9 +73,11 @@ export interface Accelerator {
   cpuModels(): string[];
   /** Most vCPUs of a machine; one where absent. */
   maxVcpus?(): number;
+  /** Absent where vCPUs need nothing together, and look at their events by themselves. */
+  machineOf?(place: MachinePlace): AcceleratedMachine;
 }
 
-const ACCELERATORS: Readonly<Record<'wasm', Accelerator>> = { wasm };
+const ACCELERATORS: Readonly<Record<'kvm' | 'wasm', Accelerator>> = { kvm, wasm };
 
 export type AcceleratorName = keyof typeof ACCELERATORS;
 
@@ -63,18 +95,44 @@ export function acceleratorOf(name: AcceleratorName): Accelerator {
   return ACCELERATORS[name];
 }
 
+/** In the order in which `auto` tries them. */
+const PREFERRED: readonly AcceleratorName[] = ['kvm', 'wasm'];
+
+/** An accelerator, and why it is that one: one line for people. */
+export interface Choice {
+  readonly name: AcceleratorName;
+  readonly why: string;
+  /** What speaks against it, where it was asked for nevertheless. */
+  readonly caveat?: string;
+}
+
 /**
- * Chooses an accelerator that can run here.
+ * Chooses an accelerator that can run here; `auto` chooses the first that has nothing against it.
  *
  * @throws GuesthouseError `unsupported` where there is none
  */
-export function chooseAccelerator(wanted: 'auto' | AcceleratorName): AcceleratorName {
-  // The only one there is, so `auto` has no choice to make yet.
-  const name = wanted === 'auto' ? 'wasm' : wanted;
-  const found = acceleratorOf(name).probe();
-  if (!found.ok)
-    throw new GuesthouseError('unsupported', `accelerator ${name} cannot run here: ${found.reason}`);
-  return name;
+export function chooseAccelerator(wanted: 'auto' | AcceleratorName): Choice {
+  if (wanted !== 'auto') {
+    const found = acceleratorOf(wanted).probe();
+    if (!found.ok) {
+      throw new GuesthouseError('unsupported', `accelerator ${wanted} cannot run here: ${found.reason}`);
+    }
+    return {
+      name: wanted,
+      why: 'as asked for',
+      ...(found.caveat === undefined ? {} : { caveat: found.caveat }),
+    };
+  }
+  const against: string[] = [];
+  for (const name of PREFERRED) {
+    const found = acceleratorOf(name).probe();
+    const reason = found.ok ? found.caveat : found.reason;
+    if (reason === undefined) {
+      return { name, why: against.length === 0 ? 'the fastest there is' : against.join('; ') };
+    }
+    against.push(`not ${name}: ${reason}`);
+  }
+  throw new GuesthouseError('unsupported', `no accelerator can run here: ${against.join('; ')}`);
 }
 
 /**

@@ -22,7 +22,12 @@ import { initializeVcpu } from '../vcpu/init.ts';
 import { RunState } from '../vcpu/run-state.ts';
 import { VcpuSignals } from '../vcpu/signals.ts';
 import { Activity, Seg, VcpuEvent, vcpuLayout, type VcpuState } from '../vcpu/state.ts';
-import type { Accelerator, AcceleratorName } from './accelerator.ts';
+import {
+  type AcceleratedMachine,
+  type Accelerator,
+  acceleratorOf,
+  type AcceleratorName,
+} from './accelerator.ts';
 import type { BootImages } from './boot-images.ts';
 import { bootDirectly, startFirmware } from './boot.ts';
 import { Chipset } from './chipset.ts';
@@ -95,6 +100,8 @@ export class Board {
   /** What the guest writes to the debug console. */
   readonly debugOutput: ByteRing;
   readonly chipset: Chipset;
+  /** What the accelerator has for the machine as a whole, where it has anything. */
+  readonly accelerated: AcceleratedMachine | undefined;
 
   readonly #boardMemory: BoardMemory;
   readonly #sleep: View<typeof sleepLayout.fields>;
@@ -111,7 +118,7 @@ export class Board {
     this.stateAddresses = each(() => arena.reserve(vcpuLayout.size, 64));
     this.states = this.stateAddresses.map((address) => vcpuLayout.bind(buffer, address));
     this.counters = each(() => new ExitCounters(arena));
-    this.signals = new VcpuSignals(buffer, this.stateAddresses);
+    this.signals = new VcpuSignals(buffer, this.stateAddresses, (vcpu) => this.accelerated?.kick(vcpu));
     this.clock = new GuestClock(arena);
     this.runState = new RunState(arena, this.signals, this.clock, (line) => this.log.info(line));
 
@@ -120,7 +127,9 @@ export class Board {
     const flushTlb = () => this.signals.raiseAll(VcpuEvent.FlushTlb);
     const written = () => this.signals.raiseAll(VcpuEvent.FlushCode);
     this.map = new AddressMap(arena, flushTlb);
-    this.dirty = new DirtyLog(arena, this.memory.ramBytes / PAGE_SIZE, flushTlb);
+    this.dirty = new DirtyLog(arena, this.memory.ramBytes / PAGE_SIZE, flushTlb, () =>
+      this.accelerated?.pullDirty(this.dirty),
+    );
     this.physical = new PhysicalMemory(this.memory, this.map, this.dirty, written);
     this.ports = new PortBus(arena);
     this.mmio = new MmioBus(arena);
@@ -145,6 +154,11 @@ export class Board {
     this.mmio.register(this.#boardMemory.shadow, 0xc0000, 0x40000);
 
     this.areas = each(() => arena.reserve(options.acceleratorArea, WASM_PAGE));
+    this.accelerated = acceleratorOf(options.accelerator).machineOf?.({
+      memory: this.memory.memory,
+      areas: this.areas,
+      ramBase: this.memory.ramBase,
+    });
   }
 
   get lapics() {

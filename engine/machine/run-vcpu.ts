@@ -22,6 +22,7 @@ export function runVcpu(board: Board, accelerator: Accelerator, index: number): 
     state,
     stateAddress: board.stateAddresses[index],
     area: board.areas[index],
+    vmArea: board.areas[0],
     addressMap: board.map,
     dirtyLog: board.dirty,
     ramBase: board.memory.ramBase,
@@ -62,6 +63,8 @@ export function runVcpu(board: Board, accelerator: Accelerator, index: number): 
     runState.fault();
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { end: { kind: 'internal', detail }, statistics: {} };
+  } finally {
+    vcpu.close?.();
   }
 }
 

@@ -47,6 +47,16 @@ export interface RangePlace {
   enabled: boolean;
 }
 
+/** A stretch of memory as the guest sees it. Addresses and sizes in bytes, multiples of 4096. */
+export interface MemoryStretch {
+  /** First guest-physical address. */
+  readonly start: number;
+  readonly size: number;
+  /** Where its first byte lies in the shared memory. */
+  readonly address: number;
+  readonly readOnly: boolean;
+}
+
 /** One range of the map. */
 export interface MappedRange {
   /** Changes what is given and leaves the rest; does nothing where that is how it is already. To be called
@@ -160,6 +170,21 @@ export class AddressMap {
       else found.push({ start, size });
     }
     return found;
+  }
+
+  /** Every stretch of RAM and ROM, disjoint and in order of address; those that were defined apart stay
+   * apart. For accelerators that hand memory to the host's virtualization. */
+  memory(): MemoryStretch[] {
+    if (this.generation !== this.#seen) this.#flatten();
+    return Array.from({ length: this.#count }, (_, i) => {
+      const readOnly = this.#entry[i]! % PAGE_SIZE !== 0;
+      return {
+        start: this.#first[i]! * PAGE_SIZE,
+        size: (this.#end[i]! - this.#first[i]!) * PAGE_SIZE,
+        address: this.#entry[i]! - (readOnly ? 1 : 0),
+        readOnly,
+      };
+    });
   }
 
   #change(body: () => void): void {

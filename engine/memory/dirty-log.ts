@@ -12,21 +12,26 @@ export class DirtyLog {
   readonly #logged: Int32Array<SharedArrayBuffer>;
   readonly #dirty: Int32Array<SharedArrayBuffer>;
   readonly #flush: () => void;
+  readonly #pull: () => void;
 
   /**
    * @param pages pages of guest RAM
    * @param flush makes every vCPU drop its translations
+   * @param pull marks what the accelerator has noticed by itself and not marked yet
    */
-  constructor(arena: Arena, pages: number, flush: () => void) {
+  constructor(arena: Arena, pages: number, flush: () => void, pull: () => void = () => {}) {
     const words = Math.ceil(pages / 32);
     this.#pages = pages;
     this.#logged = new Int32Array(arena.buffer, arena.reserve(words * 4), words);
     this.#dirty = new Int32Array(arena.buffer, arena.reserve(words * 4), words);
     this.#flush = flush;
+    this.#pull = pull;
   }
 
   /** Starts logging for `count` pages, all of them clean. */
   enable(first: number, count: number): void {
+    // What was written before is not wanted any more: it must not turn up later.
+    this.#pull();
     this.#eachWord(first, count, (word, mask) => {
       Atomics.and(this.#dirty, word, ~mask);
       Atomics.or(this.#logged, word, mask);
@@ -52,6 +57,15 @@ export class DirtyLog {
     return ((this.#logged[page >>> 5]! >>> (page & 31)) & 1) !== 0;
   }
 
+  /** True where logging is on for any of `count` pages. */
+  anyLogged(first: number, count: number): boolean {
+    let any = false;
+    this.#eachWord(first, count, (word, mask) => {
+      any ||= (this.#logged[word]! & mask) !== 0;
+    });
+    return any;
+  }
+
   /** True where a write to the page must be noticed: it is logged and still clean. */
   needsTrap(page: number): boolean {
     const word = page >>> 5;
@@ -69,6 +83,7 @@ export class DirtyLog {
    * that must be the last (the end of a migration) are collected with the vCPUs stopped.
    */
   collect(first: number, count: number): number[] {
+    this.#pull();
     const found: number[] = [];
     this.#eachWord(first, count, (word, mask) => {
       let bits = Atomics.and(this.#dirty, word, ~mask) & mask;

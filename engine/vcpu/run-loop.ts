@@ -39,7 +39,8 @@ export interface RunLoopParts {
   /** Called after each port or MMIO access by a vCPU whose thread does not service every timer: wakes the
    * one that does, where its next deadline has come nearer. */
   readonly timersTouched: () => void;
-  /** Told until when this vCPU sleeps (guest nanoseconds), before it does, and -Infinity afterwards. */
+  /** Told until when this vCPU will not look at the timers (guest nanoseconds), before it sleeps or enters a
+   * guest that is not left by itself, and -Infinity afterwards. */
   readonly sleeping: (until: number) => void;
   /** Puts this vCPU's state where INIT leaves it. */
   readonly initialize: () => void;
@@ -69,17 +70,21 @@ export class RunLoop {
     const started = performance.now();
     const progress = () => counters.progress(vcpu.instructions(), (performance.now() - started) * 1e6);
     for (;;) {
-      if (runState.requested) {
+      let access: ExitReason | null = null;
+      if (runState.requested || this.#startupPending()) {
         progress();
-        const end = runState.attend(index, this.#parts.resetMachine);
-        if (end !== null) return end;
+        access = vcpu.synchronize?.() ?? null;
+        if (access === null) {
+          const end = runState.attend(index, this.#parts.resetMachine);
+          if (end !== null) return end;
+          this.#takeStartupEvents();
+        }
       }
-      this.#takeStartupEvents();
-      if (vcpu.state.activity === Activity.WaitForSipi) {
+      if (access === null && vcpu.state.activity === Activity.WaitForSipi) {
         this.#sleep((events) => (events & (VcpuEvent.Sipi | VcpuEvent.Init | VcpuEvent.Kick)) !== 0);
         continue;
       }
-      const reason = vcpu.run();
+      const reason = access ?? this.#enter();
       const count = counters.count(reason);
       switch (reason) {
         case ExitReason.PortIo:
@@ -106,6 +111,19 @@ export class RunLoop {
           return { kind: 'internal', detail: vcpu.detail() };
       }
     }
+  }
+
+  /** Enters the guest, and sees to it that it is left when a timer is due. */
+  #enter(): ExitReason {
+    const { vcpu, timers, clock, sleeping } = this.#parts;
+    if (vcpu.setDeadline === undefined) return vcpu.run();
+    const deadline = timers.deadline();
+    sleeping(deadline);
+    // Another vCPU may have moved the deadline before it could see that this one is about to be away.
+    vcpu.setDeadline(Math.min(deadline, timers.deadline()), clock.now());
+    const reason = vcpu.run();
+    sleeping(-Infinity);
+    return reason;
   }
 
   #timed(reason: ExitReason, body: () => void): void {
@@ -184,6 +202,11 @@ export class RunLoop {
       this.#parts.sleeping(-Infinity);
     }
     signals.clear(index, VcpuEvent.Kick);
+  }
+
+  #startupPending(): boolean {
+    const { signals, index } = this.#parts;
+    return (signals.load(index) & (VcpuEvent.Init | VcpuEvent.Sipi)) !== 0;
   }
 
   /** INIT and start-up IPIs (SDM volume 3A, 10.4.3 and 11.4.1). */

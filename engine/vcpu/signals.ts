@@ -8,9 +8,19 @@ import { vcpuLayout } from './state.ts';
 
 export class VcpuSignals {
   readonly #words: ReadonlyArray<Int32Array<SharedArrayBuffer>>;
+  readonly #kick: (vcpu: number) => void;
 
-  /** @param addresses of the vCPU states ({@link vcpuLayout}) in the shared memory, by vCPU index */
-  constructor(buffer: SharedArrayBuffer, addresses: readonly number[]) {
+  /**
+   * @param addresses of the vCPU states ({@link vcpuLayout}) in the shared memory, by vCPU index
+   * @param kick called after each event: gets a vCPU out of the guest where its accelerator does not look at
+   *   the word by itself
+   */
+  constructor(
+    buffer: SharedArrayBuffer,
+    addresses: readonly number[],
+    kick: (vcpu: number) => void = () => {},
+  ) {
+    this.#kick = kick;
     this.#words = addresses.map((at) => new Int32Array(buffer, at + vcpuLayout.offset.events, 1));
   }
 
@@ -24,6 +34,7 @@ export class VcpuSignals {
     if (word === undefined) return;
     Atomics.or(word, 0, events);
     Atomics.notify(word, 0);
+    this.#kick(vcpu);
   }
 
   raiseAll(events: number): void {

@@ -6,7 +6,7 @@
  */
 import { layout, type View } from '../memory/layout.ts';
 
-export const vcpuLayout = layout('vcpu', 1, {
+export const vcpuLayout = layout('vcpu', 2, {
   /** RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, in encoding order. */
   gpr: ['u64', 16],
   /** Always zero: the base or index of an address that has none. */
@@ -112,6 +112,12 @@ export const vcpuLayout = layout('vcpu', 1, {
   mxcsr: 'u32',
   /** XMM n at byte 32 n; the upper half is kept for AVX. */
   ymm: ['u64', 64],
+
+  /** An interrupt or exception whose delivery has begun and not ended, to be begun again at the next entry; as
+   * VM-entry interruption information (SDM 3C, 25.8.3): bits 0-7 vector, 8-10 type, 11 with an error
+   * code, 31 valid. 0 where there is none, as always between two instructions. */
+  injected: 'u32',
+  injectedError: 'u32',
 
   /** Scratch of the accelerator that runs this vCPU (accel/wasm/private.ts); not part of a saved machine. */
   accel: ['u64', 64],

@@ -66,7 +66,7 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
   const serial = stream('serial', once('serial') ?? 'stdio');
   const debugcon = once('debugcon');
   const config = {
-    accel: choice('accel', once('accel') ?? 'auto', ['auto', 'wasm'] as const),
+    accel: choice('accel', once('accel') ?? 'auto', ['auto', 'kvm', 'wasm'] as const),
     cpu: once('cpu'),
     memory: number('memory', once('memory') ?? `${MEMORY_MIB.usual}`, MEMORY_MIB.least, MEMORY_MIB.most),
     vcpus: number('vcpus', once('vcpus') ?? '1', 1, MOST_VCPUS),
@@ -105,8 +105,13 @@ function number(name: string, text: string, least: number, most: number): number
 
 function choice<const T extends readonly string[]>(name: string, text: string, choices: T): T[number] {
   const found = choices.find((each) => each === text);
-  if (found === undefined) throw usage(`--${name} must be ${choices.join(' or ')}, not '${text}'`);
+  if (found === undefined) throw usage(`--${name} must be ${listed(choices)}, not '${text}'`);
   return found;
+}
+
+/** As `a, b or c`. */
+function listed(words: readonly string[]): string {
+  return [words.slice(0, -1).join(', '), ...words.slice(-1)].join(' or ');
 }
 
 function stream(name: string, text: string) {

@@ -43,6 +43,9 @@ export async function run(words: readonly string[]): Promise<number> {
   }
   try {
     machine.start();
+    const { name, why, caveat } = machine.accelerator;
+    if (machine.config.accel === 'auto') say(`accelerator ${name} (${why})`);
+    if (caveat !== undefined) say(`${name} may not run this guest: ${caveat}`);
     if (machine.config.serial.some(({ kind }) => kind === 'stdio')) {
       terminal.connect({
         receive: (bytes) => machine.send(bytes),

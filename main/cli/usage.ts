@@ -18,7 +18,7 @@ With a kernel:
   --module FILE       another boot module; may be given several times
 
 The machine:
-  --accel NAME        auto, wasm (default: auto)
+  --accel NAME        auto, kvm, wasm (default: auto)
   --cpu MODEL         CPU model (default: the accelerator's best)
   --memory MIB        ${MEMORY_MIB.least} to ${MEMORY_MIB.most} (default: ${MEMORY_MIB.usual})
   --vcpus N           1 to ${MOST_VCPUS} (default: 1)
