@@ -74,6 +74,7 @@ export class FakeMain {
   readonly #consoles = new Map<number, Stored>();
   #settings: Settings = { theme: 'system', onQuit: 'ask', confirm: true, window: null, view: {} };
   #next = 1;
+  #nextMachine = 1;
 
   /** @param pace milliseconds between statistics */
   constructor(pace = 1000) {
@@ -173,7 +174,7 @@ export class FakeMain {
 
   #define(input: unknown): Stored {
     const document = this.#checked(input);
-    const id = `m${this.#next++}`;
+    const id = `m${this.#nextMachine++}`;
     const stored: Stored = {
       summary: fakeMachine(id),
       document,
@@ -328,16 +329,16 @@ export class FakeMain {
       records:
         id === undefined ? [...this.machines.values()].flatMap(({ log }) => log) : this.#stored({ id }).log,
     }),
-    'console.attach': ({ id }) => {
+    'console.attach': ({ id, from }) => {
       const stored = this.#stored({ id });
       if (stored.summary.started === null) refuse('state', 'the machine is off');
       const stream = this.#next++;
       queueMicrotask(() => {
         this.#consoles.set(stream, stored);
-        const bytes = new TextEncoder().encode(stored.console);
-        for (const client of this.#clients) client.message(encodeOutput(stream, 0, bytes));
+        const bytes = new TextEncoder().encode(stored.console).subarray(from);
+        for (const client of this.#clients) client.message(encodeOutput(stream, from, bytes));
       });
-      return { stream, position: 0, started: stored.summary.started ?? 0 };
+      return { stream, position: from, started: stored.summary.started ?? 0 };
     },
     'console.detach': ({ stream }) => {
       this.#consoles.delete(stream);
