@@ -580,6 +580,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     const watching = breakpointsEnabled(state);
     this.#access.watching = watching;
     this.#watching = watching;
+    // A reset clears what lies beside the state, so that also what follows from the mode must be set anew.
+    if (this.#private.jumpCache === 0) {
+      this.#private.jumpCache = this.#jumpCache;
+      this.#seen.fill(0);
+    }
     if (this.#modeChanged()) {
       this.#mode = this.#codeMode(false);
       this.#stepMode = this.#codeMode(true);
