@@ -1,7 +1,6 @@
 /** The command line: which command, and what becomes of its errors. */
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { EXIT_STATUS, GuesthouseError } from '../../engine/base/errors.ts';
+import { programVersion } from '../service/version.ts';
 import { USAGE } from './usage.ts';
 
 /**
@@ -32,6 +31,10 @@ async function command(words: readonly string[]): Promise<number> {
       const { run } = await import('./run.ts');
       return run(rest);
     }
+    case 'serve': {
+      const { serveCommand } = await import('./serve.ts');
+      return serveCommand(rest);
+    }
     case 'sample': {
       const [directory, ...more] = rest;
       if (directory === '--help' || directory === '-h') {
@@ -52,23 +55,18 @@ async function command(words: readonly string[]): Promise<number> {
       process.stdout.write(USAGE);
       return 0;
     case '--version':
-      process.stdout.write(`guesthouse ${version()}\n`);
+      process.stdout.write(`guesthouse ${programVersion()}\n`);
       return 0;
     case undefined:
       throw usage('no command');
-    default:
+    default: {
+      const { isMachineCommand, machineCommand } = await import('./machines.ts');
+      if (isMachineCommand(name)) return machineCommand(name, rest);
       throw usage(`unknown command '${name}'`);
+    }
   }
 }
 
 function usage(message: string): GuesthouseError {
   return new GuesthouseError('usage', message, 'see guesthouse --help');
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(
-    readFileSync(path.join(import.meta.dirname, '../../package.json'), 'utf8'),
-  );
-  const known = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return known ? String(manifest.version) : 'of unknown version';
 }

@@ -1,7 +1,7 @@
 /** The options of `guesthouse run`: from words to a machine's configuration. */
 import { parseArgs } from 'node:util';
 import { type MachineConfigInput, MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
-import { GuesthouseError } from '../../engine/base/errors.ts';
+import { firstSentence, usage } from './words.ts';
 
 export interface RunOptions {
   /** Complete but for the sample guest's files where {@link sample} is set. */
@@ -86,15 +86,8 @@ function parseWords(words: readonly string[]) {
   try {
     return parseArgs({ args: [...words], options: OPTIONS, allowPositionals: true, strict: true });
   } catch (error) {
-    // Node's messages are "Unknown option '--x'. To specify a positional argument …": the first sentence.
-    const text = error instanceof Error ? error.message : String(error);
-    const [sentence] = text.split(/\.(?:\s|$)/, 1);
-    throw usage(sentence.charAt(0).toLowerCase() + sentence.slice(1));
+    throw usage(firstSentence(error));
   }
-}
-
-function usage(message: string): GuesthouseError {
-  return new GuesthouseError('usage', message, 'see guesthouse --help');
 }
 
 function number(name: string, text: string, least: number, most: number): number {

@@ -1,9 +1,9 @@
 /** `guesthouse run`: a machine from the command line, from its start to its end. */
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { EXIT_STATUS } from '../../engine/base/errors.ts';
 import type { LogRecord } from '../../engine/base/log.ts';
 import { Machine, type Outcome } from '../../engine/host/machine.ts';
+import { cacheDirectory } from '../store/paths.ts';
 import { KEY_HELP } from './escape-keys.ts';
 import { parseRunOptions, type RunOptions } from './run-options.ts';
 import { sample } from './sample.ts';
@@ -68,15 +68,8 @@ export async function run(words: readonly string[]): Promise<number> {
 /** The machine's configuration, with the sample guest's files where it was asked for. */
 async function configOf({ config, sample: wanted }: RunOptions) {
   if (!wanted) return config;
-  const files = await sample(path.join(cacheDirectory(), 'guesthouse', 'sample'));
+  const files = await sample(path.join(cacheDirectory(), 'sample'));
   return { ...config, ...files, append: config.append ?? 'console=ttyS0' };
-}
-
-/** Where programs keep what they can make again (XDG Base Directory Specification; Windows: known folders). */
-function cacheDirectory(): string {
-  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env;
-  if (process.platform === 'win32' && local !== undefined && local !== '') return local;
-  return xdg !== undefined && path.isAbsolute(xdg) ? xdg : path.join(homedir(), '.cache');
 }
 
 function statusOf(outcome: Outcome, say: (line: string) => void): number {

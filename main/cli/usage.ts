@@ -5,6 +5,9 @@ import { KEY_HELP } from './escape-keys.ts';
 
 export const USAGE = `Usage: guesthouse run [OPTION]…     start a machine and wait for its end
        guesthouse sample DIRECTORY  make the files of a small Linux guest
+       guesthouse serve [--port N] [--open]
+                                    serve the interface to a browser on this computer
+       guesthouse COMMAND […]       work with the machines of the library, below
        guesthouse --help | --version
 
 What to boot, exactly one of:
@@ -27,7 +30,20 @@ The machine:
   --debug-exit        let the guest end the machine through port 0xF4
   --stats             at the end, say what the machine did, on standard error
 
-Keys, while the serial port is the terminal:
+Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; --json prints for scripts):
+  list [--all | --inactive] [--name | --uuid]
+  define FILE                   FILE as dumpconfig prints it, - for standard input
+  define --name NAME OPTION…    with the options of run
+  undefine MACHINE              delete it, with all in its folder
+  start MACHINE [--paused] [--console]
+  shutdown MACHINE              press its power button
+  destroy MACHINE               cut its power
+  suspend MACHINE, resume MACHINE, reset MACHINE
+  console MACHINE [--history]   work on its console; Ctrl-] leaves it
+  domstate MACHINE, dominfo MACHINE, domstats [MACHINE]
+  dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
+
+Keys of run, while the serial port is the terminal:
 ${KEY_HELP.map((line) => `  ${line}`).join('\n')}
 
 Exit status: 0 when the guest powers off or Ctrl-A X is typed, what the guest asked for through --debug-exit,

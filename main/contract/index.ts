@@ -1,4 +1,5 @@
 /** What the interface may ask of main: the whole contract. */
+export * from './bridge.ts';
 export * from './client.ts';
 export * from './document.ts';
 export * from './events.ts';

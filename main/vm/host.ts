@@ -1,0 +1,149 @@
+/** What the host is, and what it offers to machines. */
+import { accessSync, constants, readdirSync, rmSync, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
+import type { AcceleratorInfo } from '../../engine/api/statistics.ts';
+import { GuesthouseError } from '../../engine/base/errors.ts';
+import { filesOf, type MachineDocument } from '../contract/document.ts';
+import type { Folder, HostInfo } from '../contract/host.ts';
+import type { Issue } from '../contract/methods.ts';
+import { runtimeDirectory } from '../store/paths.ts';
+import { EngineClient } from './engine-client.ts';
+import { type EngineLauncher, exitLine } from './launcher.ts';
+
+/** Entries of a folder that are listed. */
+const MOST_ENTRIES = 2000;
+
+/** How long accelerators that were found count as known, in milliseconds: permissions change. */
+const FRESH = 60_000;
+
+const MIB = 2 ** 20;
+
+export class Host {
+  readonly #launcher: EngineLauncher;
+  readonly #library: string;
+  #accelerators: { readonly time: number; readonly found: Promise<AcceleratorInfo[]> } | undefined;
+
+  constructor(launcher: EngineLauncher, library: string) {
+    this.#launcher = launcher;
+    this.#library = library;
+  }
+
+  async info(): Promise<HostInfo> {
+    const accelerators = await this.accelerators();
+    const cpus = os.availableParallelism();
+    const memory = Math.floor(os.totalmem() / MIB);
+    const most = Math.max(
+      1,
+      ...accelerators.filter(({ available }) => available).map((each) => each.mostVcpus),
+    );
+    const limits = {
+      memory: Math.min(MEMORY_MIB.most, memory),
+      vcpus: Math.min(MOST_VCPUS, most),
+    };
+    return {
+      hostname: os.hostname(),
+      system: `${os.type()} ${os.release()} ${os.arch()}`,
+      cpus,
+      cpuModel: os.cpus()[0]?.model.trim() ?? 'unknown',
+      memory: os.totalmem(),
+      freeMemory: os.freemem(),
+      accelerators,
+      defaults: {
+        // An eighth of the host's, in steps of 256 MiB, from 512 MiB to 2 GiB.
+        memory: Math.min(limits.memory, Math.max(512, Math.min(2048, Math.floor(memory / 8 / 256) * 256))),
+        vcpus: Math.min(limits.vcpus, cpus, 2),
+      },
+      limits,
+      library: this.#library,
+    };
+  }
+
+  /** All accelerators, found out by a process of its own: what speaks to kernels may fail badly. */
+  accelerators(): Promise<AcceleratorInfo[]> {
+    const now = Date.now();
+    if (this.#accelerators === undefined || now - this.#accelerators.time > FRESH) {
+      const found = this.#probe();
+      this.#accelerators = { time: now, found };
+      found.catch(() => (this.#accelerators = undefined));
+    }
+    return this.#accelerators.found;
+  }
+
+  async #probe(): Promise<AcceleratorInfo[]> {
+    const directory = runtimeDirectory();
+    const name = `probe-${process.pid}-${Date.now()}`;
+    const socket =
+      process.platform === 'win32' ? `\\\\.\\pipe\\guesthouse-${name}` : path.join(directory, name);
+    const log = path.join(directory, `${name}.log`);
+    const engine = this.#launcher.launch(['--socket', socket], log);
+    let ended: string | undefined;
+    void engine.exited.then((exit) => (ended = exitLine(exit)));
+    try {
+      for (;;) {
+        const connected = await EngineClient.connect(socket);
+        if (connected !== undefined) {
+          const found = await connected.client.request({ kind: 'probe' });
+          await connected.client.request({ kind: 'stop' });
+          connected.client.close();
+          return found;
+        }
+        if (ended !== undefined)
+          throw new GuesthouseError('internal', `the engine ${ended} when it was started`);
+        await sleep(20);
+      }
+    } finally {
+      rmSync(log, { force: true });
+    }
+  }
+}
+
+/** What is wrong with the files a document names: missing, no files, or not readable. */
+export function fileIssues(document: MachineDocument): Issue[] {
+  return filesOf(document).flatMap(({ file, path: where }) => {
+    try {
+      if (!statSync(file).isFile()) return [{ path: where, message: 'is not a file' }];
+      accessSync(file, constants.R_OK);
+      return [];
+    } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      return [{ path: where, message: missing ? 'does not exist' : 'cannot be read' }];
+    }
+  });
+}
+
+/**
+ * Lists a folder, to choose a file in.
+ *
+ * @param directory the user's own where undefined
+ * @throws GuesthouseError `file` where it can't be read
+ */
+export function listFolder(directory: string = os.homedir()): Folder {
+  if (!path.isAbsolute(directory) || directory.includes('\0')) {
+    throw new GuesthouseError('usage', 'a folder is named by an absolute path');
+  }
+  const folder = path.resolve(directory);
+  try {
+    const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
+    const entries = names.slice(0, MOST_ENTRIES).flatMap((name) => {
+      const file = path.join(folder, name);
+      // A link that leads nowhere is nothing to choose.
+      const status = statSync(file, { throwIfNoEntry: false });
+      if (status === undefined || !(status.isFile() || status.isDirectory())) return [];
+      return [{ name, path: file, folder: status.isDirectory(), size: status.size }];
+    });
+    entries.sort((a, b) => Number(b.folder) - Number(a.folder) || a.name.localeCompare(b.name));
+    const parent = path.dirname(folder);
+    return {
+      path: folder,
+      parent: parent === folder ? null : parent,
+      entries,
+      truncated: names.length > MOST_ENTRIES,
+    };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new GuesthouseError('file', `cannot list ${folder}: ${reason}`, undefined, { cause: error });
+  }
+}
