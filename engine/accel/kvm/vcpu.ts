@@ -86,7 +86,9 @@ export class KvmVcpu implements AcceleratedVcpu {
   #dataLeft = 0;
   /** Read data goes there with the next entry. */
   #reading = false;
+  /** What the guest's TSC was last set with, and whether the host's TSC took it. */
   #tscOffset: bigint | undefined;
+  #tscFollows = true;
   #detail = '';
 
   /** @throws Error where the kernel refuses what every KVM has */
@@ -472,22 +474,31 @@ export class KvmVcpu implements AcceleratedVcpu {
 
   /** The TSC is set where it is not what it should be: at first, after it was moved or the clock stood. */
   #loadTsc(): void {
-    if (this.#tscOffset === this.state.tscOffset && !this.#tscStrays()) return;
+    if (this.#tscOffset === this.state.tscOffset && this.#tscError() === 0n) return;
     this.#msrs.writeTsc(this.#expectedTsc());
     this.#tscOffset = this.state.tscOffset;
+    // Some hosts have one TSC for all, and take no other value.
+    this.#tscFollows = this.#tscError() === 0n;
   }
 
   /** A guest that has set its TSC has moved the offset. */
   #saveTsc(): void {
-    if (!this.#tscStrays()) return;
+    const error = this.#tscFollows ? this.#tscError() : 0n;
+    if (error === 0n) return;
     const { state } = this;
-    state.tscOffset = BigInt.asIntN(64, state.tscOffset + this.#msrs.readTsc() - this.#expectedTsc());
+    state.tscOffset = BigInt.asIntN(64, state.tscOffset + error);
     this.#tscOffset = state.tscOffset;
   }
 
-  #tscStrays(): boolean {
-    const difference = BigInt.asIntN(64, this.#msrs.readTsc() - this.#expectedTsc());
-    return difference > TSC_TOLERANCE || difference < -TSC_TOLERANCE;
+  /** How far the guest's TSC is ahead of what is expected, in ticks; 0 where it is near enough, or where it
+   * cannot be told because this thread was held up meanwhile. */
+  #tscError(): bigint {
+    const before = this.#expectedTsc();
+    const tsc = this.#msrs.readTsc();
+    const after = this.#expectedTsc();
+    if (BigInt.asIntN(64, tsc - before) < -TSC_TOLERANCE) return BigInt.asIntN(64, tsc - before);
+    if (BigInt.asIntN(64, tsc - after) > TSC_TOLERANCE) return BigInt.asIntN(64, tsc - after);
+    return 0n;
   }
 
   // Setting up.

@@ -1,0 +1,9 @@
+import { test } from 'vitest';
+import { acceleratorOf } from '../machine/accelerator.ts';
+import { acceleratorConformance } from './conformance.ts';
+
+acceleratorConformance('wasm', { lacks: ['injected', 'written to ROM'] });
+
+const found = acceleratorOf('kvm').probe();
+if (found.ok) acceleratorConformance('kvm');
+else test.skip(`accelerator kvm cannot run here: ${found.reason}`, () => {});
