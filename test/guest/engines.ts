@@ -7,7 +7,9 @@ import path from 'node:path';
 
 /** A machine to start, in terms that both engines have. */
 export interface MachineSpec {
-  readonly kernel: string;
+  readonly kernel?: string;
+  /** An image for the reset vector, in place of a kernel. */
+  readonly firmware?: string;
   readonly initrd?: string;
   readonly append?: string;
   readonly modules?: readonly string[];
@@ -40,7 +42,10 @@ export const guesthouse: Engine = {
   name: 'Guesthouse',
   missing: () => undefined,
   command(spec) {
-    const args = ['run', '--kernel', spec.kernel];
+    // The processor of our own, also where the host has a faster way.
+    const args = ['run', '--accel', 'wasm'];
+    if (spec.kernel !== undefined) args.push('--kernel', spec.kernel);
+    if (spec.firmware !== undefined) args.push('--firmware', spec.firmware);
     if (spec.initrd !== undefined) args.push('--initrd', spec.initrd);
     if (spec.append !== undefined) args.push('--append', spec.append);
     for (const module of spec.modules ?? []) args.push('--module', module);
@@ -60,7 +65,9 @@ export const qemu: Engine = {
   command(spec) {
     // Q35 for its ACPI, which has a reset register.
     const args = ['-machine', 'q35', '-accel', 'tcg,thread=single', '-cpu', 'max', '-display', 'none'];
-    args.push('-monitor', 'none', '-no-user-config', '-nic', 'none', '-kernel', spec.kernel);
+    args.push('-monitor', 'none', '-no-user-config', '-nic', 'none');
+    if (spec.kernel !== undefined) args.push('-kernel', spec.kernel);
+    if (spec.firmware !== undefined) args.push('-bios', spec.firmware);
     // Multiboot modules are what -initrd lists.
     const loaded = spec.initrd === undefined ? (spec.modules ?? []) : [spec.initrd];
     if (loaded.length > 0) args.push('-initrd', loaded.join(','));
