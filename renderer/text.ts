@@ -88,6 +88,7 @@ export const TEXT = {
   /** What a complaint says was wanted. */
   failed: {
     define: 'Making the machine failed',
+    configure: 'Applying the changes failed',
     start: 'Starting failed',
     suspend: 'Pausing failed',
     resume: 'Resuming failed',
@@ -378,7 +379,8 @@ export const TEXT = {
 
   configuration: {
     label: 'Configuration as JSON',
-    syntax: (message: string) => `This is not JSON: ${message}`,
+    syntax: (message: string, place: { line: number; column: number } | undefined) =>
+      `This is not JSON: ${message}${place === undefined ? '' : `, line ${place.line}, column ${place.column}`}`,
     object: 'The configuration must be an object in braces.',
     good: 'Valid',
     damaged: 'Shown as it is stored. It cannot be edited here, so that nothing in it is lost.',

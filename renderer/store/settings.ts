@@ -16,8 +16,6 @@ const CHOICES = {
   card: true,
   /** CSS pixels. */
   cardWidth: 300,
-  /** The tab a machine's window opens with. */
-  tab: 'console',
   /** CSS pixels. */
   machineWindow: { width: 980, height: 700 },
   hardwareWidth: 190,
