@@ -16,7 +16,8 @@ import {
 import path from 'node:path';
 import { z } from 'zod';
 import { GuesthouseError } from '../../engine/base/errors.ts';
-import { RECIPE, initramfs } from '../sample/initramfs.ts';
+import { DRIVERS, type KernelModule, RECIPE, initramfs } from '../sample/initramfs.ts';
+import { readModule } from '../sample/module.ts';
 import {
   fetch,
   fetchLists,
@@ -80,7 +81,7 @@ export async function sample(directory: string): Promise<Sample> {
     if (kernel === undefined) throw new GuesthouseError('file', `no kernel in ${ingredients.kernel.name}`);
     if (busybox === undefined) throw new GuesthouseError('file', `no busybox in ${ingredients.busybox.name}`);
     const initrd = path.join(work, 'initrd.img');
-    writeFileSync(initrd, initramfs(readFileSync(busybox)));
+    writeFileSync(initrd, initramfs(readFileSync(busybox), modulesIn(path.join(work, 'modules'))));
     const manifest = path.join(work, MANIFEST);
     writeFileSync(manifest, JSON.stringify({ recipe: RECIPE, packages: identity(ingredients).split('\n') }));
 
@@ -139,7 +140,12 @@ async function unpackIngredients(
   work: string,
 ): Promise<void> {
   const debs = path.join(work, 'packages');
-  await unpack(await fetch(lists, kernel, debs), 'boot/vmlinuz-*', path.join(work, 'kernel'));
+  const packed = await fetch(lists, kernel, debs);
+  await unpack(packed, 'boot/vmlinuz-*', path.join(work, 'kernel'));
+  for (const name of DRIVERS) {
+    // Built in, where there is no such module: the guest does without.
+    await unpack(packed, `*/${name}.ko*`, path.join(work, 'modules')).catch(() => {});
+  }
   await unpack(await fetch(lists, busybox, debs), '*bin/busybox', path.join(work, 'busybox'));
 }
 
@@ -151,6 +157,15 @@ async function findIngredients(lists: Lists): Promise<Ingredients | undefined> {
     if (kernel !== undefined) return { kernel, busybox };
   }
   return undefined;
+}
+
+/** The drivers among unpacked modules, but for those packed in a way that can't be undone here. */
+function modulesIn(directory: string): KernelModule[] {
+  return DRIVERS.flatMap((name) => {
+    const [file] = globSync(path.join(directory, '**', `${name}.ko*`));
+    const data = file === undefined ? undefined : readModule(file);
+    return data === undefined ? [] : [{ name, data }];
+  });
 }
 
 /** Changes with each package's version. */

@@ -15,6 +15,10 @@ $busybox mount -t devpts devpts /dev/pts
 $busybox mount -t tmpfs tmpfs /tmp
 $busybox --install -s
 
+for module in /lib/modules/*.ko; do
+  [ -f "$module" ] && $busybox insmod "$module"
+done
+
 hostname guesthouse
 
 # The kernel lists its consoles; the last is the one behind /dev/console. A shell there, and not on
@@ -23,6 +27,7 @@ read -r consoles </sys/class/tty/console/active
 console=\${consoles##* }
 cat >/etc/inittab <<EOF
 $console::respawn:-/bin/sh
+::once:/etc/power-button
 ::ctrlaltdel:/sbin/reboot
 EOF
 
@@ -32,21 +37,41 @@ echo "poweroff ends it, reboot starts it anew."
 exec /sbin/init
 `;
 
+/** Powers off when the power button is pressed: one event of its input device is enough (Linux,
+ * Documentation/input/input.rst, 5 "Event interface": 24 bytes). Without the drivers there is no such device. */
+const POWER_BUTTON = `#!/bin/sh
+for event in /sys/class/input/event*; do
+  [ "$(cat "$event/device/name" 2>/dev/null)" = "Power Button" ] || continue
+  dd if="/dev/input/\${event##*/}" of=/dev/null bs=24 count=1 2>/dev/null && exec poweroff
+done
+`;
+
+/** Drivers that {@link POWER_BUTTON} stands on, in the order they need each other, by the names of their
+ * modules. A kernel may have them built in. */
+export const DRIVERS = ['evdev', 'button'] as const;
+
+/** A kernel module, not compressed. */
+export interface KernelModule {
+  readonly name: (typeof DRIVERS)[number];
+  readonly data: Uint8Array;
+}
+
 /** Read by the login shell. */
 const PROFILE = `export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=vt102
 PS1='guesthouse:$PWD# '
 `;
 
 /** Raised whenever what {@link initramfs} makes of the same BusyBox changes. */
-export const RECIPE = 1;
+export const RECIPE = 2;
 
 /**
  * Makes the initial RAM file system, an uncompressed cpio archive: the guest unpacks it quicker than it
  * would inflate it.
  *
  * @param busybox a statically linked BusyBox for x86-64, with its applets mount, sh and init
+ * @param modules those of the kernel that are not built in
  */
-export function initramfs(busybox: Uint8Array): Uint8Array<ArrayBuffer> {
+export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[]): Uint8Array<ArrayBuffer> {
   const directories = [
     'bin',
     'sbin',
@@ -54,6 +79,8 @@ export function initramfs(busybox: Uint8Array): Uint8Array<ArrayBuffer> {
     'usr/bin',
     'usr/sbin',
     'etc',
+    'lib',
+    'lib/modules',
     'dev',
     'proc',
     'sys',
@@ -67,6 +94,13 @@ export function initramfs(busybox: Uint8Array): Uint8Array<ArrayBuffer> {
     { type: 'file', path: 'bin/busybox', mode: 0o755, data: busybox },
     { type: 'symlink', path: 'bin/sh', target: 'busybox' },
     { type: 'file', path: 'etc/profile', data: PROFILE },
+    { type: 'file', path: 'etc/power-button', mode: 0o755, data: POWER_BUTTON },
+    // Loaded in the order of their names.
+    ...DRIVERS.flatMap((name, i) =>
+      modules
+        .filter((module) => module.name === name)
+        .map(({ data }) => ({ type: 'file', path: `lib/modules/${i}-${name}.ko`, data }) as const),
+    ),
     { type: 'file', path: 'init', mode: 0o755, data: INIT },
   ]);
 }
