@@ -79,9 +79,9 @@ test(
     expect(Number(to) - Number(from)).toBeLessThan(1.5);
     await guest.expect(PROMPT);
 
-    // The line discipline turns Ctrl-C into a signal.
-    guest.send('sleep 1000\n');
-    await guest.expect('sleep 1000\r\n');
+    // The line discipline turns Ctrl-C into a signal, once the shell has given the terminal to its command.
+    guest.send('echo asleep; sleep 1000\n');
+    await guest.expect('\nasleep\r\n');
     guest.send('\x03');
     await guest.expect(PROMPT);
 
