@@ -35,10 +35,8 @@ export class Host {
     const accelerators = await this.accelerators();
     const cpus = os.availableParallelism();
     const memory = Math.floor(os.totalmem() / MIB);
-    const most = Math.max(
-      1,
-      ...accelerators.filter(({ available }) => available).map((each) => each.mostVcpus),
-    );
+    const offered = accelerators.filter(({ available }) => available).map((each) => each.mostVcpus);
+    const most = Math.max(1, ...offered);
     const limits = {
       memory: Math.min(MEMORY_MIB.most, memory),
       vcpus: Math.min(MOST_VCPUS, most),
@@ -54,7 +52,8 @@ export class Host {
       defaults: {
         // An eighth of the host's, in steps of 256 MiB, from 512 MiB to 2 GiB.
         memory: Math.min(limits.memory, Math.max(512, Math.min(2048, Math.floor(memory / 8 / 256) * 256))),
-        vcpus: Math.min(limits.vcpus, cpus, 2),
+        // What every accelerator can give: which one a machine gets is known only when it starts.
+        vcpus: Math.min(limits.vcpus, cpus, 2, ...offered),
       },
       limits,
       library: this.#library,
