@@ -13,7 +13,7 @@ import {
 } from 'vue';
 import { type Issue, issueLine, type Problem, RequestError } from '../../main/contract/index.ts';
 import { problemOfError, useConnection } from '../store/connection.ts';
-import { copy, differences, type Draft, draftOf, type Json, same } from '../store/draft.ts';
+import { differences, type Draft, draftOf, type Json, same } from '../store/draft.ts';
 import { TEXT } from '../text.ts';
 import { useValidation } from './validation.ts';
 
@@ -63,7 +63,8 @@ export interface DocumentEditor {
 
 export function useDocumentEditor(id: string): DocumentEditor {
   const connection = useConnection();
-  const draft = ref<Draft>();
+  /** Never changed in place: what was sent or stored stays as it was. */
+  const draft = shallowRef<Draft>();
   const stored = shallowRef<Draft>();
   const running = shallowRef<Draft>();
   const damagedText = shallowRef<string>();
@@ -90,7 +91,7 @@ export function useDocumentEditor(id: string): DocumentEditor {
 
   function adopt(next: Draft, nextRevision: string): void {
     stored.value = next;
-    draft.value = structuredClone(next);
+    draft.value = next;
     revision = nextRevision;
     theirs = undefined;
     badText.value = undefined;
@@ -124,10 +125,9 @@ export function useDocumentEditor(id: string): DocumentEditor {
     applying.value = true;
     problem.value = undefined;
     try {
-      const sent = structuredClone(copy(document));
       const answer = await connection.call('machine.configure', { id, revision, document });
       revision = answer.revision;
-      stored.value = typeof sent === 'object' && sent !== null && !Array.isArray(sent) ? sent : stored.value;
+      stored.value = document;
     } catch (error) {
       problem.value = problemOfError(error);
       if (error instanceof RequestError && error.failure.issues !== undefined) {
@@ -172,8 +172,9 @@ export function useDocumentEditor(id: string): DocumentEditor {
 
   function set(name: string, value: Json | undefined): void {
     if (draft.value === undefined) return;
-    if (value === undefined) delete draft.value[name];
-    else draft.value[name] = value;
+    const { [name]: _, ...others } = draft.value;
+    // In its place, so that the text does not jump about.
+    draft.value = value === undefined ? others : { ...draft.value, [name]: value };
   }
 
   function at(root: Draft | undefined, path: ReadonlyArray<string | number>): Json | undefined {

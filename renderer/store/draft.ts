@@ -8,13 +8,9 @@ export type Json = Draft[string];
 /** A document as a draft of its own. */
 export function draftOf(document: MachineDocument): Draft {
   const draft: Draft = {};
-  for (const [field, value] of Object.entries(document)) if (value !== undefined) draft[field] = copy(value);
+  for (const [field, value] of Object.entries(document))
+    if (value !== undefined) draft[field] = structuredClone(value);
   return draft;
-}
-
-/** A copy that shares nothing with the original. */
-export function copy(value: Json): Json {
-  return structuredClone(value);
 }
 
 /** Whether two JSON values say the same, whatever the order of their fields. */
