@@ -21,7 +21,7 @@ const machine = z.strictObject({ id: machineIdSchema });
 const revision = z.string().max(64);
 
 /** A document not yet checked: forms and text editors send what was typed. */
-const draft = z.record(z.string(), z.json());
+const draft = z.record(z.string(), z.unknown());
 
 const name = z.string().max(256);
 
