@@ -54,8 +54,26 @@ export interface MachineStatistics extends ExitStatistics {
   readonly accelerator: Readonly<Record<string, number>>;
 }
 
+/** What a machine is doing. */
+export type MachineState =
+  /** Made, and not started. */
+  | 'ready'
+  | 'running'
+  /** The guest and its time stand still. */
+  | 'paused'
+  /** {@link Machine.ended} has resolved, or is about to. */
+  | 'ended';
+
 /** How long vCPUs have to notice that the machine ends before their threads are ended, in milliseconds. */
 const STOP_PATIENCE = 2000;
+
+/** How long vCPUs have to meet for a pause, in milliseconds: longer than threads take to start on a busy
+ * host, as a machine may be paused as soon as it was started. */
+const PAUSE_PATIENCE = 10_000;
+
+/** Young JavaScript objects of a vCPU's thread, in MiB. Next to none survive, so more would only be more memory
+ * that garbage passes through. */
+const YOUNG_MIB = 8;
 
 /** Milliseconds between two tries to hand over input that a UART does not take by itself. */
 const PUMP_AGAIN = 20;
@@ -131,29 +149,56 @@ export class Machine {
     return machine;
   }
 
-  /** Starts every vCPU. Once.
-   * @param paused stands still before the first instruction, until {@link resume} */
+  get state(): MachineState {
+    if (!this.#started) return 'ready';
+    if (this.#running === 0) return 'ended';
+    return this.#board.runState.paused ? 'paused' : 'running';
+  }
+
+  /**
+   * Starts every vCPU. Once.
+   *
+   * @param paused stands still before the first instruction, until {@link resume}
+   * @throws GuesthouseError `state` where that has been done, `resources` where the host refuses what the
+   *   accelerator needs
+   */
   start(paused = false): void {
     if (this.#started) throw new GuesthouseError('state', 'the machine has been started already');
+    this.#board.accelerated?.open();
     this.#started = true;
     if (paused) this.#board.runState.pause();
-    this.#board.accelerated?.open();
     for (const pump of this.#pumps) pump.start();
     this.#board.clock.start();
     for (let index = 0; index < this.config.vcpus; index++) this.#startVcpu(index);
   }
 
-  /** Ends the machine as if its power were cut. */
+  /** Ends the machine as if its power were cut: whatever the guest does, soon after {@link STOP_PATIENCE} at
+   * the latest. A machine that was not started cannot be started any more. */
   stop(): void {
     this.#board.runState.stop();
-    this.#beImpatient();
+    if (this.#started) {
+      if (this.#running > 0) this.#beImpatient();
+      return;
+    }
+    this.#started = true;
+    this.#ends.push({ kind: 'stopped' });
+    void this.#finish();
   }
 
-  /** Stops the guest and its time; resolves when it stands still, or has ended. */
+  /**
+   * Stops the guest and its time. Resolves when it stands still, has ended, or {@link resume} was called
+   * meanwhile.
+   *
+   * @throws GuesthouseError `state` where the machine has not been started, `internal` where a vCPU does not
+   *   answer; the machine goes on then
+   */
   async pause(): Promise<void> {
+    this.#requireStarted();
     if (this.#running === 0) return;
     this.#board.runState.pause();
-    await this.#board.runState.waitPaused();
+    if (await this.#board.runState.waitPaused(PAUSE_PATIENCE)) return;
+    this.#board.runState.resume();
+    throw new GuesthouseError('internal', 'a vCPU does not answer, so the machine cannot be paused');
   }
 
   /** Lets the guest go on from {@link pause}. */
@@ -162,14 +207,19 @@ export class Machine {
   }
 
   /** Resets the machine as its reset button would: memory stays, everything else starts anew. A machine that
-   * is paused does so when it goes on. */
+   * is paused does so when it goes on.
+   * @throws GuesthouseError `state` where it has not been started */
   reset(): void {
+    this.#requireStarted();
     this.#board.runState.reset('the reset button');
   }
 
-  /** Presses and releases the power button, which asks a guest to power off by ACPI. */
+  /** Presses and releases the power button, which asks a guest to power off by ACPI; whether it does is up to
+   * the guest.
+   * @throws GuesthouseError `state` where the machine has not been started */
   pressPowerButton(): void {
-    this.#withDevices(() => this.#board.acpiPm.pressPowerButton());
+    this.#requireStarted();
+    if (this.#running > 0) this.#withDevices(() => this.#board.acpiPm.pressPowerButton());
   }
 
   /** Sends bytes to the guest's terminal, the first serial port that is `stdio`. Resolves when they are
@@ -188,6 +238,10 @@ export class Machine {
   /** What the machine has done so far. */
   statistics(): MachineStatistics {
     return { ...ExitCounters.sum(this.#board.counters), accelerator: { ...this.#accelerated } };
+  }
+
+  #requireStarted(): void {
+    if (!this.#started) throw new GuesthouseError('state', 'the machine has not been started');
   }
 
   get #over(): boolean {
@@ -209,6 +263,7 @@ export class Machine {
     const worker = new Worker(new URL('../vcpu/thread.ts', import.meta.url), {
       workerData,
       name: `vcpu${index}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
     this.#running++;
     this.#workers.push(worker);
@@ -278,6 +333,8 @@ export class Machine {
     this.#patience ??= setTimeout(() => {
       this.#log.warn('a vCPU does not answer; its thread is ended');
       for (const worker of this.#workers) void worker.terminate();
+      // A thread ends when it comes back to JavaScript, which it does not out of a guest.
+      this.#board.signals.raiseAll(VcpuEvent.Kick);
       // A machine that was to stop has stopped.
       if (this.#ends.length === 0) this.#ends.push({ kind: 'stopped' });
     }, STOP_PATIENCE).unref();

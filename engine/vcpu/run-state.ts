@@ -106,12 +106,20 @@ export class RunState implements MachineControl {
     return Atomics.load(this.#words, Word.Paused) !== 0;
   }
 
-  /** Resolves when the machine is paused or ends, without blocking the thread. */
-  async waitPaused(): Promise<void> {
-    while (!this.paused && !this.#ending()) {
+  /**
+   * Waits, without blocking the thread, until the machine is paused, is no longer to be paused, or ends.
+   *
+   * @param milliseconds to wait at most
+   * @returns false where none of that happened in time
+   */
+  async waitPaused(milliseconds = Infinity): Promise<boolean> {
+    const until = performance.now() + milliseconds;
+    while (!this.paused && this.#pausing() && !this.#ending()) {
+      if (performance.now() >= until) return false;
       const wait = Atomics.waitAsync(this.#words, Word.Paused, 0, 50);
       if (wait.async) await wait.value;
     }
+    return true;
   }
 
   /** True where a run loop must call {@link attend}. */
@@ -175,6 +183,10 @@ export class RunState implements MachineControl {
     while (Atomics.load(words, Word.Epoch) === epoch && !this.#ending()) {
       Atomics.wait(words, Word.Epoch, epoch, 10);
     }
+  }
+
+  #pausing(): boolean {
+    return (Atomics.load(this.#words, Word.Requests) & Request.Pause) !== 0;
   }
 
   #ending(): boolean {
