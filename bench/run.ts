@@ -9,12 +9,13 @@ import { sample } from '../main/cli/sample.ts';
 import { CACHE } from '../test/guest/assemble.ts';
 import { type Engine, guesthouse, qemu } from '../test/guest/engines.ts';
 import { type Kernel, kernels } from './kernels.ts';
+import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
 import { bootLinux, median, runKernel } from './measure.ts';
 
 const USAGE = `Usage: npm run bench -- [OPTION]…
   --runs N       runs of each guest in each engine (default: 3)
   --scale N      percent of the usual work (default: 100)
-  --only NAME    just this guest (integer stream chase branch call float string boot); may be repeated
+  --only NAME    just this guest (integer stream chase branch call float string boot kvm-exit); may be repeated
   --limit N      seconds a run may take (default: 300)
 `;
 
@@ -153,7 +154,21 @@ async function main(): Promise<boolean> {
     failed = report('boot', boot) || failed;
     console.log(line('boot', boot.map(startTime), startRatio(boot)));
   }
+  if (options.wants('kvm-exit')) benchKvmExit(options.runs);
   return failed;
+}
+
+/** A port write's round trip under KVM, beside that of a minimal C program. */
+function benchKvmExit(runs: number): void {
+  const lacking = kvmExitMissing();
+  if (lacking !== undefined) {
+    console.log(`kvm-exit: not measured: ${lacking}`);
+    return;
+  }
+  const { ours, minimal } = measureKvmExit(runs);
+  const microseconds = (time: number): string => `${(time / 1000).toFixed(2)} µs`;
+  const times = `${microseconds(ours)}, a minimal C program ${microseconds(minimal)}`;
+  console.log(`kvm-exit  round trip of a port write: ${times}: ${(ours / minimal).toFixed(2)} × its time`);
 }
 
 function startTime({ seconds, failure }: Series): string {

@@ -193,9 +193,10 @@ export class KvmVcpu implements AcceleratedVcpu {
     }
     this.#interrupt((events & VcpuEvent.Interrupt) !== 0);
     if (state.activity !== Activity.Running) return ExitReason.Halt;
-    this.#view.setBigUint64(
+    // Four bits of the eight bytes are ever in use.
+    this.#view.setUint32(
       this.#run + kvmRun.offset.cr8,
-      BigInt(this.#options.interrupts.getTaskPriority(state.index)),
+      this.#options.interrupts.getTaskPriority(state.index),
       true,
     );
     return null;
@@ -305,7 +306,7 @@ export class KvmVcpu implements AcceleratedVcpu {
     const write = view.getUint8(this.#exit + offset.direction) === IO_OUT;
     const size = view.getUint8(this.#exit + offset.size);
     const count = view.getUint32(this.#exit + offset.count, true);
-    this.#dataAt = this.#run + Number(view.getBigUint64(this.#exit + offset.dataOffset, true));
+    this.#dataAt = this.#run + view.getUint32(this.#exit + offset.dataOffset, true);
     this.#dataLeft = size * count;
     this.io.address = view.getUint16(this.#exit + offset.port, true);
     return this.#piece(ExitReason.PortIo, size, write);
@@ -349,7 +350,8 @@ export class KvmVcpu implements AcceleratedVcpu {
     this.#accessReason = reason;
     this.#reading = !write;
     this.#pending = true;
-    if (write) {
+    if (write && size === 1) io.data = BigInt(this.#bytes[this.#dataAt]);
+    else if (write) {
       for (let i = size - 1; i >= 0; i--) io.data = (io.data << 8n) | BigInt(this.#bytes[this.#dataAt + i]);
     }
     return reason;
@@ -410,7 +412,7 @@ export class KvmVcpu implements AcceleratedVcpu {
   #followTaskPriority(): void {
     const { interrupts, lockDevices } = this.#options;
     const { index } = this.state;
-    const priority = Number(this.#view.getBigUint64(this.#run + kvmRun.offset.cr8, true));
+    const priority = this.#view.getUint32(this.#run + kvmRun.offset.cr8, true);
     if (priority === interrupts.getTaskPriority(index)) return;
     lockDevices(() => interrupts.setTaskPriority(index, priority));
   }
