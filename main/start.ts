@@ -1,0 +1,95 @@
+/**
+ * `npm start`: opens the desktop. Where that is not possible it says why in one line, and serves the interface
+ * to a browser instead.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { EXIT_STATUS, GuesthouseError } from '../engine/base/errors.ts';
+import { serve } from './web.ts';
+import { RENDERER_DIRECTORY } from './web/assets.ts';
+
+const ROOT = path.dirname(import.meta.dirname);
+const ELECTRON = path.join(ROOT, 'node_modules', 'electron');
+
+/** How long fetching Electron may take, in milliseconds. */
+const PATIENCE = 5 * 60_000;
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Runs a script of package.json or a program of Node's to its end.
+ * @returns its exit status, and what it wrote */
+async function run(
+  program: string,
+  words: readonly string[],
+  timeout = PATIENCE,
+): Promise<{ status: number; output: string }> {
+  const child = spawn(program, words, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], timeout });
+  let output = '';
+  const collect = (text: string) => (output = (output + text).slice(-65536));
+  child.stdout.setEncoding('utf8').on('data', collect);
+  child.stderr.setEncoding('utf8').on('data', collect);
+  const status = await new Promise<number>((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+  return { status, output };
+}
+
+/** Why there can be no window here; undefined where there can. */
+function displayMissing(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const { DISPLAY: x11, WAYLAND_DISPLAY: wayland } = process.env;
+  return x11 || wayland ? undefined : 'there is no display';
+}
+
+/** Electron's program, fetched where it is not there yet; undefined where it can't be. */
+async function findElectron(): Promise<string | undefined> {
+  if (!existsSync(ELECTRON)) return undefined;
+  const named = path.join(ELECTRON, 'path.txt');
+  if (!existsSync(named)) {
+    say('Fetching Electron …');
+    const { status } = await run(process.execPath, [path.join(ELECTRON, 'install.js')]);
+    if (status !== 0 || !existsSync(named)) return undefined;
+  }
+  const program = path.join(ELECTRON, 'dist', readFileSync(named, 'utf8').trim());
+  return existsSync(program) ? program : undefined;
+}
+
+/** @throws GuesthouseError `internal` with the last line that the script wrote */
+async function build(script: string): Promise<void> {
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const { status, output } = await run(npm, ['run', '--silent', script]);
+  if (status === 0) return;
+  throw new GuesthouseError('internal', `npm run ${script} failed: ${output.trim().split('\n').at(-1)}`);
+}
+
+async function main(): Promise<number> {
+  if (!existsSync(path.join(RENDERER_DIRECTORY, 'index.html'))) {
+    say('Building the interface …');
+    await build('build');
+  }
+  const noDisplay = displayMissing();
+  const electron = noDisplay === undefined ? await findElectron() : undefined;
+  if (electron === undefined) {
+    const reason = noDisplay ?? 'Electron is not installed and cannot be fetched';
+    say(`No desktop window: ${reason}. The browser shell serves instead.`);
+    await serve({ port: 0, open: noDisplay === undefined }, say);
+    return 0;
+  }
+  await build('build:app');
+  const child = spawn(electron, [path.join(ROOT, 'dist', 'app')], { stdio: 'inherit' });
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(EXIT_STATUS.internal));
+    child.once('exit', (status) => resolve(status ?? EXIT_STATUS.internal));
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const known = error instanceof GuesthouseError;
+  const [line] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
+  process.stderr.write(`guesthouse: ${known ? error.line : line}\n`);
+  process.exitCode = known ? EXIT_STATUS[error.code] : EXIT_STATUS.internal;
+}
