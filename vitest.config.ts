@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 /** The tests that start whole machines: slow, and each wants the processor to itself. */
 const machine = 'test/machine/**/*.test.ts';
 
+/** The tests that use the built interface in a browser, on whole machines. */
+const browser = 'test/interface/**/*.test.ts';
+
 export default defineConfig({
   test: {
     projects: [
@@ -10,7 +13,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{engine,main,renderer,scripts,bench,test}/**/*.test.ts'],
-          exclude: [machine],
+          exclude: [machine, browser],
           pool: 'forks',
           testTimeout: 30_000,
         },
@@ -23,6 +26,16 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'interface',
+          include: [browser],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
         },
       },
     ],

@@ -105,7 +105,11 @@ export class ConsoleTerminal implements ConsoleScreen {
   find(text: string, direction: 'next' | 'previous', incremental = false): void {
     const options = { decorations: MATCH, incremental };
     if (direction === 'next') this.#search.findNext(text, options);
-    else this.#search.findPrevious(text, options);
+    // Only the forward search is incremental; starting from the match again is the same backwards.
+    else {
+      if (incremental) this.#terminal.clearSelection();
+      this.#search.findPrevious(text, options);
+    }
   }
 
   endFind(): void {

@@ -1,9 +1,9 @@
 /** A machine's document while it is edited: any JSON, since a half-typed one is seldom valid. */
-import type { Issue, MachineDocument, Params } from '../../main/contract/index.ts';
+import type { Issue, MachineDocument } from '../../main/contract/index.ts';
 import { checkDocument } from '../../main/contract/index.ts';
 
-export type Draft = Params<'machine.define'>['document'];
-export type Json = Draft[string];
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Draft = Record<string, Json>;
 
 /** A document as a draft of its own. */
 export function draftOf(document: MachineDocument): Draft {

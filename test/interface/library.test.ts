@@ -1,0 +1,211 @@
+/** The list: damaged machines, the keyboard alone, search, groups, many machines, both colour schemes. */
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { violations } from './accessibility.ts';
+import { expectScreen, openMachine, picture, PROMPT, row, Shell } from './harness.ts';
+
+let shell: Shell;
+let page: Page;
+
+beforeAll(async () => {
+  shell = await Shell.start();
+  page = await shell.open();
+});
+afterAll(async () => {
+  await shell?.[Symbol.asyncDispose]();
+});
+
+const focused = () =>
+  page.evaluate(() => document.activeElement?.getAttribute('aria-activedescendant') ?? '');
+
+test('the keyboard alone makes, opens, names and deletes machines', async () => {
+  for (const name of ['alpha', 'beta', 'gamma']) {
+    await page.keyboard.press('Control+n');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByRole('spinbutton', { name: 'Memory' }).waitFor();
+    await page.keyboard.press('Enter');
+    const field = page.getByRole('textbox', { name: 'Name' });
+    await field.waitFor();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type(name);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Space');
+    const popup = page.waitForEvent('popup');
+    await page.keyboard.press('Enter');
+    await (await popup).close();
+    await row(page, name).waitFor();
+  }
+  // From the search field into the list.
+  await page.keyboard.press('Control+f');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Home');
+  expect(await row(page, 'alpha').getAttribute('aria-selected')).toBe('true');
+  await page.keyboard.press('g');
+  expect(await row(page, 'gamma').getAttribute('aria-selected')).toBe('true');
+  await page.keyboard.press('Shift+ArrowUp');
+  expect(await page.getByRole('row', { selected: true }).count()).toBe(2);
+  await page.keyboard.press('Home');
+  await page.keyboard.press('F2');
+  const field = page.getByRole('textbox', { name: 'New name' });
+  await field.waitFor();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type('alpha two');
+  await page.keyboard.press('Enter');
+  await row(page, 'alpha two').waitFor();
+  expect(await focused()).not.toBe('');
+  // The menu by its key, and an item by its first letter.
+  await page.keyboard.press('Shift+F10');
+  await page.getByRole('menu').waitFor();
+  await page.keyboard.press('d');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alertdialog').waitFor();
+  await page
+    .getByRole('alertdialog')
+    .getByText(/machine\.json/)
+    .waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('alertdialog').waitFor({ state: 'detached' });
+  await row(page, 'alpha two').waitFor();
+});
+
+test('group and tags are given to several at once, listed together and searched', async () => {
+  await row(page, 'beta').click();
+  await row(page, 'gamma').click({ modifiers: ['Control'] });
+  await row(page, 'gamma').click({ button: 'right' });
+  await page.getByRole('menuitem', { name: 'Group and tags…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('combobox', { name: 'Group' }).fill('Build');
+  await dialog.getByRole('textbox', { name: 'Tags' }).fill('nightly, arm');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  const heading = page.getByRole('row', { name: 'Build' });
+  await heading.waitFor();
+  expect(await heading.getAttribute('aria-expanded')).toBe('true');
+  await page.getByRole('searchbox').fill('NIGHT build');
+  await row(page, 'alpha two').waitFor({ state: 'detached' });
+  expect(await row(page, 'beta').count()).toBe(1);
+  await page.getByRole('searchbox').fill('nothing like it');
+  await page.getByText(/No machine matches/).waitFor();
+  await page.getByRole('searchbox').fill('');
+  await heading.click();
+  await row(page, 'beta').waitFor({ state: 'detached' });
+  await heading.click();
+  await row(page, 'beta').waitFor();
+});
+
+test('a damaged configuration is shown as such, and left as it is', async () => {
+  const text = '{ "format": "guesthouse machine", "version": 1, "name": "broken", ';
+  shell.put('broken', text);
+  const broken = row(page, 'broken');
+  await broken.getByText('Damaged').waitFor();
+  await broken.click();
+  await page.getByRole('group', { name: 'The configuration cannot be read' }).waitFor();
+  expect(await page.getByRole('button', { name: 'Start', exact: true }).first().isDisabled()).toBe(true);
+  await picture(page, 'damaged-light');
+  const window = await openMachine(page, 'broken');
+  await window.getByRole('tab', { name: 'Configuration' }).click();
+  await window.getByLabel('Configuration as JSON').getByText('"name": "broken"').waitFor();
+  await window.close();
+});
+
+test('what is wrong with a new machine is said beside the field', async () => {
+  await page.getByRole('button', { name: 'New machine…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Kernel and initial RAM disk').check();
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await dialog.getByText('Kernel is empty').waitFor();
+  await dialog.getByRole('textbox', { name: 'Kernel' }).fill('/no/such/file');
+  await dialog.getByText('Kernel does not exist').waitFor();
+  await picture(page, 'wizard-wrong-light');
+  await dialog.getByRole('button', { name: 'Choose a file: Kernel' }).click();
+  const files = page.getByRole('dialog', { name: 'Choose a file: Kernel' });
+  await files.getByRole('option').first().waitFor();
+  await picture(page, 'files-light');
+  await page.keyboard.press('Escape');
+  await files.waitFor({ state: 'detached' });
+  await dialog.getByLabel('Sample guest').check();
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await dialog.getByRole('spinbutton', { name: 'Memory' }).fill('lots');
+  await dialog.getByText(/Memory must be a whole number/).waitFor();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+});
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`every screen is usable by everybody, ${colorScheme}`, { timeout: 240_000 }, async () => {
+    const found: string[] = [];
+    const look = async (of: Page, name: string): Promise<void> => {
+      await picture(of, `${name}-${colorScheme}`);
+      found.push(...(await violations(of)).map((violation) => `${name}: ${violation}`));
+    };
+    const list = await shell.open({ colorScheme });
+    await row(list, 'beta').click();
+    await list.getByRole('button', { name: 'Start', exact: true }).first().click();
+    await row(list, 'beta').getByText('Running').waitFor({ timeout: 60_000 });
+    await list.waitForTimeout(2500);
+    await look(list, 'list');
+    await row(list, 'beta').click({ button: 'right' });
+    await list.getByRole('menu').waitFor();
+    await look(list, 'menu');
+    await list.keyboard.press('Escape');
+    await row(list, 'broken').click();
+    await look(list, 'list-damaged');
+    await list.keyboard.press('Control+n');
+    const dialog = list.getByRole('dialog');
+    for (const step of ['boot', 'resources', 'summary']) {
+      await dialog.getByText(`Step ${['boot', 'resources', 'summary'].indexOf(step) + 1} of 3`).waitFor();
+      await look(list, `wizard-${step}`);
+      if (step !== 'summary') await dialog.getByRole('button', { name: 'Next' }).click();
+    }
+    await list.keyboard.press('Escape');
+    for (const item of ['Preferences…', 'Keyboard shortcuts']) {
+      await list.getByRole('button', { name: 'Menu', exact: true }).click();
+      await list.getByRole('menuitem', { name: item }).click();
+      await dialog.waitFor();
+      await look(list, item.replaceAll(/\W+/g, '').toLowerCase());
+      await list.keyboard.press('Escape');
+    }
+    const window = await openMachine(list, 'beta');
+    await expectScreen(window, PROMPT);
+    await look(window, 'machine-console');
+    for (const item of ['Details', 'Performance', 'Log', 'Configuration']) {
+      await window.getByRole('tab', { name: item }).click();
+      await window.waitForTimeout(400);
+      await look(window, `machine-${item.toLowerCase()}`);
+    }
+    await window.getByRole('tab', { name: 'Details' }).click();
+    for (const item of ['Boot', 'Processors', 'Memory', 'Serial port 1', 'Debug ports']) {
+      await window.getByRole('tab', { name: item }).click();
+      await look(window, `details-${item.replaceAll(' ', '-').toLowerCase()}`);
+    }
+    await shell.run('destroy', 'beta');
+    await window.close();
+    await list.context().close();
+    expect(found).toEqual([]);
+  });
+}
+
+test('choices are remembered', async () => {
+  await page.getByRole('button', { name: 'Menu', exact: true }).click();
+  await page.getByRole('menuitemcheckbox', { name: 'Disk' }).click();
+  await page.keyboard.press('Escape');
+  await page.getByRole('columnheader', { name: 'Disk' }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Show details beside the list' }).click();
+  await page.reload();
+  await row(page, 'beta').waitFor();
+  expect(await page.getByRole('columnheader', { name: 'Disk' }).count()).toBe(0);
+  expect(await page.getByLabel('Details of the selection').count()).toBe(0);
+});
+
+test('a lost connection is said, and machines go on', async () => {
+  await shell.endServer();
+  await page.getByText(/connection to the manager was lost/).waitFor();
+  await picture(page, 'lost-light');
+  await shell.serve();
+  const again = await shell.open();
+  await row(again, 'beta').waitFor();
+});
+
+test('no script failed and nothing broke the security policy', () => {
+  // What a browser says about a socket whose server has gone is not ours.
+  expect(shell.complaints.filter((text) => !/WebSocket|ERR_CONNECTION_REFUSED/.test(text))).toEqual([]);
+});
