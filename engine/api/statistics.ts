@@ -6,6 +6,18 @@ const figure = z.number().nonnegative();
 /** Exits of all vCPUs by reason, since the machine started. Times in seconds. */
 export const exitStatisticsSchema = z.strictObject({
   exits: z.array(z.strictObject({ reason: z.string(), count: figure, seconds: figure })).readonly(),
+  /** Port and memory accesses by address, the most frequent first; those that there was no room to tell apart
+   * as one, `other`. */
+  accesses: z
+    .array(
+      z.strictObject({
+        kind: z.enum(['port', 'memory', 'other']),
+        address: figure,
+        count: figure,
+        seconds: figure,
+      }),
+    )
+    .readonly(),
   instructions: figure,
   /** In the guest; an estimate. */
   guestSeconds: figure,

@@ -17,7 +17,7 @@ import { PortBus } from '../memory/port-bus.ts';
 import type { TimedDevice } from '../device/device.ts';
 import type { AcpiPm } from '../device/power/acpi-pm.ts';
 import { GuestClock } from '../vcpu/clock.ts';
-import { ExitCounters } from '../vcpu/exit-counters.ts';
+import { EXIT_COUNTERS_BYTES, ExitCounters } from '../vcpu/exit-counters.ts';
 import { initializeVcpu } from '../vcpu/init.ts';
 import { RunState } from '../vcpu/run-state.ts';
 import { VcpuSignals } from '../vcpu/signals.ts';
@@ -65,7 +65,8 @@ export interface BoardOptions extends BoardPlan {
  * @param acceleratorArea bytes for each vCPU
  * @throws GuesthouseError `file` for a firmware image that cannot be one */
 export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorArea: number): number {
-  const perVcpu = vcpuLayout.size + WASM_PAGE + Math.ceil(acceleratorArea / WASM_PAGE) * WASM_PAGE;
+  const perVcpu =
+    vcpuLayout.size + EXIT_COUNTERS_BYTES + WASM_PAGE + Math.ceil(acceleratorArea / WASM_PAGE) * WASM_PAGE;
   const dirtyLog = Math.ceil(ramBytes / PAGE_SIZE / 4);
   return (
     DEVICE_BYTES +

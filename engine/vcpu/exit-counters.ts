@@ -1,5 +1,7 @@
 /**
- * How often a vCPU left the guest, why, and how long it took to serve; always on.
+ * How often a vCPU left the guest, why, and how long it took to serve; always on. Port and memory accesses are
+ * also told apart by address, as far as there is room: a guest that touches more addresses than that has the
+ * rest counted as one.
  *
  * Reading a clock costs as much as serving a simple port access, so the time of those is sampled: one in
  * {@link SAMPLE} is measured and counted that many times.
@@ -12,14 +14,41 @@ export const SAMPLE = 16;
 
 const REASONS = Object.keys(ExitReason).length;
 
-const countersLayout = layout('exit-counters', 1, {
+/** Addresses told apart; a power of two. */
+const ADDRESSES = 256;
+
+/** Places looked at for an address before it is counted among the rest. */
+const PROBES = 8;
+
+/** Where all other addresses are counted. */
+const REST = ADDRESSES;
+
+const countersLayout = layout('exit-counters', 2, {
   exits: ['f64', REASONS],
   /** Nanoseconds outside the guest, by the reason for leaving it. */
   nanoseconds: ['f64', REASONS],
   instructions: 'f64',
   /** Nanoseconds the run loop has been running, in the guest or out of it. */
   total: 'f64',
+  /** Twice the port or address, plus 1 for a port and 2 for memory; 0 where the place is free. */
+  accessKey: ['f64', ADDRESSES + 1],
+  accesses: ['f64', ADDRESSES + 1],
+  accessNanoseconds: ['f64', ADDRESSES + 1],
 });
+
+/** Bytes of the machine area that the counters of one vCPU take. */
+export const EXIT_COUNTERS_BYTES = countersLayout.size;
+
+/** What was counted for one address. */
+export interface AccessStatistics {
+  /** `other` for all those that there was no room to tell apart. */
+  readonly kind: 'port' | 'memory' | 'other';
+  /** Port number or guest-physical address; 0 for `other`. */
+  readonly address: number;
+  readonly count: number;
+  /** An estimate from samples. */
+  readonly seconds: number;
+}
 
 /** What was counted for one or several vCPUs. Times in seconds. */
 export interface ExitStatistics {
@@ -28,6 +57,8 @@ export interface ExitStatistics {
     readonly count: number;
     readonly seconds: number;
   }>;
+  /** Port and memory accesses by address, the most frequent first. */
+  readonly accesses: readonly AccessStatistics[];
   readonly instructions: number;
   /** Time in the guest; an estimate. */
   readonly guestSeconds: number;
@@ -53,6 +84,28 @@ export class ExitCounters {
   /** Adds to the time spent serving a reason, in nanoseconds. */
   spend(reason: ExitReason, nanoseconds: number): void {
     this.#at.nanoseconds[reason] += nanoseconds;
+  }
+
+  /** Counts an access at a port or a guest-physical address.
+   * @returns its place, for {@link spendAccess} */
+  countAccess(reason: typeof ExitReason.PortIo | typeof ExitReason.Mmio, address: number): number {
+    const { accessKey, accesses } = this.#at;
+    const key = 2 * address + (reason === ExitReason.Mmio ? 2 : 1);
+    // Registers lie 4 or 16 bytes apart, ports next to each other.
+    let place = (key ^ (key >>> 5)) & (ADDRESSES - 1);
+    for (let probe = 0; probe < PROBES; probe++, place = (place + 1) & (ADDRESSES - 1)) {
+      if (accessKey[place] === 0) accessKey[place] = key;
+      if (accessKey[place] !== key) continue;
+      accesses[place]++;
+      return place;
+    }
+    accesses[REST]++;
+    return REST;
+  }
+
+  /** Adds to the time spent serving the accesses of a place, in nanoseconds. */
+  spendAccess(place: number, nanoseconds: number): void {
+    this.#at.accessNanoseconds[place] += nanoseconds;
   }
 
   /** Notes how far the vCPU has come: instructions, and nanoseconds since its loop started. */
@@ -81,10 +134,37 @@ export class ExitCounters {
           seconds: (spent(index) * (isSampled ? scale : 1)) / 1e9,
         };
       }),
+      accesses: sumAccesses(views, scale),
       instructions: add((view) => view.instructions),
       guestSeconds: Math.max(0, total - exact - sampled * scale) / 1e9,
       awakeSeconds: Math.max(0, total - spent(ExitReason.Halt)) / 1e9,
       seconds: Math.max(0, ...views.map((view) => view.total)) / 1e9,
     };
   }
+}
+
+/** The accesses of all vCPUs by address, the most frequent first.
+ * @param scale what the sampled times are corrected by */
+function sumAccesses(
+  views: ReadonlyArray<View<typeof countersLayout.fields>>,
+  scale: number,
+): AccessStatistics[] {
+  const found = new Map<number, { count: number; nanoseconds: number }>();
+  for (const { accessKey, accesses, accessNanoseconds } of views) {
+    for (const [place, count] of accesses.entries()) {
+      if (count === 0) continue;
+      const sum = found.get(accessKey[place]) ?? { count: 0, nanoseconds: 0 };
+      sum.count += count;
+      sum.nanoseconds += accessNanoseconds[place];
+      found.set(accessKey[place], sum);
+    }
+  }
+  return [...found]
+    .map(([key, { count, nanoseconds }]): AccessStatistics => ({
+      kind: key === 0 ? 'other' : key % 2 === 0 ? 'memory' : 'port',
+      address: key === 0 ? 0 : Math.floor((key - 1) / 2),
+      count,
+      seconds: (nanoseconds * scale) / 1e9,
+    }))
+    .sort((a, b) => b.count - a.count);
 }

@@ -94,7 +94,13 @@ test('port and memory accesses reach the devices, with the device lock held', ()
   expect(machine.loop.run()).toEqual({ kind: 'stopped' });
   expect(seen).toEqual(['1 2 beef']);
   expect(read).toEqual([0x42n, 0x0000000c00000008n, 0xffffffffn]);
-  const { exits, instructions } = ExitCounters.sum([machine.counters]);
+  const { exits, instructions, accesses } = ExitCounters.sum([machine.counters]);
+  expect(accesses.map(({ kind, address, count }) => [kind, address, count])).toEqual([
+    ['port', 0x3f9, 1],
+    ['port', 0x3fa, 1],
+    ['memory', 0x1008, 1],
+    ['memory', 0x9000, 1],
+  ]);
   expect(exits.filter(({ count }) => count > 0).map(({ reason, count }) => [reason, count])).toEqual([
     ['Interrupted', 2],
     ['PortIo', 2],

@@ -134,11 +134,14 @@ export class RunLoop {
 
   #io(reason: typeof ExitReason.PortIo | typeof ExitReason.Mmio, count: number): void {
     const serve = reason === ExitReason.PortIo ? this.#portIo : this.#mmio;
-    const { devices, counters, timersTouched } = this.#parts;
+    const { devices, counters, timersTouched, vcpu } = this.#parts;
+    const place = counters.countAccess(reason, vcpu.io.address);
     if (count % SAMPLE === 1) {
       const before = performance.now();
       devices.with(serve);
-      counters.spend(reason, (performance.now() - before) * 1e6 * SAMPLE);
+      const nanoseconds = (performance.now() - before) * 1e6 * SAMPLE;
+      counters.spend(reason, nanoseconds);
+      counters.spendAccess(place, nanoseconds);
     } else {
       devices.with(serve);
     }

@@ -7,6 +7,10 @@ test('one aligned table: names to the left, numbers to the right, exits that did
       { reason: 'Halt', count: 12, seconds: 3.25 },
       { reason: 'Mmio', count: 0, seconds: 0 },
     ],
+    accesses: [
+      { kind: 'port', address: 0x3f8, count: 40, seconds: 0.5 },
+      { kind: 'other', address: 0, count: 3, seconds: 0 },
+    ],
     instructions: 3_000_000,
     guestSeconds: 1.5,
     awakeSeconds: 2,
@@ -21,6 +25,8 @@ test('one aligned table: names to the left, numbers to the right, exits that did
     'awake                                       2.000',
     'in the guest                                1.500',
     'exit Halt                             12    3.250',
+    'port 0x3f8                            40    0.500',
+    'elsewhere                              3    0.000',
     'blocks                             1,234',
     'hit rate                           0.500',
   ]);

@@ -1,9 +1,12 @@
 /** What `--stats` prints: one aligned table. */
 import type { MachineStatistics } from '../../engine/host/machine.ts';
 
+/** Addresses that are listed, the most frequent first. */
+const MOST_ACCESSES = 8;
+
 /** @returns lines without line feeds: a name, a count, and a time where there is one */
 export function statisticsTable(statistics: MachineStatistics): string[] {
-  const { exits, instructions, guestSeconds, awakeSeconds, seconds, accelerator } = statistics;
+  const { exits, accesses, instructions, guestSeconds, awakeSeconds, seconds, accelerator } = statistics;
   const rate = awakeSeconds > 0 ? instructions / awakeSeconds : 0;
   const rows: Array<[name: string, count: string, time: string]> = [
     ['', 'count', 'seconds'],
@@ -16,6 +19,13 @@ export function statisticsTable(statistics: MachineStatistics): string[] {
       .filter(({ count }) => count > 0)
       .map(({ reason, count, seconds: spent }): [string, string, string] => [
         `exit ${reason}`,
+        whole(count),
+        time(spent),
+      ]),
+    ...accesses
+      .slice(0, MOST_ACCESSES)
+      .map(({ kind, address, count, seconds: spent }): [string, string, string] => [
+        kind === 'other' ? 'elsewhere' : `${kind} 0x${address.toString(16)}`,
         whole(count),
         time(spent),
       ]),

@@ -43,9 +43,8 @@ function look(): Probe {
     return { ok: false, reason };
   }
   try {
-    const vcpus = Math.min(MOST_VCPUS, system.has('MaxVcpus') || system.has('NrVcpus') || 1);
     const caveat = tryOnce();
-    return { ok: true, features: [`${vcpus} vCPUs`], ...(caveat === null ? {} : { caveat }) };
+    return { ok: true, features: [], ...(caveat === null ? {} : { caveat }) };
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error) };
   } finally {
@@ -71,14 +70,23 @@ function tryOnce(): string | null {
   }
 }
 
-/** Most vCPUs of a machine here. */
+/** Most vCPUs of a machine here; one where KVM cannot be asked. */
 export function maxVcpus(): number {
-  const system = new KvmSystem(host);
+  let system: KvmSystem;
   try {
-    return Math.min(MOST_VCPUS, system.has('MaxVcpus') || system.has('NrVcpus') || 1);
+    system = new KvmSystem(host);
+  } catch {
+    return 1;
+  }
+  try {
+    return mostVcpus(system);
   } finally {
     system.close();
   }
+}
+
+function mostVcpus(system: KvmSystem): number {
+  return Math.min(MOST_VCPUS, system.has('MaxVcpus') || system.has('NrVcpus') || 1);
 }
 
 /** Bytes of the machine area that each vCPU needs. */

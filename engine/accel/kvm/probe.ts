@@ -107,7 +107,7 @@ function enterProtectedMode(state: VcpuState): void {
  * @returns what is wrong, one line, or null where the guest ran as it should
  */
 export function tryGuest(machine: ProbeMachine, vcpu: KvmVcpu): string | null {
-  const exchanged = runToPort(machine, vcpu, PORT.exchanged);
+  const exchanged = runToPort(vcpu, PORT.exchanged);
   if (exchanged !== null) return exchanged;
   if (vcpu.io.data !== 1n) return 'it does not exchange 16 bytes as a processor does';
   const { ram } = machine;
@@ -124,13 +124,13 @@ export function tryGuest(machine: ProbeMachine, vcpu: KvmVcpu): string | null {
     if (reason !== ExitReason.Interrupted) return failure(vcpu, reason);
   }
   machine.raise(VcpuEvent.Interrupt);
-  const interrupted = runToPort(machine, vcpu, PORT.interrupted);
+  const interrupted = runToPort(vcpu, PORT.interrupted);
   if (interrupted !== null) return interrupted;
   return vcpu.io.data === BigInt(VECTOR) ? null : 'it does not deliver interrupts as a processor does';
 }
 
 /** Runs until the guest writes to a port. */
-function runToPort(_machine: ProbeMachine, vcpu: KvmVcpu, port: number): string | null {
+function runToPort(vcpu: KvmVcpu, port: number): string | null {
   const until = performance.now() + PATIENCE;
   while (performance.now() < until) {
     vcpu.setDeadline(PATIENCE * 1e6, 0);
@@ -151,7 +151,7 @@ function runToPort(_machine: ProbeMachine, vcpu: KvmVcpu, port: number): string 
 }
 
 function failure(vcpu: KvmVcpu, reason: ExitReason): string {
-  if (reason === ExitReason.InternalError) return vcpu.detail().split(';', 1)[0];
+  if (reason === ExitReason.InternalError) return `a test guest stopped: ${vcpu.detail().split(';', 1)[0]}`;
   const [name] = Object.entries(ExitReason).find(([, value]) => value === reason) ?? ['an unknown reason'];
   return `a test guest left with ${name}`;
 }
