@@ -166,5 +166,5 @@ function sumAccesses(
       count,
       seconds: (nanoseconds * scale) / 1e9,
     }))
-    .sort((a, b) => b.count - a.count);
+    .sort((a, b) => b.count - a.count || a.address - b.address);
 }

@@ -8,8 +8,6 @@ import { API_VERSION, Capability, Request } from './abi.ts';
 import { RUN_BYTES } from './area.ts';
 import { errorText, type Host } from './host.ts';
 
-const DEVICE = '/dev/kvm';
-
 /** Without these there is nothing to run on; each with the Linux release that brought it. */
 const REQUIRED = [
   ['UserMemory', 'guest memory from user space', '2.6.23'],
@@ -28,15 +26,18 @@ const REQUIRED = [
 /** An open /dev/kvm. */
 export class KvmSystem {
   readonly #host: Host;
+  readonly #path: string;
   readonly #file: number;
 
   /**
    * Opens the device and sees that it has what the accelerator needs.
    *
+   * @param path of the device
    * @throws GuesthouseError `unsupported` or `resources`, one line that says what to do
    */
-  constructor(host: () => Host) {
-    this.#file = openDevice();
+  constructor(host: () => Host, path = '/dev/kvm') {
+    this.#path = path;
+    this.#file = openDevice(path);
     try {
       this.#host = host();
       this.#require();
@@ -67,7 +68,7 @@ export class KvmSystem {
   createVm(): number {
     const file = this.#host.ioctl(this.#file, Request.CreateVm, 0);
     if (file >= 0) return file;
-    throw new GuesthouseError('resources', `${DEVICE} makes no virtual machine: ${errorText(-file)}`);
+    throw new GuesthouseError('resources', `${this.#path} makes no virtual machine: ${errorText(-file)}`);
   }
 
   close(): void {
@@ -76,10 +77,13 @@ export class KvmSystem {
 
   #require(): void {
     const version = this.#host.ioctl(this.#file, Request.GetApiVersion, 0);
+    if (version < 0) {
+      throw new GuesthouseError('unsupported', `${this.#path} is not KVM: ${errorText(-version)}`);
+    }
     if (version !== API_VERSION) {
       throw new GuesthouseError(
         'unsupported',
-        `${DEVICE} has interface version ${version} instead of ${API_VERSION}`,
+        `${this.#path} has interface version ${version} instead of ${API_VERSION}`,
         'update the Linux kernel',
       );
     }
@@ -88,46 +92,46 @@ export class KvmSystem {
       const [, what, release] = lacking;
       throw new GuesthouseError(
         'unsupported',
-        `${DEVICE} lacks ${what}`,
+        `${this.#path} lacks ${what}`,
         `it takes Linux ${release} or later`,
       );
     }
     if (this.runBytes > RUN_BYTES || this.runBytes <= 0) {
-      throw new GuesthouseError('unsupported', `${DEVICE} shares ${this.runBytes} bytes with each vCPU`);
+      throw new GuesthouseError('unsupported', `${this.#path} shares ${this.runBytes} bytes with each vCPU`);
     }
   }
 }
 
-function openDevice(): number {
+function openDevice(path: string): number {
   try {
-    return openSync(DEVICE, constants.O_RDWR);
+    return openSync(path, constants.O_RDWR);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     switch (code) {
       case 'ENOENT':
         throw new GuesthouseError(
           'unsupported',
-          `there is no ${DEVICE}`,
+          `there is no ${path}`,
           'load the module kvm_intel or kvm_amd, and enable virtualization in the firmware setup',
         );
       case 'EACCES':
       case 'EPERM':
         throw new GuesthouseError(
           'resources',
-          `no permission to open ${DEVICE}`,
+          `no permission to open ${path}`,
           'add yourself to the group that owns it, usually kvm, and log in again',
         );
       case 'ENODEV':
       case 'ENXIO':
         throw new GuesthouseError(
           'unsupported',
-          `nothing answers at ${DEVICE}`,
+          `nothing answers at ${path}`,
           'load the module kvm_intel or kvm_amd',
         );
       default:
         throw new GuesthouseError(
           'resources',
-          `cannot open ${DEVICE}: ${error instanceof Error ? error.message : String(error)}`,
+          `cannot open ${path}: ${error instanceof Error ? error.message : String(error)}`,
         );
     }
   }
