@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { processesWith } from './processes.ts';
 
 const ROOT = path.dirname(path.dirname(import.meta.dirname));
@@ -50,6 +50,8 @@ export class Shell {
   readonly complaints: string[] = [];
   #server: ChildProcess | undefined;
   #address = '';
+  /** The browser that has used the address. */
+  #context: BrowserContext | undefined;
 
   private constructor(home: string, browser: Browser) {
     this.home = home;
@@ -109,6 +111,8 @@ export class Shell {
   async endServer(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
+    // Another server's address is for another browser.
+    this.#context = undefined;
     if (server === undefined || server.exitCode !== null) return;
     const closed = new Promise((resolve) => server.once('close', resolve));
     server.kill('SIGTERM');
@@ -121,14 +125,17 @@ export class Shell {
     return this.#server.pid;
   }
 
-  /** Opens the list in a browser of its own; the address is good for one. */
+  /** Opens the list in a window of its own. The address is good for one browser, which all windows share. */
   async open(options: WindowOptions = {}): Promise<Page> {
     const { colorScheme = 'light', width = 1100, height = 680 } = options;
-    const context = await this.#browser.newContext({ viewport: { width, height }, colorScheme });
-    context.setDefaultTimeout(PATIENCE);
-    context.on('page', (page) => this.#watch(page));
-    const page = await context.newPage();
-    await page.goto(this.#address);
+    const address = this.#context === undefined ? this.#address : new URL('/', this.#address).href;
+    this.#context ??= await this.#makeContext();
+    const page = await this.#context.newPage();
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme });
+    // Windows that this one opens look the same.
+    page.on('popup', (popup) => void popup.emulateMedia({ colorScheme }));
+    await page.goto(address);
     await page.getByRole('button', { name: 'New machine…' }).waitFor();
     return page;
   }
@@ -163,6 +170,13 @@ export class Shell {
     for (const pid of processesWith(this.home)) kill(pid);
     await this.#browser.close();
     rmSync(this.home, { recursive: true, force: true });
+  }
+
+  async #makeContext(): Promise<BrowserContext> {
+    const context = await this.#browser.newContext();
+    context.setDefaultTimeout(PATIENCE);
+    context.on('page', (page) => this.#watch(page));
+    return context;
   }
 
   #watch(page: Page): void {
@@ -257,5 +271,5 @@ export async function expectState(window: Page, state: string, seconds = 30): Pr
     .waitFor({ timeout: 1000 * seconds });
 }
 
-/** The sample guest's shell waits for a command. */
-export const PROMPT = /^\S*\s?[#$] *$/m;
+/** The sample guest's shell waits for a command: the last line that is not blank is a prompt. */
+export const PROMPT = /(?:^|\n)\S*\s?[#$]\s*$/;

@@ -179,7 +179,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     }
     await shell.run('destroy', 'beta');
     await window.close();
-    await list.context().close();
+    await list.close();
     expect(found).toEqual([]);
   });
 }

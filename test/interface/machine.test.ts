@@ -96,7 +96,7 @@ test('two windows show one machine', async () => {
   await typeLine(other, 'echo both-$((4 + 1))');
   await expectScreen(window, /^both-5/m);
   await expectScreen(other, /^both-5/m);
-  await other.context().close();
+  await other.close();
 });
 
 test('graphs and exits are shown', async () => {
@@ -182,7 +182,7 @@ test('an engine that is killed is said, with what to do and details to copy', as
   await expectState(window, 'Running', 60);
   await row(list, 'first').click();
   const pid = Number(
-    await list.getByLabel('Details of the selection').locator('dt:text("Process") + dd').innerText(),
+    await list.getByLabel('Details of the selection').locator('dt:text-is("Process") + dd').innerText(),
   );
   process.kill(pid, 'SIGKILL');
   const failure = list.getByRole('group', { name: 'The last run failed' });

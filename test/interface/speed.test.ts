@@ -56,7 +56,7 @@ test('200 machines are listed at once, and the list answers at once', async () =
     return taken.sort((a, b) => a - b);
   });
   expect(times[15]).toBeLessThan(INPUT_WITHIN);
-  await page.context().close();
+  await page.close();
 });
 
 test(
@@ -87,6 +87,6 @@ test(
     const shown = (await screenText(window)).match(/^0{10,}\d+$/gm) ?? [];
     expect(shown.length).toBeGreaterThan(5);
     expect(shown.map(Number)).toEqual(shown.map((_, i) => lines - shown.length + 1 + i));
-    await list.context().close();
+    await list.close();
   },
 );
