@@ -67,8 +67,8 @@ export const Leave = {
   Stale: 5,
   /** Triple fault. */
   Shutdown: 6,
-  /** One instruction was run under single-step rules; `rip` is behind it. */
-  Step: 7,
+  /** A region came to a store that tier 0 must make: `rip` is the instruction's. */
+  Interpret: 7,
 } as const;
 
 /**

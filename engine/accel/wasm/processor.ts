@@ -10,10 +10,11 @@ import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import {
   JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, S,
 } from './private.ts'; // prettier-ignore
+import { Regions } from './region/regions.ts';
 import { complexNames } from './semantics/env.ts';
 import { GuestAccess, SlowInfo } from './system/access.ts';
 import {
-  AccessPending, complexInstructions, GuestFault, Outcome, Vector, type ComplexInstruction, type Cpu, type Instruction,
+  AccessPending, complexInstructions, GuestFault, InterpretInstead, Outcome, Vector, type ComplexInstruction, type Cpu, type Instruction,
   type LinearMemory, type PhysicalMemory, type Ports,
 } from './system/cpu.ts'; // prettier-ignore
 import './system/complex.ts';
@@ -44,6 +45,9 @@ const NO_MATH = Vector.NM;
 const MODES = 4096;
 const TAG_SHIFT = 13;
 const GENERATIONS = 1 << (32 - TAG_SHIFT);
+
+/** Tier 1 is in work: Linux does not boot with it yet, so it has to be asked for. */
+const TIER_1 = process.env.GUESTHOUSE_TIER === '1';
 
 let shared: Tier0 | undefined;
 
@@ -83,6 +87,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #detail = '';
   /** State that translations depend on may have changed. */
   #stale = true;
+  /** The budget ran out: where the guest is now is a sample of where it spends its time. */
+  #sample = false;
+  /** The next instruction is tier 0's to run. */
+  #single = false;
+  readonly #regions: Regions;
   /** Breakpoints are enabled. */
   #watching = false;
   /** Word indices of RIP, CPL, RFLAGS' system bits and the interrupt shadow. */
@@ -163,6 +172,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         findDirect: (record: number) => this.#guard(() => this.#findDirect(record)),
       },
     });
+    this.#regions = new Regions(built, this.#code, memory, table);
     this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
     this.#complex = complexNames().map((name) => {
       const run = complexInstructions.get(name);
@@ -266,7 +276,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       }
       const tracing = (this.#words[this.#flags]! & Flag.TF) !== 0;
       const watching = this.#watching;
-      const step = replaying || tracing || watching || this.#words[this.#shadow] !== 0;
+      const step = replaying || tracing || watching || this.#single || this.#words[this.#shadow] !== 0;
       if (!step) {
         const code = this.#execute(this.#mode, budget);
         budget = this.#private.budget;
@@ -277,14 +287,18 @@ export class Processor implements AcceleratedVcpu, Cpu {
       // One instruction under the rules of single-stepping.
       if (watching && !replaying && this.#breaksHere()) continue;
       state.interruptShadow = 0;
+      this.#single = false;
       this.#debugHit = false;
       const before = state.rip;
+      // RF covers one instruction, and is what an IRET in it loads; a repeated string operation that goes on
+      // keeps it (SDM 3B, 18.3.1.1).
+      const resumed = state.flagsSys & Flag.RF;
+      state.flagsSys &= ~Flag.RF;
       const code = this.#execute(this.#stepMode, 0);
       const exit = this.#left(code);
+      if (code !== Leave.Exception && state.rip === before) state.flagsSys |= resumed;
       if (code === Leave.Budget || code === Leave.Changed || code === Leave.Halt) {
         this.#access.finish();
-        // RF covers one instruction; a repeated string operation that goes on keeps it.
-        if (state.rip !== before) state.flagsSys &= ~Flag.RF;
         const shadowed = (state.interruptShadow & 2) !== 0;
         if ((tracing && !shadowed) || this.#debugHit) {
           this.#fault(tracing && !shadowed ? singleStep(state) : new GuestFault(Vector.DB));
@@ -306,6 +320,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
       return this.#note(reason);
     }
     if (generation !== this.#code.generation) this.#dropJumps(true);
+    if (this.#sample) {
+      this.#sample = false;
+      if (TIER_1 && !mode.step) this.#regions.sampled(mode);
+    }
     const code = this.#run(this.#at, record, budget);
     // What of the budget was used; a block left in its middle counts up to the instruction before.
     const left = this.#private.exitRecord;
@@ -321,7 +339,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (record !== 0) state.rip = this.#quads[(record + REC.rip) >> 3]!;
     switch (code) {
       case Leave.Budget:
+        this.#sample = true;
+        return -1;
       case Leave.Stale:
+        return -1;
+      case Leave.Interpret:
+        this.#single = true;
         return -1;
       case Leave.Changed:
         this.#stale = true;
@@ -438,9 +461,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #slow(record: number, info: number): number {
     const segment = this.#bytes[record + REC.segment]!;
     try {
-      return this.#access.slow(
-        segment === Seg.SS || segment === Seg.NoneStack ? info | SlowInfo.stack : info,
-      );
+      const stack = segment === Seg.SS || segment === Seg.NoneStack ? SlowInfo.stack : 0;
+      // Regions have no record.
+      return this.#access.slow(info | stack, record === 0);
     } catch (reason) {
       this.#note(reason);
       return 0;
@@ -470,6 +493,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#private.errorCode = reason.errorCode ?? 0;
       code = Leave.Exception;
     } else if (reason instanceof AccessPending) code = Leave.Access;
+    else if (reason instanceof InterpretInstead) code = Leave.Interpret;
     else throw reason;
     this.#private.exitCode = code;
     return code;

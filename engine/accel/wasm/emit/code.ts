@@ -3,16 +3,28 @@
  * handed out as needed, structured control flow as callbacks.
  */
 import { ByteWriter } from './bytes.ts';
-import { callExpr, constant, lift, localGet, Pseudo, type Expr, type In, type Type } from './expr.ts';
+import {
+  callExpr,
+  callIndirectExpr,
+  constant,
+  lift,
+  localGet,
+  Pseudo,
+  type Expr,
+  type In,
+  type Type,
+} from './expr.ts';
 
 const TYPE_CODE: Record<Type, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 
 /** The encoding of a value type. */
 export const typeCode = (type: Type): number => TYPE_CODE[type];
 
-/** A function that can be called: its index in the module and its signature. */
+/** A function that can be called: its index in the module, or its place in table 0 with the index of its
+ * type in the module, and its signature. */
 export interface Func {
   readonly index: number;
+  readonly table?: { readonly slot: number; readonly type: number };
   readonly params: readonly Type[];
   readonly results: readonly Type[];
 }
@@ -45,7 +57,9 @@ const STORE: Record<Store, readonly [op: number, align: number, type: Type]> = {
 };
 
 export class Code {
-  readonly #out = new ByteWriter();
+  #out = new ByteWriter();
+  /** What comes before everything else. */
+  readonly #front = new ByteWriter();
   readonly #params: readonly Type[];
   readonly #locals: Type[] = [];
   readonly #free: Record<Type, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
@@ -90,6 +104,16 @@ export class Code {
     const local = this.local(value.type);
     this.set(local, value as unknown as In<T>);
     return local.get;
+  }
+
+  /** Statements of `body` go to the start of the function, after those put there before. */
+  front(body: () => void): void {
+    const [out, depth] = [this.#out, this.#depth];
+    this.#out = this.#front;
+    this.#depth = 0;
+    body();
+    this.#out = out;
+    this.#depth = depth;
   }
 
   /** A local with a first value. */
@@ -221,22 +245,35 @@ export class Code {
   /** A call for its value, as an expression: encoded (and made) where it is consumed. */
   call<T extends Type>(type: T, func: Func, ...args: Array<In<Type>>): Expr<T> {
     if (func.results[0] !== type) throw new TypeError(`function ${func.index} does not return ${type}`);
-    return callExpr(type, func.index, this.#arguments(func, args));
+    const values = this.#arguments(func, args);
+    if (func.table) return callIndirectExpr(type, func.table.type, [...values, lift('i32', func.table.slot)]);
+    return callExpr(type, func.index, values);
+  }
+
+  /** Encodes a call to a function, whose arguments have been encoded. @param tail as a tail call */
+  #callTo(func: Func, tail: boolean): void {
+    if (func.table) {
+      this.#expr(lift('i32', func.table.slot));
+      this.#out.byte(tail ? 0x13 : 0x11);
+      this.#out.u32(func.table.type);
+      this.#out.u32(0);
+    } else {
+      this.#out.byte(tail ? 0x12 : 0x10);
+      this.#out.u32(func.index);
+    }
   }
 
   /** A call made now; results are dropped. */
   run(func: Func, ...args: Array<In<Type>>): void {
     for (const arg of this.#arguments(func, args)) this.#expr(arg);
-    this.#out.byte(0x10);
-    this.#out.u32(func.index);
+    this.#callTo(func, false);
     for (let i = 0; i < func.results.length; i++) this.#out.byte(0x1a);
   }
 
   /** A call made now with several results, each bound to a local. */
   callMulti(func: Func, ...args: Array<In<Type>>): Array<Local<Type>> {
     for (const arg of this.#arguments(func, args)) this.#expr(arg);
-    this.#out.byte(0x10);
-    this.#out.u32(func.index);
+    this.#callTo(func, false);
     const locals = func.results.map((type) => this.local(type));
     for (const local of locals.toReversed()) {
       this.#out.byte(0x21);
@@ -248,8 +285,7 @@ export class Code {
   /** Tail call. */
   returnCall(func: Func, ...args: Array<In<Type>>): void {
     for (const arg of this.#arguments(func, args)) this.#expr(arg);
-    this.#out.byte(0x12);
-    this.#out.u32(func.index);
+    this.#callTo(func, true);
   }
 
   /** Tail call through table 0. @param type index of the signature in the module */
@@ -309,6 +345,10 @@ export class Code {
       case Pseudo.Call:
         out.u32(Number(e.imm));
         return;
+      case Pseudo.CallIndirect:
+        out.u32(Number(e.imm));
+        out.byte(0);
+        return;
     }
     if (e.op >= 0x28 && e.op <= 0x35) {
       out.u32(e.align);
@@ -341,6 +381,7 @@ export class Code {
       body.u32(count);
       body.byte(TYPE_CODE[type]);
     }
+    body.appendWriter(this.#front);
     body.appendWriter(this.#out);
     body.byte(0x0b);
     return body.take();

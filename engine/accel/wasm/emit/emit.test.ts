@@ -9,7 +9,9 @@ function instance(build: (m: ModuleBuilder) => void): Record<string, (...args: u
   m.importTable('e', 't', 4);
   build(m);
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: 4 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.encode()), { e: { m: memory, t: table } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.encode()), {
+    e: { m: memory, t: table },
+  });
   return exports as Record<string, (...args: unknown[]) => unknown>;
 }
 

@@ -37,6 +37,7 @@ export const Pseudo = {
   LocalGet: 0x20,
   GlobalGet: 0x23,
   Call: 0x10,
+  CallIndirect: 0x11,
   Select: 0x1b,
   I32Const: 0x41,
   I64Const: 0x42,
@@ -91,6 +92,11 @@ export function callExpr<T extends Type>(type: T, func: number, args: readonly E
   return node(type, Pseudo.Call, args, func);
 }
 
+/** A call through table 0; the last argument is the place in it. @param signature index of the type */
+export function callIndirectExpr<T extends Type>(type: T, signature: number, args: readonly Expr[]): Expr<T> {
+  return node(type, Pseudo.CallIndirect, args, signature);
+}
+
 type Unary<A extends Type, R extends Type> = (a: In<A>) => Expr<R>;
 type Binary<A extends Type, R extends Type> = (a: In<A>, b: In<A>) => Expr<R>;
 type Load<R extends Type> = (address: In<'i32'>, offset?: number) => Expr<R>;
@@ -111,7 +117,10 @@ function binary<A extends Type, R extends Type, K extends string>(from: A, to: R
   ) as Record<K, Binary<A, R>>;
 }
 
-function loads<R extends Type, K extends string>(to: R, table: Record<K, readonly [op: number, align: number]>) {
+function loads<R extends Type, K extends string>(
+  to: R,
+  table: Record<K, readonly [op: number, align: number]>,
+) {
   return Object.fromEntries(
     Object.entries<readonly [number, number]>(table).map(([k, [op, align]]) => [
       k,
@@ -120,7 +129,10 @@ function loads<R extends Type, K extends string>(to: R, table: Record<K, readonl
   ) as Record<K, Load<R>>;
 }
 
-function rmws<R extends Type, K extends string>(to: R, table: Record<K, readonly [op: number, align: number]>) {
+function rmws<R extends Type, K extends string>(
+  to: R,
+  table: Record<K, readonly [op: number, align: number]>,
+) {
   return Object.fromEntries(
     Object.entries<readonly [number, number]>(table).map(([k, [op, align]]) => [
       k,
@@ -274,7 +286,8 @@ function lane<T extends Lane>(scalar: T, splat: number, extract: number, replace
   return {
     splat: (a: In<T>): V128 => node('v128', FD | splat, [lift(scalar, a)]),
     extract: (v: V128, index: number): Expr<T> => node(scalar, FD | extract, [v], index),
-    replace: (v: V128, index: number, a: In<T>): V128 => node('v128', FD | replace, [v, lift(scalar, a)], index),
+    replace: (v: V128, index: number, a: In<T>): V128 =>
+      node('v128', FD | replace, [v, lift(scalar, a)], index),
   };
 }
 

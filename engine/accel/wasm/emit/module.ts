@@ -3,18 +3,29 @@ import { ByteWriter } from './bytes.ts';
 import { Code, typeCode, type Func } from './code.ts';
 import { globalGet, type Expr, type Type } from './expr.ts';
 
-interface Signature {
+export interface Signature {
   readonly params: readonly Type[];
   readonly results: readonly Type[];
 }
 
 export class ModuleBuilder {
-  readonly #types: Signature[] = [];
+  readonly #types: Signature[];
   readonly #imports: Array<(out: ByteWriter) => void> = [];
   readonly #functions: Array<{ type: number; body: Uint8Array | undefined }> = [];
   readonly #exports: Array<[name: string, index: number]> = [];
   readonly #elements: Array<[offset: number, functions: number[]]> = [];
   #imported = 0;
+
+  /** @param types signatures that have the indices they have in another module */
+  constructor(types: readonly Signature[] = []) {
+    this.#types = [...types];
+  }
+
+  /** The signatures so far, for modules that are to agree on their indices. */
+  get types(): readonly Signature[] {
+    return this.#types;
+  }
+
   #globals = 0;
 
   /** Index of a signature. */

@@ -36,7 +36,8 @@ export interface CodeMode extends DecodeMode {
   readonly step: boolean;
 }
 
-interface Block {
+/** A block, or the range of bytes that a region was made of. */
+export interface Block {
   readonly record: number;
   readonly end: number;
   readonly mode: CodeMode;
@@ -50,6 +51,19 @@ interface Block {
   readonly to2: number;
   /** Another block that starts at the same byte, under another mode or address. */
   next: Block | undefined;
+  /** How often it was where a look at the running guest found it. */
+  samples: number;
+}
+
+/** A region in place of the first record of a block. */
+export interface InstalledRegion {
+  readonly record: number;
+  /** The handler whose place it took, and its own. */
+  readonly original: number;
+  readonly handler: number;
+  /** Host addresses of the code it was made of; it lies on the page of its first record. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Reads code: by linear address, through paging. */
@@ -88,6 +102,13 @@ export class CodeCache implements CodeWatch {
   /** Told when everything was dropped. */
   onFlush: () => void = () => {};
   invalidated = 0;
+  /** The block last found. */
+  found: Block | undefined;
+  readonly #regions = new Map<number, Set<InstalledRegion>>();
+  /** By first record. */
+  readonly #regionAt = new Map<number, InstalledRegion>();
+  /** Told when a region is dropped, so that its handler can be used again. */
+  onRegionDropped: (region: InstalledRegion) => void = () => {};
 
   // The instruction being decoded: the halves of its linear address, and where it is.
   #low = 0;
@@ -115,10 +136,23 @@ export class CodeCache implements CodeWatch {
     return this.#pages.has(hostPage);
   }
 
+  /** True where bytes are code that has been decoded. */
+  overlaps(host: number, bytes: number): boolean {
+    const end = host + bytes;
+    for (const block of this.#pages.get((host & ~0xfff) >>> 0) ?? []) {
+      if ((block.from < end && host < block.to) || (block.from2 < end && host < block.to2)) return true;
+    }
+    return false;
+  }
+
   written(host: number, bytes: number): void {
-    const page = this.#pages.get((host & ~0xfff) >>> 0);
+    const key = (host & ~0xfff) >>> 0;
+    const page = this.#pages.get(key);
     if (page === undefined) return;
     const end = host + bytes;
+    for (const region of this.#regions.get(key) ?? []) {
+      if (region.from < end && host < region.to) this.#dropRegion(region);
+    }
     for (const block of page) {
       if ((block.from < end && host < block.to) || (block.from2 < end && host < block.to2)) this.#drop(block);
     }
@@ -142,8 +176,34 @@ export class CodeCache implements CodeWatch {
     }
   }
 
+  /** Puts a region in place of the first record of the block last found. */
+  install(region: InstalledRegion): void {
+    const key = (region.from & ~0xfff) >>> 0;
+    let regions = this.#regions.get(key);
+    if (regions === undefined) this.#regions.set(key, (regions = new Set()));
+    regions.add(region);
+    this.#regionAt.set(region.record, region);
+    this.#words[region.record >> 2] = region.handler;
+  }
+
+  /** The handler a record had before a region took its place. */
+  originalHandler(record: number): number | undefined {
+    return this.#regionAt.get(record)?.original;
+  }
+
+  #dropRegion(region: InstalledRegion): void {
+    this.#regions.get((region.from & ~0xfff) >>> 0)?.delete(region);
+    this.#regionAt.delete(region.record);
+    if (this.#words[region.record >> 2] === region.handler) this.#words[region.record >> 2] = region.original;
+    this.onRegionDropped(region);
+  }
+
   /** Drops everything. Only between instructions. */
   flush(): void {
+    for (const region of this.#regionAt.values()) this.onRegionDropped(region);
+    this.#regionAt.clear();
+    this.#regions.clear();
+    this.found = undefined;
     this.#blocks.clear();
     this.#pages.clear();
     this.#next = this.#arena;
@@ -169,7 +229,10 @@ export class CodeCache implements CodeWatch {
     for (let block = this.#blocks.get(this.#host); block; block = block.next) {
       if (block.low !== low || block.high !== high || block.mode !== mode) continue;
       // An instruction that crosses onto a second page: that page must still be where it was.
-      if (block.to2 === 0 || this.#fetchNextPage() === block.from2) return block.record;
+      if (block.to2 === 0 || this.#fetchNextPage() === block.from2) {
+        this.found = block;
+        return block.record;
+      }
     }
     if (this.#next + BLOCK_ROOM > this.#arenaEnd) this.flush();
     return this.#decodeBlock(low, high, mode);
@@ -258,12 +321,16 @@ export class CodeCache implements CodeWatch {
       at += REC_BYTES;
     }
     this.#next = at;
+    this.found = undefined;
     if (from >= 0)
-      this.#keep({ record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined });
+      this.#keep({
+        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0,
+      }); // prettier-ignore
     return start;
   }
 
   #keep(block: Block): void {
+    this.found = block;
     block.next = this.#blocks.get(block.from);
     this.#blocks.set(block.from, block);
     for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {
@@ -302,7 +369,7 @@ export class CodeCache implements CodeWatch {
       } else this.#address(d, at, mem === Mem.RipRelative ? d.length : 0);
     }
     this.#common(at, rip, d.length, ordinal);
-    if (!d.memory || mem === Mem.Record) this.#bytes[at + REC.segment] = d.segment;
+    if (!d.memory || mem === Mem.Record) this.#bytes[at + REC.segment] = a.ts ? d.segment : segmentFor(d);
     if (a.ts) {
       this.#words[at >> 2] = a.end ? Fixed.ComplexEnd : Fixed.Complex;
       this.#registers(d, row, at);
@@ -315,6 +382,8 @@ export class CodeCache implements CodeWatch {
         this.#words[(at + REC.imm) >> 2] = d.imm;
       return at + REC_BYTES;
     }
+    // A slow variant done in TypeScript finds what the mode says here; addresses of its own have no scale.
+    if (!d.memory) this.#bytes[at + REC.scale] = complexInfo(d);
     let chained = false;
     const jump = row.operands.some((o) => o.where === 'J');
     if (jump) {

@@ -6,7 +6,7 @@ import '../semantics/index.ts';
 import { Seg } from '../../../vcpu/state.ts';
 import type { Code, Func } from '../emit/code.ts';
 import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
-import { ModuleBuilder } from '../emit/module.ts';
+import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { JUMP_ENTRIES, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
@@ -41,8 +41,12 @@ export const ComplexResult = {
 export interface Tier0 {
   readonly module: WebAssembly.Module;
   readonly forms: FormTable;
-  /** Entries of the handler table. */
+  /** Entries of the handler table: handlers, then the runtime functions. */
   readonly handlers: number;
+  /** The runtime functions as other modules reach them, through the table, with the signatures these
+   * modules must begin with. */
+  readonly runtime: Runtime;
+  readonly types: readonly Signature[];
 }
 
 const NO_FORM: FormContext = {
@@ -159,14 +163,34 @@ function emitAddress(e: RecordEnv, mode: AddressMode, check: Check): void {
   }
 }
 
+/** Puts the runtime's functions behind the handlers in the table, for other modules to call. */
+function shareRuntime(m: ModuleBuilder, runtime: Runtime, table: Func[]): Runtime {
+  const share = (func: Func): Func => {
+    table.push(func);
+    const slot = table.length - 1;
+    return { ...func, table: { slot, type: m.type(func.params, func.results) } };
+  };
+  const shareAll = <T extends object>(of: T): T =>
+    Object.fromEntries(
+      Object.entries(of).map(([name, value]) => [name, isFunc(value) ? share(value) : shareAll(value)]),
+    ) as T;
+  const { extra, float, ...rest } = runtime;
+  return {
+    ...shareAll(rest),
+    float: shareAll(float),
+    extra: new Map([...extra].map(([name, func]) => [name, share(func)])),
+  };
+}
+
+const isFunc = (value: object): value is Func => 'params' in value && 'results' in value;
+
 /** Builds the module. Takes some tenths of a second; share the result. */
 export function buildTier0(): Tier0 {
   const forms = buildForms(rows);
   for (const row of rows) if (row.attributes.ts) complexNumber(row.name);
   const m = new ModuleBuilder();
-  const handlers = FIXED_HANDLERS + forms.forms.length;
   m.importMemory(IMPORTS, 'memory', 1, MAX_PAGES);
-  m.importTable(IMPORTS, 'table', handlers);
+  m.importTable(IMPORTS, 'table', FIXED_HANDLERS + forms.forms.length);
   const type = m.type(HANDLER_PARAMS, ['i32']);
   const runtime = addRuntime(m, type);
   const functions: Func[] = [];
@@ -204,6 +228,7 @@ export function buildTier0(): Tier0 {
     if (!semantic) throw new Error(`instruction ${form.name} is in the table but has no meaning`);
     add(form, form.end, semantic);
   }
+  const shared = shareRuntime(m, runtime, functions);
   m.elements(0, functions);
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const record = c.param('i32', 1).get;
@@ -216,5 +241,11 @@ export function buildTier0(): Tier0 {
     );
   });
   m.export('run', run);
-  return { module: new WebAssembly.Module(m.encode()), forms, handlers };
+  return {
+    module: new WebAssembly.Module(m.encode()),
+    forms,
+    handlers: functions.length,
+    runtime: shared,
+    types: m.types,
+  };
 }

@@ -97,16 +97,21 @@ export interface Runtime {
 
 export abstract class Env {
   readonly c: Code;
-  readonly form: FormContext;
+  readonly #form: FormContext;
   readonly runtime: Runtime;
   /** Address of the vCPU's state. */
   readonly cpu: I32;
 
   constructor(c: Code, form: FormContext, runtime: Runtime, cpu: I32) {
     this.c = c;
-    this.form = form;
+    this.#form = form;
     this.runtime = runtime;
     this.cpu = cpu;
+  }
+
+  /** What the form fixes. */
+  get form(): FormContext {
+    return this.#form;
   }
 
   // What each tier supplies.

@@ -3,7 +3,7 @@ import { S } from '../private.ts';
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { define, type Env, type Operand, type Size } from './env.ts';
 import {
-  adjustFlag, carryFlag, condition, flagsAdd, flagsExplicit, flagsKeepCarry, flagsLogic, flagsSub, setArithmeticFlags,
+  adjustFlag, carryFlag, computeAdd, computeSub, condition, flagsAdd, flagsExplicit, flagsKeepCarry, flagsLogic, flagsSub, setArithmeticFlags,
   setCarry, arithmeticFlags, signExtend,
 } from './flags.ts'; // prettier-ignore
 import { ops, signExtendIn, topBit } from './ops.ts';
@@ -36,14 +36,14 @@ define('adc', (e) => {
   const b = e.read(src(e));
   const carry = e.c.let(o.from(carryFlag(e)));
   const old = e.modify(dst(e), (a) => o.add(o.add(a, b), carry));
-  flagsAdd(e, old, b, e.c.let(o.add(o.add(old, b), carry)));
+  computeAdd(e, old, b, e.c.let(o.add(o.add(old, b), carry)), e.size);
 });
 define('sbb', (e) => {
   const o = ops(e.size);
   const b = e.read(src(e));
   const carry = e.c.let(o.from(carryFlag(e)));
   const old = e.modify(dst(e), (a) => o.sub(o.sub(a, b), carry));
-  flagsSub(e, old, b, e.c.let(o.sub(o.sub(old, b), carry)));
+  computeSub(e, old, b, e.c.let(o.sub(o.sub(old, b), carry)), e.size);
 });
 define('cmp', (e) => {
   const a = e.read(dst(e));

@@ -9,7 +9,7 @@
 import type { IoExit } from '../../contract.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
 import { P } from '../private.ts';
-import { AccessPending, GuestFault, Vector, type LinearMemory, type Ports } from './cpu.ts';
+import { AccessPending, GuestFault, InterpretInstead, Vector, type LinearMemory, type Ports } from './cpu.ts';
 import { Access, type CodeWatch, type Mmu } from './mmu.ts';
 import { isCanonical } from './registers.ts';
 
@@ -156,9 +156,10 @@ export class GuestAccess implements LinearMemory, Ports {
   /**
    * Finds where an access can be made: guest memory itself, or the bounce buffer.
    * @param info bytes | write << 8 | stack << 9 | modify << 10; the linear address is in `slowAddress`
-   * @throws GuestFault, AccessPending
+   * @param region asked by a region, which must not go on over changed code
+   * @throws GuestFault, AccessPending, InterpretInstead
    */
-  slow(info: number): number {
+  slow(info: number, region: boolean): number {
     const low = this.#mmu.words[this.#slowWord]!;
     const high = this.#mmu.words[this.#slowWord + 1]!;
     const bytes = info & SlowInfo.bytes;
@@ -167,15 +168,21 @@ export class GuestAccess implements LinearMemory, Ports {
     const user = this.#state.cpl === 3;
     // Ten-byte numbers are aligned as eight bytes (SDM 3A, table 6-7).
     const unit = bytes === 10 ? 8 : bytes;
-    if (this.#mmu.checksAlignment && unit <= 16 && (low & (unit - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
+    if (this.#mmu.checksAlignment && unit <= 16 && (low & (unit - 1)) !== 0)
+      throw new GuestFault(Vector.AC, 0);
     if (this.watching) this.#watch(join(low, high), bytes, write);
     if ((low & 0xfff) + bytes <= 4096) {
       const host = this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user);
-      if (host >= 0) return write ? this.#toWrite(host, bytes) : host;
+      if (host >= 0) {
+        if (!write) return host;
+        if (region && this.#code.overlaps(host, bytes)) throw new InterpretInstead();
+        return this.#toWrite(host, bytes);
+      }
       if (!write) this.#deviceRead(this.#mmu.page * 4096 + (low & 0xfff), this.#bounce, bytes);
     } else if (write) this.#probe(low, high, bytes, user);
     else this.#copyIn(low, high, this.#bounce, bytes, user);
     if (write) {
+      if (region) throw new InterpretInstead();
       this.#storeLow = low;
       this.#storeHigh = high;
       this.#storeBytes = bytes;

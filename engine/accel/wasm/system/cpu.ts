@@ -21,6 +21,9 @@ export class GuestFault {
 /** Thrown by port and device accesses whose result the run loop must supply: the instruction is run again. */
 export class AccessPending {}
 
+/** Thrown where translated code must leave a store to tier 0: what it writes is code, or lies on two pages. */
+export class InterpretInstead {}
+
 /** Exception vectors (SDM 3A, table 6-1). */
 export const Vector = {
   DE: 0, DB: 1, NMI: 2, BP: 3, OF: 4, BR: 5, UD: 6, NM: 7, DF: 8, TS: 10, NP: 11, SS: 12, GP: 13, PF: 14, MF: 16,

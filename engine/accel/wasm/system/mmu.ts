@@ -45,6 +45,8 @@ const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 export interface CodeWatch {
   /** True where some of the host page has been decoded. */
   hasCode(hostPage: number): boolean;
+  /** True where some of `bytes` at a host address have been decoded. */
+  overlaps(host: number, bytes: number): boolean;
   /** `bytes` at a host address are about to be written. */
   written(host: number, bytes: number): void;
 }
@@ -78,6 +80,10 @@ export class Mmu {
   /** Linear pages covered by large-page entries that are cached in pieces: any of them may be meant by
    * INVLPG, so it then drops everything. */
   #largePages = false;
+  /** Entries in use, by word index: a flush has to touch no others. Each at most once. */
+  readonly #used = new Int32Array(TLBS * TLB_ENTRIES);
+  #usedCount = 0;
+  readonly #isUsed = new Uint8Array(TLBS * TLB_ENTRIES);
 
   // Results of a walk.
   /** Guest-physical page number. */
@@ -90,7 +96,7 @@ export class Mmu {
     this.#state = parts.state;
     this.words = new Int32Array(parts.memory.buffer);
     this.#private = parts.stateAddress >> 2;
-    this.flush(true);
+    this.words.fill(-1, parts.area >> 2, (parts.area + MMU_AREA_BYTES) >> 2);
   }
 
   /** Byte address of TLB `n`: 0 supervisor with AC, 1 supervisor without, 2 user, 3 never filled. */
@@ -171,16 +177,30 @@ export class Mmu {
   /** Drops cached translations: all, or those of pages that are not global. */
   flush(global: boolean): void {
     const words = this.words;
-    const start = this.#parts.area >> 2;
-    const end = start + (TLBS * TLB_BYTES) / 4;
-    if (global || (this.#cr4 & Cr4.PGE) === 0) {
-      words.fill(-1, start, end);
-      this.#largePages = false;
-      return;
+    const keepGlobal = !global && (this.#cr4 & Cr4.PGE) !== 0;
+    let kept = 0;
+    for (let i = 0; i < this.#usedCount; i++) {
+      const at = this.#used[i]!;
+      if (keepGlobal && (words[at + E.flags]! & 1) !== 0) this.#used[kept++] = at;
+      else {
+        this.#clear(at);
+        this.#isUsed[this.#number(at)] = 0;
+      }
     }
-    for (let at = start; at < end; at += ENTRY_WORDS) {
-      if ((words[at + E.flags]! & 1) === 0) this.#clear(at);
-    }
+    this.#usedCount = kept;
+    if (!keepGlobal) this.#largePages = false;
+  }
+
+  /** Notes an entry as one that a flush must look at. */
+  #use(at: number): void {
+    const number = this.#number(at);
+    if (this.#isUsed[number] !== 0) return;
+    this.#isUsed[number] = 1;
+    this.#used[this.#usedCount++] = at;
+  }
+
+  #number(at: number): number {
+    return (at - (this.#parts.area >> 2)) / ENTRY_WORDS;
   }
 
   #clear(at: number): void {
@@ -266,6 +286,7 @@ export class Mmu {
       if (tagLow !== -1 && (tagLow !== page || words[at + tag + 1] !== (high | 0))) same = false;
     }
     if (!same) this.#clear(at);
+    this.#use(at);
     words[at + E.addend] = addend;
     words[at + E.flags] = this.#global ? 1 : 0;
     const set = (tag: number) => {

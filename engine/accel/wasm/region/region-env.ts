@@ -1,0 +1,383 @@
+/**
+ * Tier 1's environment: everything the record says is known while translating, general registers and flags
+ * live in WebAssembly locals for the whole region, and flags are computed only where somebody may look.
+ */
+import { vcpuLayout, Seg } from '../../../vcpu/state.ts';
+import type { Code, Label, Local } from '../emit/code.ts';
+import { i32, i64, lift, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
+import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
+import { Leave, Mem, P, REC, S } from '../private.ts';
+import {
+  Env,
+  type FlagSource,
+  type FormContext,
+  type Operand,
+  type Runtime,
+  type Size,
+} from '../semantics/env.ts';
+import { computeAdd, computeLogic, computeSub } from '../semantics/flags.ts';
+import { ops, signExtendIn, zeroExtend } from '../semantics/ops.ts';
+import type { RecordReader, RegionInstruction } from './graph.ts';
+
+const REGISTERS = 16;
+const GPR_END = S.gpr + 8 * REGISTERS;
+const ZERO = vcpuLayout.offset.zero;
+
+/** Thrown where an instruction turns out to be none that a region can hold. */
+export class Untranslatable {}
+
+/** How a region is left. */
+export const Way = { Lookup: 0, Leave: 1 } as const;
+
+/** What all instructions of a region share. */
+export class RegionState {
+  readonly c: Code;
+  readonly cpu: I32;
+  readonly budget: Local<'i32'>;
+  /** Where to go on, and how. */
+  readonly rip: Local<'i64'>;
+  readonly way: Local<'i32'>;
+  readonly result: Local<'i64'>;
+  readonly carries: Local<'i32'>;
+  readonly #registers: Array<Local<'i64'> | undefined> = [];
+  readonly written = new Set<number>();
+  /** The end of the region's body; set once it exists. */
+  exit: Label | undefined;
+
+  constructor(c: Code) {
+    this.c = c;
+    this.cpu = c.param('i32', 0).get;
+    this.budget = c.param('i32', 2);
+    this.rip = c.local('i64');
+    this.way = c.local('i32');
+    this.result = c.local('i64');
+    this.carries = c.local('i32');
+    c.front(() => {
+      c.set(this.result, i64.load(this.cpu, S.flagsRes));
+      c.set(this.carries, i32.load(this.cpu, S.flagsAux));
+    });
+  }
+
+  /** The local that holds a general register; loaded on entry to the region. */
+  register(n: number): Local<'i64'> {
+    let local = this.#registers[n];
+    if (local === undefined) {
+      local = this.#registers[n] = this.c.local('i64');
+      const loaded = local;
+      this.c.front(() => this.c.set(loaded, i64.load(this.cpu, S.gpr + 8 * n)));
+    }
+    return local;
+  }
+
+  /** Puts everything that may have changed back into the vCPU's state. */
+  store(): void {
+    for (const n of this.written) this.c.store('i64', this.cpu, this.register(n).get, S.gpr + 8 * n);
+    this.c.store('i64', this.cpu, this.result.get, S.flagsRes);
+    this.c.store('i32', this.cpu, this.carries.get, S.flagsAux);
+  }
+}
+
+export class RegionEnv extends Env {
+  readonly #state: RegionState;
+  readonly #reader: RecordReader;
+  #at: RegionInstruction;
+  #form: FormContext;
+  /** Instructions of the node before this one: what the budget has not been charged yet. */
+  #before = 0;
+  #deferred: FlagSource | undefined;
+  /** The deferred flags have been computed as well. */
+  #computed = false;
+  /** Emits the way to the direct target; set for the last instruction of a node. */
+  onTaken: () => void = () => {};
+
+  constructor(state: RegionState, runtime: Runtime, reader: RecordReader, first: RegionInstruction) {
+    super(state.c, first.form, runtime, state.cpu);
+    this.#state = state;
+    this.#reader = reader;
+    this.#at = first;
+    this.#form = first.form;
+  }
+
+  /** Goes on to another instruction. @param before instructions of its node before it */
+  move(to: RegionInstruction, before: number): void {
+    this.#at = to;
+    this.#form = to.form;
+    this.#before = before;
+  }
+
+  /** At the start of a node flags are in their locals. */
+  startNode(): void {
+    this.#deferred = undefined;
+  }
+
+  /** Emits what branches off to elsewhere, then is again where it was. */
+  aside(emit: () => void): void {
+    const [at, form, before, deferred, computed] = [
+      this.#at,
+      this.#form,
+      this.#before,
+      this.#deferred,
+      this.#computed,
+    ];
+    emit();
+    this.#at = at;
+    this.#form = form;
+    this.#before = before;
+    this.#deferred = deferred;
+    this.#computed = computed;
+  }
+
+  override get form(): FormContext {
+    return this.#form;
+  }
+
+  // Where operands are.
+
+  override record(): I32 {
+    return i32.const(0);
+  }
+  override budget(): I32 {
+    return this.#state.budget.get;
+  }
+  override imm(): I32 {
+    return i32.const(this.#reader.words[(this.#at.record + REC.imm) >> 2]!);
+  }
+  override imm64(): I64 {
+    return i64.const(this.#reader.quads[(this.#at.record + REC.imm64) >> 3]!);
+  }
+  override rip(): I64 {
+    return i64.const(this.#at.rip);
+  }
+  override nextRip(): I64 {
+    return i64.const(this.#at.rip + BigInt(this.#at.length));
+  }
+  override target(): I64 {
+    return this.imm64();
+  }
+  override segment(): I32 {
+    return i32.const(this.#reader.bytes[(this.#at.address || this.#at.record) + REC.segment]!);
+  }
+
+  #offset(operand: Operand): number {
+    if (operand.kind === 'fixed') return operand.offset;
+    if (operand.kind !== 'reg') throw new Untranslatable();
+    return this.#reader.halves[(this.#at.record + REC[operand.slot]) >> 1]!;
+  }
+  override register(operand: Operand): { base: I32; offset: number } {
+    const offset = this.#offset(operand);
+    // A general register asked for by its place would be looked for where it is not.
+    if (offset < GPR_END) throw new Untranslatable();
+    return { base: this.cpu, offset };
+  }
+  override readRegister(operand: Operand, bytes: number): Expr {
+    const offset = this.#offset(operand);
+    return offset < GPR_END ? this.readGpr(offset, bytes as Size) : super.readRegister(operand, bytes);
+  }
+  override writeRegister(operand: Operand, value: Expr, bytes: number, extend: boolean): void {
+    const offset = this.#offset(operand);
+    if (offset < GPR_END) this.writeGpr(offset, value, bytes as Size, extend);
+    else super.writeRegister(operand, value, bytes, extend);
+  }
+
+  override readGpr(offset: number, bytes: Size): Expr {
+    const whole = this.#state.register((offset - S.gpr) >> 3).get;
+    if (bytes === 8) return whole;
+    const low = i32.wrap(whole);
+    if (bytes === 4) return low;
+    const shifted = (offset & 7) === 0 ? low : i32.shr_u(low, 8);
+    return i32.and(shifted, bytes === 1 ? 0xff : 0xffff);
+  }
+  override writeGpr(offset: number, value: Expr, bytes: Size, extend: boolean): void {
+    const n = (offset - S.gpr) >> 3;
+    const local = this.#state.register(n);
+    this.#state.written.add(n);
+    if (bytes === 8) this.c.set(local, value as I64);
+    else if (bytes === 4 && extend) this.c.set(local, i64.extend_u(value as I32));
+    else {
+      const shift = (offset & 7) * 8;
+      const mask = bytes === 1 ? 0xffn : bytes === 2 ? 0xffffn : 0xffff_ffffn;
+      const part = i64.shl(i64.and(i64.extend_u(value as I32), mask), shift);
+      this.c.set(local, i64.or(i64.and(local.get, ~(mask << BigInt(shift))), part));
+    }
+  }
+
+  // Memory operands.
+
+  #register64(field: number, at: number): I64 {
+    const offset = this.#reader.halves[(at + field) >> 1]!;
+    return offset === ZERO ? i64.const(0) : (this.readGpr(offset, 8) as I64);
+  }
+
+  override memOffset(): I64 {
+    const reader = this.#reader;
+    const at = this.#at.address || this.#at.record;
+    const disp = reader.words[(at + REC.disp) >> 2]!;
+    if (this.#at.address !== 0) {
+      const handler = reader.words[at >> 2]!;
+      if (handler === Fixed.Absolute) return i64.const(reader.quads[(at + REC.imm64) >> 3]!);
+      const mode = ADDRESS_MODES[Math.floor((handler - Fixed.Address) / 3)];
+      const sum = this.#sum(at, disp);
+      return mode === '64' ? sum : i64.and(sum, 0xffff_ffffn);
+    }
+    return this.form.mem === Mem.RipRelative ? i64.const(this.#at.rip + BigInt(disp)) : this.#sum(at, disp);
+  }
+
+  #sum(at: number, disp: number): I64 {
+    const base = this.#register64(REC.base, at);
+    const full = this.#at.address !== 0 || this.form.mem === Mem.Full;
+    if (!full) return i64.add(base, disp);
+    const scaled = i64.shl(this.#register64(REC.index, at), this.#reader.bytes[at + REC.scale]!);
+    return i64.add(i64.add(base, scaled), disp);
+  }
+
+  override memLinear(): I64 {
+    const segment = this.#reader.bytes[(this.#at.address || this.#at.record) + REC.segment]!;
+    const offset = this.memOffset();
+    if (segment !== Seg.FS && segment !== Seg.GS) return offset;
+    return i64.add(offset, i64.load(this.cpu, S.segBase + 8 * segment));
+  }
+
+  override host(linear: I64, bytes: number, write: boolean | 'modify', stack = false): I32 {
+    const at = this.#at.address || this.#at.record;
+    return super.host(linear, bytes, write, stack || this.#reader.bytes[at + REC.segment] === Seg.NoneStack);
+  }
+
+  // Leaving.
+
+  /** Leaves before this instruction, with the exit code set. */
+  override leave(): void {
+    this.#leaveAt(this.#at.rip, this.#before, Way.Leave);
+  }
+
+  override raise(vector: number, errorCode: In<'i32'> = 0): void {
+    this.#raise(i32.const(vector), lift('i32', errorCode));
+  }
+  override raiseDynamic(vector: I32): void {
+    this.#raise(vector, i32.const(0));
+  }
+  #raise(vector: I32, errorCode: I32): void {
+    this.c.store('i32', this.cpu, vector, P.vector);
+    this.c.store('i32', this.cpu, errorCode, P.errorCode);
+    this.c.store('i32', this.cpu, Leave.Exception, P.exitCode);
+    this.leave();
+  }
+
+  #leaveAt(rip: bigint | I64, instructions: number, way: number): void {
+    const { c } = this;
+    const state = this.#state;
+    this.#compute();
+    c.set(state.rip, rip);
+    c.set(state.way, way);
+    if (instructions > 0) c.set(state.budget, i32.sub(state.budget.get, instructions));
+    c.br(state.exit!);
+  }
+
+  /** Leaves for an address outside the region, the node's instructions having been charged. */
+  goOutside(rip: bigint | I64): void {
+    this.#leaveAt(rip, 0, Way.Lookup);
+  }
+
+  /** Charges the node's instructions to the budget. */
+  charge(instructions: number): void {
+    const { budget } = this.#state;
+    this.c.set(budget, i32.sub(budget.get, instructions));
+  }
+
+  override jumpDirect(): void {
+    this.onTaken();
+  }
+  override jump(rip: I64): void {
+    const { c } = this;
+    const target = c.let(rip);
+    this.charge(this.#before + 1);
+    this.goOutside(target);
+  }
+  override again(): void {
+    throw new Untranslatable();
+  }
+  override leaveNext(): void {
+    throw new Untranslatable();
+  }
+  override complexNumbered(_number: I32): void {
+    throw new Untranslatable();
+  }
+
+  // Flags.
+
+  override deferFlags(source: FlagSource): boolean {
+    this.#deferred = source;
+    this.#computed = false;
+    return true;
+  }
+
+  /** Computes deferred flags into their locals; they stay deferred as well, for a condition to use. */
+  #compute(): void {
+    const source = this.#deferred;
+    if (source === undefined || this.#computed) return;
+    this.#deferred = undefined;
+    if (source.kind === 'add') computeAdd(this, source.a, source.b, source.result, source.size);
+    else if (source.kind === 'sub') computeSub(this, source.a, source.b, source.result, source.size);
+    else computeLogic(this, source.result, source.size);
+    this.#deferred = source;
+  }
+
+  /** At the end of a node whose successors may look at the flags. */
+  computeFlags(): void {
+    this.#compute();
+    this.#computed = true;
+  }
+
+  override settleFlags(): void {
+    this.#compute();
+    this.#deferred = undefined;
+  }
+  override flagsResult(): I64 {
+    this.settleFlags();
+    return this.#state.result.get;
+  }
+  override flagsCarries(): I32 {
+    this.settleFlags();
+    return this.#state.carries.get;
+  }
+  override setFlagsResult(value: I64): void {
+    this.c.set(this.#state.result, value);
+    this.#deferred = undefined;
+  }
+  override setFlagsCarries(value: In<'i32'>): void {
+    this.c.set(this.#state.carries, value);
+    this.#deferred = undefined;
+  }
+
+  override deferredCondition(code: number): I32 | undefined {
+    const source = this.#deferred;
+    if (source === undefined) return undefined;
+    const positive = this.#condition(source, code >> 1);
+    if (positive === undefined) return undefined;
+    return code & 1 ? i32.eqz(positive) : positive;
+  }
+
+  #condition({ kind, a, b, result, size }: FlagSource, what: number): I32 | undefined {
+    const o = ops(size);
+    const value = () => zeroExtend(result, size);
+    const signed = (e: Expr) => signExtendIn(e, size);
+    const zero = () => (kind === 'sub' ? o.eq(a, b) : o.eqz(value()));
+    switch (what) {
+      case 1:
+        return kind === 'sub' ? o.lt_u(a, b) : kind === 'add' ? o.lt_u(value(), a) : i32.const(0);
+      case 2:
+        return zero();
+      case 3:
+        return kind === 'sub' ? i32.eqz(o.gt_u(a, b)) : kind === 'logic' ? zero() : undefined;
+      case 4:
+        return o.lt_s(signed(result), o.const(0));
+      case 6:
+        if (kind === 'sub') return o.lt_s(signed(a), signed(b));
+        return kind === 'logic' ? o.lt_s(signed(result), o.const(0)) : undefined;
+      case 7:
+        if (kind === 'sub') return i32.eqz(o.lt_s(signed(b), signed(a)));
+        return kind === 'logic' ? i32.eqz(o.lt_s(o.const(0), signed(result))) : undefined;
+      default:
+        return undefined;
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/** Tier 1: a region becomes one WebAssembly function. */
+import { i32, i64 } from '../emit/expr.ts';
+import { ModuleBuilder } from '../emit/module.ts';
+import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
+import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
+import { P, S } from '../private.ts';
+import { semantics } from '../semantics/env.ts';
+import type { RecordReader, Region, RegionNode } from './graph.ts';
+import { RegionEnv, RegionState, Untranslatable, Way } from './region-env.ts';
+import { structure } from './structure.ts';
+
+/** Instructions that set all flags from their operands and neither leave before nor look at them. */
+const SETS_FLAGS = new Set([
+  'add',
+  'sub',
+  'and',
+  'or',
+  'xor',
+  'cmp',
+  'test',
+  'neg',
+  'imul',
+  'imul3',
+  'popcnt',
+]);
+/** Instructions that touch no flags. */
+const KEEPS_FLAGS = new Set([
+  'mov',
+  'lea',
+  'movzxb',
+  'movzxw',
+  'movsxb',
+  'movsxw',
+  'movsxd',
+  'nop',
+  'not',
+  'cbw',
+  'cwd',
+  'bswap',
+]);
+
+/** True where nothing from the start of a node on can see the flags it is entered with. */
+function overwritesFlags(node: RegionNode): boolean {
+  for (const { form } of node.instructions) {
+    // A memory access may leave, and what is left for sees everything.
+    if (form.operands.some((o) => o.kind === 'mem') && form.name !== 'lea' && form.name !== 'nop')
+      return false;
+    if (SETS_FLAGS.has(form.name)) return true;
+    if (!KEEPS_FLAGS.has(form.name)) return false;
+  }
+  return false;
+}
+
+/**
+ * Translates.
+ *
+ * @returns the module's bytes, exporting `region` with a handler's signature; undefined where the region
+ *   holds something that cannot be translated
+ */
+export function translateRegion(
+  tier0: Tier0,
+  reader: RecordReader,
+  region: Region,
+): Uint8Array<ArrayBuffer> | undefined {
+  const m = new ModuleBuilder(tier0.types);
+  m.importMemory(IMPORTS, 'memory', 1, 65536);
+  m.importTable(IMPORTS, 'table', tier0.handlers);
+  try {
+    const func = m.function(HANDLER_PARAMS, ['i32'], (c) => {
+      const state = new RegionState(c);
+      const e = new RegionEnv(state, tier0.runtime, reader, region.entry.instructions[0]!);
+      const shape = structure(region.entry);
+      c.block((exit) => {
+        state.exit = exit;
+        shape.emit(c, (node, go) => {
+          /** Continues at `rip`, inside where there is a node for it. */
+          const follow = (to: RegionNode | undefined, rip: bigint): void => {
+            if (to === undefined || !shape.isInside(node, to)) {
+              e.goOutside(rip);
+              return;
+            }
+            // Once round a loop is where interrupts are taken.
+            if (shape.isBack(node, to)) c.if(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
+            go(to);
+          };
+          e.startNode();
+          const last = node.instructions.length - 1;
+          for (const [i, instruction] of node.instructions.entries()) {
+            e.move(instruction, i);
+            const { form } = instruction;
+            if (i === last && isDirect(form.name)) {
+              const quiet = [node.taken, node.next].every((to) => to !== undefined && overwritesFlags(to));
+              if (!quiet) e.computeFlags();
+              const target = BigInt.asUintN(64, BigInt(e.target().imm));
+              e.onTaken = () =>
+                e.aside(() => {
+                  e.charge(node.instructions.length);
+                  follow(node.taken, target);
+                });
+            }
+            semantics.get(form.name)!(e);
+          }
+          if (node.nextRip !== undefined) {
+            if (!(node.next !== undefined && overwritesFlags(node.next))) e.computeFlags();
+            e.charge(node.instructions.length);
+            follow(node.next, node.nextRip);
+          } else c.unreachable();
+        });
+        c.unreachable();
+      });
+      state.store();
+      c.if(i32.eq(state.way.get, Way.Leave), () => {
+        c.store('i64', state.cpu, state.rip.get, S.rip);
+        c.store('i32', state.cpu, 0, P.exitRecord);
+        c.store('i32', state.cpu, state.budget.get, P.budget);
+        c.return(i32.load(state.cpu, P.exitCode));
+      });
+      c.returnCall(tier0.runtime.lookup, state.cpu, i64.add(state.rip.get, 0), state.budget.get);
+    });
+    m.export('region', func);
+    return m.encode();
+  } catch (reason) {
+    if (reason instanceof Untranslatable) return undefined;
+    throw reason;
+  }
+}
+
+const isDirect = (name: string): boolean => /^(j(n?[obzspl]|n?be|n?le|mp|cxz)|call|loop(n?e)?)$/.test(name);
