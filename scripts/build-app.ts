@@ -26,18 +26,16 @@ const LEFT_OUT = /\.test\.ts$|\.d\.ts$|\/conformance\.ts$|\/test-images\.ts$|\/t
  * @param file its name, for messages
  */
 export function transpile(file: string, text: string): string {
-  // Types become spaces, so places in the text stay the same.
-  let code = stripTypeScriptTypes(text, { mode: 'strip' });
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, false);
+  const code = stripTypeScriptTypes(text, { mode: 'strip' });
+  const source = ts.createSourceFile(`${file}.js`, code, ts.ScriptTarget.Latest, false);
+  const ends: number[] = [];
   const visit = (node: ts.Node): void => {
-    if (ts.isStringLiteralLike(node) && /^\.\.?\/.*\.ts$/.test(node.text)) {
-      const end = node.end - 1;
-      code = `${code.slice(0, end - 3)}.js${code.slice(end)}`;
-    }
+    if (ts.isStringLiteralLike(node) && /^\.\.?\/.*\.ts$/.test(node.text)) ends.push(node.end - 1);
     ts.forEachChild(node, visit);
   };
   visit(source);
-  return code;
+  // As long as before, so that no place moves.
+  return ends.reduce((done, end) => `${done.slice(0, end - 3)}.js${done.slice(end)}`, code);
 }
 
 /** A preload script as a sandbox takes it: CommonJS. */
@@ -71,7 +69,10 @@ export function buildApp(root: string, target: string): void {
     writeFileSync(place, isPreload ? transpilePreload(text) : transpile(file, text));
   }
   cpSync(renderer, path.join(target, 'dist', 'renderer'), { recursive: true });
-  cpSync(path.join(root, 'resources'), path.join(target, 'resources'), { recursive: true });
+  cpSync(path.join(root, 'resources'), path.join(target, 'resources'), {
+    recursive: true,
+    dereference: true,
+  });
   copyFileSync(path.join(root, 'LICENSE'), path.join(target, 'LICENSE'));
   const manifest: unknown = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const { name, version, description, license, dependencies } = Object(manifest) as Record<string, unknown>;

@@ -211,10 +211,11 @@ export class ControlDecoder {
       const length = new DataView(rest.buffer, rest.byteOffset, 4).getUint32(0, true);
       if (length < 1 || length > LONGEST_CONTROL_MESSAGE) throw new Error(`a message of ${length} bytes`);
       if (rest.length < 4 + length) break;
-      packets.push(unpack(rest[4], rest.slice(HEADER, 4 + length)));
+      // A copy, also of a Buffer, whose own slice is a view.
+      packets.push(unpack(rest[4], new Uint8Array(rest.subarray(HEADER, 4 + length))));
       rest = rest.subarray(4 + length);
     }
-    this.#rest = rest.slice();
+    this.#rest = new Uint8Array(rest);
     return packets;
   }
 }

@@ -109,7 +109,7 @@ export type CheckedDocument =
 
 /** Checks a document and fills in what was left out. Looks at no files. */
 export function checkDocument(input: unknown): CheckedDocument {
-  const result = documentSchema.safeParse(input);
+  const result = documentSchema.safeParse(input, { reportInput: true });
   if (result.success) return { ok: true, document: result.data };
   const [first, ...others] = result.error.issues.flatMap(issuesOf);
   return { ok: false, issues: [first ?? { path: [], message: 'is no machine' }, ...others] };
@@ -122,9 +122,10 @@ function issuesOf(issue: z.core.$ZodIssue): ConfigIssue[] {
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a known field' }));
     case 'invalid_type':
-      return [
-        { path, message: issue.input === undefined ? 'is missing' : `must be of type ${issue.expected}` },
-      ];
+      if (issue.input === undefined) return [{ path, message: 'is missing' }];
+      // A field that has words of its own says more than its type.
+      if (!issue.message.startsWith('Invalid input')) return [{ path, message: issue.message }];
+      return [{ path, message: `must be of type ${issue.expected}` }];
     default:
       return [{ path, message: issue.message }];
   }
