@@ -76,8 +76,8 @@ export interface CodeReader {
 
 /** Instructions in a block at most; the ordinal has to fit a byte. */
 const BLOCK_LIMIT = 48;
-/** Room a block may need: an address record before each instruction, and the record that continues. */
-const BLOCK_ROOM = (2 * BLOCK_LIMIT + 1) * REC_BYTES;
+/** Room a block may need: a wait and an address record before each instruction, and the record that continues. */
+const BLOCK_ROOM = (3 * BLOCK_LIMIT + 1) * REC_BYTES;
 
 const ZERO = vcpuLayout.offset.zero;
 const GPR = vcpuLayout.offset.gpr;
@@ -91,6 +91,8 @@ export class CodeCache implements CodeWatch {
   readonly #arena: number;
   readonly #arenaEnd: number;
   #next: number;
+  /** Handler of FWAIT. */
+  readonly #wait: number;
   readonly #blocks = new Map<number, Block>();
   readonly #pages = new Map<number, Set<Block>>();
   readonly #reader: CodeReader;
@@ -121,6 +123,7 @@ export class CodeCache implements CodeWatch {
   /** @param arena byte address and size of the records' memory */
   constructor(tier0: Tier0, memory: WebAssembly.Memory, arena: number, size: number, reader: CodeReader) {
     this.#tier0 = tier0;
+    this.#wait = tier0.forms.forms.find((form) => form.name === 'fwait')!.handler;
     this.#words = new Int32Array(memory.buffer);
     this.#halves = new Uint16Array(memory.buffer);
     this.#bytes = new Uint8Array(memory.buffer);
@@ -362,6 +365,13 @@ export class CodeCache implements CodeWatch {
     if (d.memory) {
       if (a.hot && !d.lock && !a.locked) mem = inlineMem(d);
       if (mem === Mem.Record) {
+        // A pending x87 exception comes before a fault of the operand's segment.
+        if ((a.x87 || (a.mmx && !a.sse)) && !a.ts && mode.code !== 64 && !row.name.startsWith('fn')) {
+          this.#words[at >> 2] = this.#wait;
+          this.#common(at, rip, d.length, ordinal);
+          at += REC_BYTES;
+          this.#clearRecord(at);
+        }
         this.#emitAddress(d, row, at, rip);
         this.#common(at, rip, d.length, ordinal);
         at += REC_BYTES;
