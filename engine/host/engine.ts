@@ -82,8 +82,7 @@ export class Engine implements ControlTarget {
         this.stop();
         return null;
       case 'pause':
-        await this.#running().pause();
-        this.#enter({ phase: 'paused' });
+        await this.#pause(this.#running());
         return null;
       case 'resume':
         this.#running().resume();
@@ -146,6 +145,12 @@ export class Engine implements ControlTarget {
     throw new GuesthouseError('state', 'the machine is not running');
   }
 
+  async #pause(machine: Machine): Promise<void> {
+    await machine.pause();
+    // It may have been resumed, or ended, meanwhile.
+    if (machine.state === 'paused') this.#enter({ phase: 'paused' });
+  }
+
   #pressPowerButton(): void {
     const machine = this.#running();
     if (this.#state.phase === 'paused') {
@@ -176,6 +181,8 @@ export class Engine implements ControlTarget {
   }
 
   #enter(change: Partial<EngineState>): void {
+    // What was asked for before the end may be done only after it.
+    if (this.#state.phase === 'ended') return;
     this.#state = { ...this.#state, ...change };
     this.#tell({ type: 'state', state: this.#state, note: this.#note });
   }

@@ -92,7 +92,7 @@ export class Manager {
     await Promise.all(stored.map(({ id }) => this.#look(id)));
     return stored
       .map((each) => this.#tellChange(each))
-      .sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
+      .sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }) || a.id.localeCompare(b.id));
   }
 
   /** One machine. */
