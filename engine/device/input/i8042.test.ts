@@ -165,7 +165,7 @@ test('a full keyboard queue ends with one overrun code', () => {
   for (let i = 0; i < 30; i++) keyboard.key([0x1c]);
   command(0xae);
   const bytes = drain();
-  expect(bytes).toEqual([...Array(15).fill(0x1c), 0x00]);
+  expect(bytes).toEqual([...Array.from({ length: 15 }, () => 0x1c), 0x00]);
 });
 
 test('IRQ 1 has one edge for each byte and follows its enable bit', () => {

@@ -41,7 +41,7 @@ export class HostBridge extends PciFunction {
         {
           offset: PAM0,
           initial: Array(PAM_COUNT).fill(0),
-          writable: [0x30, ...Array(PAM_COUNT - 1).fill(0x33)],
+          writable: [0x30, ...Array.from({ length: PAM_COUNT - 1 }, () => 0x33)],
         },
         { offset: SMRAM, initial: [SmramBit.BaseIsA0000], writable: [0x78] },
       ],

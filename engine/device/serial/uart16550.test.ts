@@ -140,7 +140,7 @@ test.each([
 ])('FCR %i interrupts at %i bytes and stops below', (fcr, level) => {
   write(FCR, fcr);
   write(IER, 0x01);
-  feed(...Array(level - 1).fill(7));
+  feed(...Array.from({ length: level - 1 }, () => 7));
   expect(irq).toBe(false);
   feed(7);
   expect(read(IIR)).toBe(0xc4);

@@ -227,6 +227,8 @@ export class Decoder {
         case 'np':
           if (operand66 || repeat !== 0) continue;
           break;
+        case '':
+          break;
       }
       if (row.vex && ((row.vexL >= 0 && row.vexL !== vexL) || (row.vexW >= 0 && (row.vexW === 1) !== wide)))
         continue;

@@ -125,7 +125,9 @@ export function parseRows(text: string): Row[] {
     ) {
       prefix = words.shift() as Row['prefix'];
     }
-    if (words[0]! in MAPS && /^[0-9a-f]{2}\+?(\/.*)?$/.test(words[1]!)) map = MAPS[words.shift()!]!;
+    const [mapWord] = words;
+    if (mapWord !== undefined && mapWord in MAPS && /^[0-9a-f]{2}\+?(\/.*)?$/.test(words[1]!))
+      map = MAPS[words.shift()!]!;
     const code = /^([0-9a-f]{2})(\+)?(?:\/([0-7])|\/([0-9a-f]{2}))?$/.exec(words.shift()!);
     if (!code) throw new Error(`opcode row '${line}' is not in the notation`);
     const mod = words[0] === 'r' || words[0] === 'm' ? (words.shift() as 'r' | 'm') : '';

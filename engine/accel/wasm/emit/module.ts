@@ -30,8 +30,9 @@ export class ModuleBuilder {
 
   /** Index of a signature. */
   type(params: readonly Type[], results: readonly Type[]): number {
-    const key = `${params}>${results}`;
-    const found = this.#types.findIndex((t) => `${t.params}>${t.results}` === key);
+    const keyOf = (t: Signature): string => `${t.params.join()}>${t.results.join()}`;
+    const key = keyOf({ params, results });
+    const found = this.#types.findIndex((t) => keyOf(t) === key);
     if (found >= 0) return found;
     this.#types.push({ params, results });
     return this.#types.length - 1;

@@ -172,7 +172,10 @@ function shareRuntime(m: ModuleBuilder, runtime: Runtime, table: Func[]): Runtim
   };
   const shareAll = <T extends object>(of: T): T =>
     Object.fromEntries(
-      Object.entries(of).map(([name, value]) => [name, isFunc(value) ? share(value) : shareAll(value)]),
+      Object.entries<object>(of as Record<string, object>).map(([name, value]) => [
+        name,
+        isFunc(value) ? share(value) : shareAll(value),
+      ]),
     ) as T;
   const { extra, float, ...rest } = runtime;
   return {
