@@ -25,6 +25,10 @@ export async function main(words: readonly string[]): Promise<number> {
 
 async function command(words: readonly string[]): Promise<number> {
   const [name, ...rest] = words;
+  if (name !== 'run' && rest.some((word) => word === '--help' || word === '-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   switch (name) {
     case 'run': {
       // The engine is loaded only by what needs it.
@@ -37,10 +41,6 @@ async function command(words: readonly string[]): Promise<number> {
     }
     case 'sample': {
       const [directory, ...more] = rest;
-      if (directory === '--help' || directory === '-h') {
-        process.stdout.write(USAGE);
-        return 0;
-      }
       if (directory === undefined || directory === '' || directory.startsWith('-') || more.length > 0) {
         throw usage('sample takes one directory');
       }

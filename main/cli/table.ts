@@ -5,7 +5,7 @@ export function table(heading: readonly string[], rows: ReadonlyArray<readonly s
   const widths = heading.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
   const line = (cells: readonly string[]) =>
     ` ${cells.map((cell, i) => cell.padEnd(widths[i])).join('   ')}`.trimEnd();
-  const rule = '-'.repeat(widths.reduce((sum, width) => sum + width, 0) + 3 * widths.length - 1);
+  const rule = '-'.repeat(widths.reduce((sum, width) => sum + width, 0) + 3 * widths.length);
   return [line(heading), rule, ...rows.map(line), ''].join('\n');
 }
 

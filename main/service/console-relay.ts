@@ -31,13 +31,13 @@ interface Stream {
 }
 
 export class ConsoleRelay {
-  readonly #manager: Manager;
+  readonly #manager: Pick<Manager, 'connectConsole'>;
   readonly #sink: RelaySink;
   readonly #streams = new Map<number, Stream>();
   #next = 1;
   #closed = false;
 
-  constructor(manager: Manager, sink: RelaySink) {
+  constructor(manager: Pick<Manager, 'connectConsole'>, sink: RelaySink) {
     this.#manager = manager;
     this.#sink = sink;
   }

@@ -1,5 +1,13 @@
 /** Which way to main this window has. */
+import type { DesktopBridge } from '../../main/contract/index.ts';
 import { openSocket, type OpenTransport } from './transport.ts';
+
+declare global {
+  interface Window {
+    /** The desktop's preload script puts it here; a browser has none. */
+    readonly guesthouse?: DesktopBridge;
+  }
+}
 
 /** The desktop's bridge, a WebSocket, or while developing and asked for, a manager in memory. */
 export async function openTransport(): Promise<OpenTransport> {
@@ -12,5 +20,6 @@ export async function openTransport(): Promise<OpenTransport> {
       return main.open;
     }
   }
-  return openSocket;
+  const { guesthouse: bridge } = window;
+  return bridge === undefined ? openSocket : (events) => bridge.open(events);
 }
