@@ -91,3 +91,19 @@ test('it holds 64 ranges, of whole pages', () => {
   for (let i = 0; i < MAP_SLOTS; i++) expect(map.resolve(i * 2)).toBe(0x100000 + i * 4 * K);
   expect(() => setUp().map.define(ram(0, 100, 0))).toThrow(RangeError);
 });
+
+test('memory is listed in order of address, without what lies beneath, each range by itself', () => {
+  const { map } = setUp();
+  map.define(ram(0, 64 * K, 0x100000));
+  map.define({ ...ram(16 * K, 4 * K, 0x80000), kind: RangeKind.Rom });
+  map.define({ ...ram(32 * K, 4 * K, 0), kind: RangeKind.Mmio });
+  map.define(ram(64 * K, 4 * K, 0x200000));
+  map.reset();
+  expect(map.memory()).toEqual([
+    { start: 0, size: 16 * K, address: 0x100000, readOnly: false },
+    { start: 16 * K, size: 4 * K, address: 0x80000, readOnly: true },
+    { start: 20 * K, size: 12 * K, address: 0x105000, readOnly: false },
+    { start: 36 * K, size: 28 * K, address: 0x109000, readOnly: false },
+    { start: 64 * K, size: 4 * K, address: 0x200000, readOnly: false },
+  ]);
+});

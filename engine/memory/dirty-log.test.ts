@@ -42,3 +42,32 @@ test('disabling drops what was dirty; ranges beyond RAM are cut off', () => {
   log.enable(0, 2);
   expect(log.collect(0, 1000)).toEqual([]);
 });
+
+test('what the accelerator has noticed by itself is fetched before anybody looks', () => {
+  const buffer = new SharedArrayBuffer(4096);
+  const noticed: number[] = [];
+  const log: DirtyLog = new DirtyLog(
+    new Arena(buffer, 0, 4096),
+    100,
+    () => {},
+    () => {
+      for (const page of noticed.splice(0)) log.mark(page);
+    },
+  );
+  noticed.push(7);
+  log.enable(0, 64);
+  expect(log.collect(0, 100)).toEqual([]);
+  noticed.push(3, 70);
+  expect(log.collect(0, 100)).toEqual([3]);
+});
+
+test('whether any of some pages is logged', () => {
+  const { log } = setUp();
+  log.enable(40, 2);
+  expect([log.anyLogged(0, 40), log.anyLogged(0, 41), log.anyLogged(41, 1), log.anyLogged(42, 50)]).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
+});

@@ -15,7 +15,7 @@ import { Activity, Flag, VcpuEvent, vcpuLayout } from './state.ts';
 /** A "guest" of steps, each of which says with what exit it leaves. */
 type Step = (io: IoExit) => ExitReason;
 
-function setUp(steps: Step[], index = 0) {
+function setUp(steps: Step[], index = 0, more: Partial<AcceleratedVcpu> = {}) {
   const buffer = new SharedArrayBuffer(65536);
   const arena = new Arena(buffer, 16, buffer.byteLength);
   const addresses = Array.from({ length: index + 1 }, () => arena.reserve(vcpuLayout.size));
@@ -45,6 +45,7 @@ function setUp(steps: Step[], index = 0) {
     },
     detail: () => 'what happened',
     instructions: () => instructions,
+    ...more,
   };
   const loop = new RunLoop({
     index,
@@ -196,4 +197,53 @@ test('a triple fault and a defect end the loop, and every other vCPU with it', (
     kind: 'internal',
     detail: 'what happened',
   });
+});
+
+test('before registers are looked at or changed, the accelerator brings them up to date', () => {
+  const order: string[] = [];
+  const machine = setUp(
+    [
+      () => (machine.signals.raise(0, VcpuEvent.Init | VcpuEvent.Sipi), ExitReason.Interrupted),
+      () => ExitReason.Interrupted,
+    ],
+    0,
+    {
+      synchronize: () => {
+        order.push(`synchronized, ${machine.done.length} done`);
+        return null;
+      },
+    },
+  );
+  machine.loop.run();
+  expect(order[0]).toBe('synchronized, 0 done');
+  expect(machine.done).toEqual(['init']);
+});
+
+test('an access that turns up meanwhile is served first', () => {
+  const written: number[] = [];
+  let left = 3;
+  const machine = setUp([() => (machine.runState.reset('test'), ExitReason.Interrupted)], 0, {
+    synchronize: () => {
+      if (left === 0) return null;
+      left--;
+      Object.assign(machine.vcpu.io, { address: 0x80, size: 1, write: true, data: BigInt(left) });
+      return ExitReason.PortIo;
+    },
+  });
+  machine.ports.register({ portRead: () => 0, portWrite: (_o, _s, value) => written.push(value) }, 0x80, 1);
+  machine.ports.reset();
+  machine.loop.run();
+  expect(written).toEqual([2, 1, 0]);
+  expect(machine.done).toEqual(['reset']);
+});
+
+test('an accelerator that is not left by itself is told when the next timer is due', () => {
+  const told: number[] = [];
+  const machine = setUp([() => ExitReason.Interrupted, () => ExitReason.Interrupted], 0, {
+    setDeadline: (deadline) => told.push(deadline),
+  });
+  machine.timers.at = 1e15;
+  machine.loop.run();
+  expect(told.length).toBeGreaterThanOrEqual(2);
+  expect(new Set(told)).toEqual(new Set([1e15]));
 });
