@@ -23,14 +23,14 @@ class Screen implements ConsoleScreen {
 }
 
 async function connect(main: FakeMain): Promise<Client> {
-  let client: Client | undefined;
+  const link: { client?: Client } = {};
   const transport = main.open({
-    message: (message) => client?.receive(message),
-    closed: (error) => client?.closed(error),
+    message: (message) => link.client?.receive(message),
+    closed: (error) => link.client?.closed(error),
   });
-  client = new Client(transport);
-  await client.ready;
-  return client;
+  link.client = new Client(transport);
+  await link.client.ready;
+  return link.client;
 }
 
 async function running(): Promise<{ main: FakeMain; client: Client; started: number }> {

@@ -36,33 +36,36 @@ export const useConnection = defineStore('connection', () => {
 
   function connect(by: OpenTransport = open): void {
     open = by;
-    let made: Client | undefined;
+    const link: { client?: Client } = {};
     // A transport may speak before it is returned.
     const early: Array<(client: Client) => void> = [];
     const tell = (what: (client: Client) => void): void => {
-      if (made === undefined) early.push(what);
-      else what(made);
+      if (link.client === undefined) early.push(what);
+      else what(link.client);
     };
     const transport = open({
       message: (message) => tell((client) => client.receive(message)),
       closed: (error) => tell((client) => client.closed(error)),
     });
-    made = markRaw(new Client(transport));
-    const current = made;
+    const current = markRaw(new Client(transport));
+    link.client = current;
     client.value = current;
     for (const subscribe of subscriptions) subscribe(current);
     current.onClosed((error) => lose(current, error));
-    void current.ready.then(
-      (first) => {
-        hello.value = first;
-        status.value = 'open';
-        wait = RETRY_FIRST;
-        for (const tellOpen of onOpen) tellOpen(current);
-      },
-      // The end of the connection says the same and is dealt with there.
-      () => undefined,
-    );
+    void greet(current);
     for (const what of early) what(current);
+  }
+
+  async function greet(current: Client): Promise<void> {
+    try {
+      hello.value = await current.ready;
+    } catch {
+      // The end of the connection says the same and is dealt with there.
+      return;
+    }
+    status.value = 'open';
+    wait = RETRY_FIRST;
+    for (const tellOpen of onOpen) tellOpen(current);
   }
 
   function lose(lost: Client, error: Error): void {

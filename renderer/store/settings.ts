@@ -49,19 +49,18 @@ function sameShape(value: unknown, initial: Choice): boolean {
 export const useSettings = defineStore('settings', () => {
   const connection = useConnection();
   const settings = shallowRef<Settings>(INITIAL);
-  const loaded = shallowRef(false);
 
   connection.on('settings', ({ settings: news }) => (settings.value = news));
-  connection.whenOpen((client) => {
-    client.call('settings.get', {}).then(
-      ({ settings: news }) => {
-        settings.value = news;
-        loaded.value = true;
-      },
+  connection.whenOpen(() => void load());
+
+  async function load(): Promise<void> {
+    try {
+      settings.value = (await connection.call('settings.get', {})).settings;
+    } catch (error) {
       // Without an answer the initial choices hold.
-      (error: unknown) => console.warn('the settings were not loaded:', error),
-    );
-  });
+      console.warn('the settings were not loaded:', error);
+    }
+  }
 
   /** Changes settings here at once, and in main. */
   function change(patch: SettingsPatch): void {
@@ -85,5 +84,5 @@ export const useSettings = defineStore('settings', () => {
     });
   }
 
-  return { settings, loaded, change, choice };
+  return { settings, change, choice };
 });

@@ -119,6 +119,8 @@ test('what is wrong with a new machine is said beside the field', async () => {
   await picture(page, 'wizard-wrong-light');
   await dialog.getByRole('button', { name: 'Choose a file: Kernel' }).click();
   const files = page.getByRole('dialog', { name: 'Choose a file: Kernel' });
+  await files.getByRole('listbox').waitFor();
+  await files.getByRole('button', { name: 'Parent folder' }).click();
   await files.getByRole('option').first().waitFor();
   await picture(page, 'files-light');
   await page.keyboard.press('Escape');

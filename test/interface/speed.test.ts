@@ -10,8 +10,8 @@ const LIST_WITHIN = 1500;
 /** Milliseconds that a key may take to be seen. */
 const INPUT_WITHIN = 50;
 
-/** Numbered lines that scroll by: 2 MB. */
-const LINES = 300_000;
+/** Numbered lines that scroll by. */
+const LINES = 30_000;
 
 let shell: Shell;
 
