@@ -278,26 +278,17 @@ export class GuestAccess implements LinearMemory, Ports {
     this.#copyOut(low, high, this.#bounce, bytes, user);
   }
 
-  /** #AC, where alignment is checked. */
-  #requireAlignment(linear: bigint, bytes: number, user: boolean): void {
-    if (!user || !this.#mmu.checksAlignment) return;
-    if ((Number(linear & 7n) & (bytes - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
-  }
-
   read(linear: bigint, bytes: 1 | 2 | 4, user: boolean): number {
-    this.#requireAlignment(linear, bytes, user);
     const at = this.#readable(linear, bytes, user);
     if (bytes === 1) return this.#view.getUint8(at);
     return bytes === 2 ? this.#view.getUint16(at, true) : this.#view.getUint32(at, true);
   }
 
   read64(linear: bigint, user: boolean): bigint {
-    this.#requireAlignment(linear, 8, user);
     return this.#view.getBigUint64(this.#readable(linear, 8, user), true);
   }
 
   write(linear: bigint, bytes: 1 | 2 | 4, value: number, user: boolean): void {
-    this.#requireAlignment(linear, bytes, user);
     const host = this.#direct(linear, bytes, Access.Write, user);
     const at = host >= 0 ? host : this.#bounce;
     if (bytes === 1) this.#view.setUint8(at, value);
@@ -307,7 +298,6 @@ export class GuestAccess implements LinearMemory, Ports {
   }
 
   write64(linear: bigint, value: bigint, user: boolean): void {
-    this.#requireAlignment(linear, 8, user);
     const host = this.#direct(linear, 8, Access.Write, user);
     this.#view.setBigUint64(host >= 0 ? host : this.#bounce, value, true);
     if (host < 0) this.#writeBounce(linear, 8, user);
