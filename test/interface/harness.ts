@@ -134,7 +134,8 @@ export class Shell {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme });
     // Windows that this one opens look the same.
-    page.on('popup', (popup) => void popup.emulateMedia({ colorScheme }));
+    // One that is closed at once need not.
+    page.on('popup', (popup) => void popup.emulateMedia({ colorScheme }).catch(() => undefined));
     await page.goto(address);
     await page.getByRole('button', { name: 'New machine…' }).waitFor();
     return page;
