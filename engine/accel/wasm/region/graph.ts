@@ -14,6 +14,8 @@ export interface RegionInstruction {
   /** Addresses of its record, and of the address record before it, or 0. */
   readonly record: number;
   readonly address: number;
+  /** Handler of the address record: a region that begins here may have put its own in its place. */
+  readonly addressHandler: number;
   readonly rip: bigint;
   readonly length: number;
 }
@@ -99,16 +101,20 @@ export function collectRegion(
       const rip = reader.quads[(at + REC.rip) >> 3]!;
       if (instructions.has(rip) || instructions.size >= MOST_INSTRUCTIONS) break;
       let address = 0;
+      let addressHandler = 0;
       let handler = original(at) ?? reader.words[at >> 2]!;
       if (handler >= Fixed.Address && handler < FIXED_HANDLERS) {
         address = at;
+        addressHandler = handler;
         at += REC_BYTES;
         handler = reader.words[at >> 2]!;
       }
       const form = handler < FIXED_HANDLERS ? undefined : forms[handler - FIXED_HANDLERS];
       if (form === undefined || LEFT_OUT.has(form.name)) break;
       const length = reader.bytes[at + REC.length]!;
-      instructions.set(rip, { form, record: at, address, rip, length });
+      // The second page of one that crosses is not the region's.
+      if ((Number(rip & 0xfffn) + length) > 4096) break;
+      instructions.set(rip, { form, record: at, address, addressHandler, rip, length });
       if (isJump(form)) {
         leaders.add(rip + BigInt(length));
         const chain = form.chained ? reader.words[(at + REC.chain) >> 2]! : 0;

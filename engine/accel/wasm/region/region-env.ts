@@ -213,7 +213,7 @@ export class RegionEnv extends Env {
     const at = this.#at.address || this.#at.record;
     const disp = reader.words[(at + REC.disp) >> 2]!;
     if (this.#at.address !== 0) {
-      const handler = reader.words[at >> 2]!;
+      const handler = this.#at.addressHandler;
       if (handler === Fixed.Absolute) return i64.const(reader.quads[(at + REC.imm64) >> 3]!);
       const mode = ADDRESS_MODES[Math.floor((handler - Fixed.Address) / 3)];
       const sum = this.#sum(at, disp);
