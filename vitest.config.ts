@@ -34,8 +34,10 @@ export default defineConfig({
           include: [browser],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          // A guest boots in some of them, on a host that may have other work as well.
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 45_000 } },
         },
       },
     ],

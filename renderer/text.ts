@@ -46,6 +46,8 @@ export const TEXT = {
 
   bytes,
   duration,
+  /** A line that was written to follow a name, standing by itself. */
+  sentence: (line: string) => line.slice(0, 1).toLocaleUpperCase('en') + line.slice(1),
   percent: (value: number) => `${Math.round(value)} %`,
   rate: (value: number) => `${bytes(value)}/s`,
   perSecond: (value: number) => `${COMPACT.format(value)}/s`,
@@ -306,7 +308,8 @@ export const TEXT = {
     conflict: 'The configuration was changed elsewhere while you edited it.',
     loadTheirs: 'Discard mine, load theirs',
     keepMine: 'Keep mine',
-    runningWith: (value: string) => `Runs with ${value}`,
+    runningWith: (value: string, unit?: string) =>
+      `Runs with ${value}${unit === undefined ? '' : ` ${unit}`}.`,
     name: 'Name',
     description: 'Description',
     group: 'Group',

@@ -53,7 +53,7 @@ export const ICONS = {
   run: [solid('M4.5 3v10l8-5z')],
   search: [line('M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3l3.2 3.2')],
   smaller: [line('M2 12.5 5.5 4h.5l3.5 8.5M3.2 9.5h5M10.5 7.5h4')],
-  stop: [line('M8 1.8 14.5 13.5h-13zM8 6v3.5M8 11.5v.01')],
+  stop: [solid('M4 4h8v8H4z')],
   tag: [line('M2.5 2.5h5l6 6-5 5-6-6zM5 5v.01')],
   up: [line('M8 13V3M4 7l4-4 4 4')],
   warning: [line('M8 2.5l6 11H2zM8 6.5V10M8 12v.01')],

@@ -53,7 +53,13 @@ export interface DocumentEditor {
   revert(): void;
   /** Goes on with this draft over what was stored elsewhere. */
   keepMine(): void;
-  field(label: string, path: readonly [string, ...ReadonlyArray<string | number>], hint?: string): FieldState;
+  /** @param unit of the value, for what the running machine has */
+  field(
+    label: string,
+    path: readonly [string, ...ReadonlyArray<string | number>],
+    hint?: string,
+    unit?: string,
+  ): FieldState;
   /** A field that holds a text; empty is absent. */
   text(name: string): WritableComputedRef<string>;
   number(name: string): WritableComputedRef<number>;
@@ -209,10 +215,10 @@ export function useDocumentEditor(id: string): DocumentEditor {
     apply,
     revert,
     keepMine,
-    field(label, path, hint) {
+    field(label, path, hint, unit) {
       const error = validation.of(...path);
       const waits = running.value !== undefined && !same(at(running.value, path), at(stored.value, path));
-      const now = waits ? TEXT.details.runningWith(shown(at(running.value, path))) : undefined;
+      const now = waits ? TEXT.details.runningWith(shown(at(running.value, path)), unit) : undefined;
       return {
         id: `field-${path.join('-')}`,
         label,

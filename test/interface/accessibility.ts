@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { z } from 'zod';
+import { settle } from './harness.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -28,6 +29,8 @@ const SERIOUS = new Set(['serious', 'critical']);
  * @throws Error where no rule found anything to look at: then it was not looked at
  */
 export async function violations(page: Page): Promise<string[]> {
+  // What fades in has no colour of its own yet.
+  await settle(page);
   // Evaluated, not added as a script element, which the security policy refuses.
   await page.evaluate(AXE);
   const raw: unknown = await page.evaluate(

@@ -27,11 +27,12 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** Milliseconds for something on the page to come. */
-const PATIENCE = 15_000;
+/** Milliseconds for something on the page to come. Long, for a host that has other work as well: a test that
+ * succeeds waits for none of it. */
+const PATIENCE = 45_000;
 
 /** Milliseconds for the server to say its address. */
-const START = 20_000;
+const START = 60_000;
 
 export interface WindowOptions {
   readonly colorScheme?: 'light' | 'dark';
@@ -198,9 +199,15 @@ function kill(pid: number): void {
   }
 }
 
+/** Waits until nothing on the page fades in or moves any more. */
+export async function settle(page: Page): Promise<void> {
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
+}
+
 /** Keeps a picture of a window. */
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(PICTURES, { recursive: true });
+  await settle(page);
   await page.screenshot({ path: path.join(PICTURES, `${name}.png`) });
 }
 
@@ -246,7 +253,7 @@ export async function screenText(window: Page): Promise<string> {
 
 /** Waits until the terminal shows something.
  * @throws Error with what it shows instead */
-export async function expectScreen(window: Page, wanted: RegExp, seconds = 90): Promise<void> {
+export async function expectScreen(window: Page, wanted: RegExp, seconds = 180): Promise<void> {
   const deadline = performance.now() + 1000 * seconds;
   for (;;) {
     const text = await screenText(window);
@@ -265,7 +272,7 @@ export async function typeLine(window: Page, line: string): Promise<void> {
 }
 
 /** Waits for the state in a machine window's status line. */
-export async function expectState(window: Page, state: string, seconds = 30): Promise<void> {
+export async function expectState(window: Page, state: string, seconds = 90): Promise<void> {
   await window
     .locator('footer')
     .getByText(state, { exact: true })

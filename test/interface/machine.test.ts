@@ -126,7 +126,7 @@ test('a change is marked until it is applied, and waits for the next start', asy
   await memory.fill('300');
   await window.getByRole('button', { name: 'Apply' }).click();
   await window.getByText(/changes take effect when it is started next/).waitFor();
-  await window.getByText(`Runs with ${before}`).waitFor();
+  await window.getByText(`Runs with ${before} MiB.`).waitFor();
   await picture(window, 'details-pending-light');
   expect(await shell.run('dumpconfig', 'first')).toContain('"memory": 300');
 });
