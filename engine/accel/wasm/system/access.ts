@@ -236,7 +236,7 @@ export class GuestAccess implements LinearMemory, Ports {
       const part = Math.min(bytes, 4096 - (low & 0xfff));
       const host = this.#mmu.translate(low, high, Access.Write, user);
       if (host >= 0) this.#bytes.copyWithin(this.#toWrite(host, part), from, from + part);
-      else if (!this.#mmu.isRom()) this.#deviceWrite(this.#mmu.page * 4096 + (low & 0xfff), from, part);
+      else this.#deviceWrite(this.#mmu.page * 4096 + (low & 0xfff), from, part);
       bytes -= part;
       from += part;
       [low, high] = nextPage(low, high, this.#wide);

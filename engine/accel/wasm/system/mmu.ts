@@ -271,11 +271,6 @@ export class Mmu {
     return ((host >>> 0) + (low & 0xfff)) >>> 0;
   }
 
-  /** True where the page last translated is read-only memory. */
-  isRom(): boolean {
-    return (this.#parts.addressMap.resolve(this.page) & 1) !== 0;
-  }
-
   #cache(at: number, page: number, high: number, host: number, access: Access, readOnly: boolean): void {
     const words = this.words;
     const addend = (host - page) | 0;
