@@ -73,6 +73,8 @@ export interface Accelerator {
   cpuModels(): string[];
   /** Most vCPUs of a machine; one where absent. */
   maxVcpus?(): number;
+  /** Whether its processors have a system-management mode with memory of its own (SMRAM); none where absent. */
+  systemManagement?(): boolean;
   /** Absent where vCPUs need nothing together, and look at their events by themselves. */
   machineOf?(place: MachinePlace): AcceleratedMachine;
 }

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { ExitReason, type IoExit } from '../accel/contract.ts';
+import { PciFunction } from '../device/pci/pci-function.ts';
+import { Arena } from '../memory/layout.ts';
 import { MachineMemory } from '../memory/machine-memory.ts';
 import { Activity, VcpuEvent, type VcpuState } from '../vcpu/state.ts';
 import type { Accelerator } from './accelerator.ts';
@@ -223,4 +225,19 @@ test('application processors wait, and each vCPU has an area of its own', () => 
   expect(board.states[63].activity).toBe(Activity.WaitForSipi);
   expect(new Set(board.areas).size).toBe(64);
   expect(board.states[63].index).toBe(63);
+});
+
+test('a PCI function on the board: messages reach the local APIC, its devices are reset with the rest', () => {
+  const { board } = setUp();
+  let resets = 0;
+  const arena = new Arena(new SharedArrayBuffer(4096), 0, 4096);
+  const fn = new PciFunction(arena, { name: 'probe', vendorId: 1, deviceId: 2, classCode: 0 });
+  board.chipset.addPciDevice({ device: 9, function: 0 }, fn, { name: 'behind', reset: () => void resets++ });
+  board.powerOn(fake());
+  expect(resets).toBe(1);
+  board.chipset.sendMessage(0xfee0_0000, 0x51);
+  const irr = board.lapics.mmioRead(0x200 + 0x10 * (0x51 >> 5), 4, 0);
+  expect(irr).toBe(1 << (0x51 & 31));
+  board.chipset.sendMessage(0x1000, 0x52);
+  expect(board.lapics.mmioRead(0x200 + 0x10 * (0x52 >> 5), 4, 0)).toBe(irr);
 });

@@ -147,6 +147,7 @@ export class Board {
       serial: options.serial,
       debugOutput: options.debugcon ? this.debugOutput : null,
       debugExit: options.debugExit,
+      systemManagement: acceleratorOf(options.accelerator).systemManagement?.() ?? false,
       routingChanged: () => this.#boardMemory.applyPam(),
     });
     const pamRanges = () => this.chipset.hostBridge.pamRanges();

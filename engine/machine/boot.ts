@@ -6,6 +6,8 @@
  * leaves the ACPI tables.
  */
 import { buildAcpi } from './acpi/tables.ts';
+import { PIRQ_ROUTE } from '../device/pci/isa-bridge.ts';
+import { PM_REGISTER } from '../device/pci/pm-function.ts';
 import { E820, type E820Entry, type GuestMemory } from './boot/guest-memory.ts';
 import { applyEntry } from './boot/entry.ts';
 import { loadKernel } from './boot/detect.ts';
@@ -25,8 +27,7 @@ const MIB = 0x100000;
 const PAM0 = 0x59;
 const PAM_RAM = [0x30, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33];
 
-/** Config space of the ISA bridge: where PIRQA# … PIRQD# go (82371SB data sheet, 2.2.9). */
-const PIRQ_ROUTE = 0x60;
+/** Where PIRQA# … PIRQD# go. */
 const PIRQ_IRQS = [10, 10, 11, 11];
 
 /** Edge/level control of interrupts 8 … 15: the SCI (9) and the PCI interrupts are levels. */
@@ -56,9 +57,11 @@ export function startFirmware(board: Board): void {
  */
 export function bootDirectly(board: Board, kernel: Uint8Array): void {
   setMemorySize(board);
-  const { hostBridge, isaBridge, i8042, pic, lapics, serial } = board.chipset;
+  const { hostBridge, isaBridge, pmFunction, i8042, pic, lapics, serial } = board.chipset;
   for (const [i, value] of PAM_RAM.entries()) hostBridge.configWrite(PAM0 + i, 1, value);
   for (const [i, irq] of PIRQ_IRQS.entries()) isaBridge.configWrite(PIRQ_ROUTE + i, 1, irq);
+  pmFunction.configWrite(PM_REGISTER.PmBase, 4, PM_BASE);
+  pmFunction.configWrite(PM_REGISTER.PmRegMisc, 1, 1);
   pic.elcr.portWrite(1, 1, LEVEL_IRQS);
   for (const { offset, value } of VIRTUAL_WIRE) lapics.mmioWrite(offset, 4, value, 0);
   i8042.initialize();

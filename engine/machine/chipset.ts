@@ -6,6 +6,7 @@
  */
 import type { ByteRing } from '../backend/byte-ring.ts';
 import { Hpet, HPET_SIZE, hpetLayout } from '../device/chipset/hpet.ts';
+import { isMsiAddress, messageFromMsi } from '../device/chipset/apic-message.ts';
 import { Ioapic, ioapicLayout } from '../device/chipset/ioapic.ts';
 import { APIC_DEFAULT_BASE, lapicLayout, LocalApics } from '../device/chipset/lapic.ts';
 import { Pic, picLayout } from '../device/chipset/pic.ts';
@@ -18,7 +19,11 @@ import { I8042 } from '../device/input/i8042.ts';
 import { Ps2Keyboard } from '../device/input/keyboard.ts';
 import { HostBridge } from '../device/pci/host-bridge.ts';
 import { IsaBridge } from '../device/pci/isa-bridge.ts';
-import { PciBus, PciConfigPorts } from '../device/pci/pci-bus.ts';
+import type { MessageSender } from '../device/pci/msi.ts';
+import { type PciAddress, PciBus, PciConfigPorts } from '../device/pci/pci-bus.ts';
+import type { PciFunction } from '../device/pci/pci-function.ts';
+import { PmFunction } from '../device/pci/pm-function.ts';
+import { SmBus, SMBUS_PORTS } from '../device/pci/smbus.ts';
 import { A20Gate } from '../device/power/a20-gate.ts';
 import { AcpiPm, PM } from '../device/power/acpi-pm.ts';
 import { ApmControl } from '../device/power/apm-control.ts';
@@ -41,8 +46,16 @@ export const SERIAL_PORTS = [
   { port: 0x2e8, irq: 3 },
 ] as const;
 
-/** Where the power-management block is: as SeaBIOS puts it on this chipset. */
+/** Where the power-management block is: as SeaBIOS puts it on this chipset, and so does the direct boot. */
 export const PM_BASE = 0x600;
+
+/** Functions of the south bridge, device 1 of the bus; IDE is function 1, USB function 2. */
+export const SOUTH_BRIDGE = {
+  isa: { device: 1, function: 0 },
+  ide: { device: 1, function: 1 },
+  usb: { device: 1, function: 2 },
+  pm: { device: 1, function: 3 },
+} as const;
 
 export const IOAPIC_BASE = 0xfec0_0000;
 export const HPET_BASE = 0xfed0_0000;
@@ -71,6 +84,8 @@ export interface ChipsetParts {
   /** Where the debug console's bytes go; null for a board without one. */
   readonly debugOutput: ByteRing | null;
   readonly debugExit: boolean;
+  /** Whether the processors have a system-management mode. */
+  readonly systemManagement: boolean;
   /** The host bridge's memory routing may have changed. */
   readonly routingChanged: () => void;
 }
@@ -86,13 +101,14 @@ export class Chipset {
   readonly hostBridge: HostBridge;
   readonly isaBridge: IsaBridge;
   readonly pciBus: PciBus;
+  readonly pmFunction: PmFunction;
   readonly acpiPm: AcpiPm;
   readonly serial: readonly SerialPort[];
   /** Every device with a time of its own, but the local APICs. */
   readonly timed: readonly TimedDevice[];
 
   /** In the order in which they are reset. */
-  readonly #devices: readonly Device[];
+  readonly #devices: Device[];
 
   constructor(parts: ChipsetParts) {
     const { arena, ports, mmio, clock, control, signals, states } = parts;
@@ -152,7 +168,16 @@ export class Chipset {
     this.isaBridge = new IsaBridge(arena, (irq, level) => fromPci[irq](level));
     this.pciBus = new PciBus((device, pin) => this.isaBridge.pin(device, pin));
     this.pciBus.attach({ device: 0, function: 0 }, this.hostBridge);
-    this.pciBus.attach({ device: 1, function: 0 }, this.isaBridge);
+    this.pciBus.attach(SOUTH_BRIDGE.isa, this.isaBridge);
+    const smBus = new SmBus(arena);
+    const pmPorts = ports.register(this.acpiPm, PM_BASE, PM.Bytes, false);
+    const smBusPorts = ports.register(smBus, 0, SMBUS_PORTS, false);
+    this.pmFunction = new PmFunction(arena, parts.systemManagement, {
+      placePm: (start, enabled) => pmPorts.change({ start, enabled }),
+      placeSmBus: (start, enabled) => smBusPorts.change({ start, enabled }),
+      setSmiEnabled: (enabled) => apm.setSmiEnabled(enabled),
+    });
+    this.pciBus.attach(SOUTH_BRIDGE.pm, this.pmFunction);
     const pciPorts = new PciConfigPorts(arena, this.pciBus, resetControl);
 
     this.serial = parts.serial.map((connected, i) => {
@@ -170,7 +195,6 @@ export class Chipset {
     ports.register(this.rtc.ports, 0x70, 4);
     ports.register(portA, 0x92, 1);
     ports.register(apm, 0xb2, 2);
-    ports.register(this.acpiPm, PM_BASE, PM.Bytes);
     ports.register(pciPorts, 0xcf8, 8);
     for (const [i, { uart }] of this.serial.entries()) ports.register(uart, SERIAL_PORTS[i].port, 8);
     if (parts.debugOutput !== null) {
@@ -203,9 +227,25 @@ export class Chipset {
       resetControl,
       this.hostBridge,
       this.isaBridge,
+      smBus,
+      this.pmFunction,
       pciPorts,
       ...uarts,
     ];
+  }
+
+  /** Carries a message of a PCI function to the local APICs; one that is addressed elsewhere is lost. */
+  readonly sendMessage: MessageSender = (address, data) => {
+    const message = isMsiAddress(address) ? messageFromMsi(address, data) : null;
+    if (message !== null) this.lapics.deliver(message);
+  };
+
+  /** Puts a PCI function on bus 0, with the devices that belong to it: all are reset with the rest. To be called
+   * in the same order in every thread, before the machine's first reset.
+   * @param devices reset after the function, in this order */
+  addPciDevice(at: PciAddress, fn: PciFunction, ...devices: readonly Device[]): void {
+    this.pciBus.attach(at, fn);
+    this.#devices.push(fn, ...devices);
   }
 
   /** Every device as after power-on. Interrupt controllers first, so that lines lowered by other devices find

@@ -37,6 +37,9 @@ export class HostBridge extends PciFunction {
       deviceId: 0x1237,
       classCode: 0x06_00_00,
       revision: 2,
+      // How firmware for virtual machines knows that it runs in one that has the firmware configuration device.
+      subsystemVendorId: 0x1af4,
+      subsystemId: 0x1100,
       registers: [
         {
           offset: PAM0,

@@ -67,6 +67,8 @@ export interface CapabilityDescription {
   readonly body: Uint8Array;
   /** Bits of the body that the guest may write; none where absent. */
   readonly writable?: Uint8Array;
+  /** Called after a write that touched the structure, its header included. */
+  readonly written?: () => void;
 }
 
 /** What a function is. */
@@ -81,6 +83,9 @@ export interface PciFunctionDescription {
   readonly subsystemId?: number;
   /** INTA# … INTD# as 1 … 4; 0 where none is used. */
   readonly interruptPin?: number;
+  /** What it decodes beside its BARs (legacy ports, video memory), so that the command register has a bit for
+   * it. */
+  readonly decodes?: ReadonlyArray<'io' | 'memory'>;
   readonly bars?: readonly BarDescription[];
   readonly capabilities?: readonly CapabilityDescription[];
   /** Further registers: their power-on bytes, and which of their bits the guest may write. */
@@ -107,23 +112,62 @@ export class PciFunction implements Device {
   readonly #at: View<typeof functionLayout.fields>;
   readonly #initial = new Uint8Array(CONFIG_BYTES);
   readonly #writable = new Uint8Array(CONFIG_BYTES);
-  readonly #bars: readonly BarDescription[];
-  /** Config offset of each capability, in the order of the description. */
-  readonly #capabilityAt: number[] = [];
+  readonly #bars: BarDescription[] = [];
+  /** Every capability and its config offset, in the order in which they were added. */
+  readonly #capabilities: Array<{ at: number; bytes: number; written: (() => void) | undefined }> = [];
   #intx: Line = () => {};
 
   /** @throws RangeError for a description that does not fit the 256 bytes */
   constructor(arena: Arena, description: PciFunctionDescription) {
     this.name = description.name;
     this.#at = arena.place(functionLayout);
-    this.#bars = description.bars ?? [];
     this.#describeHeader(description);
-    for (const bar of this.#bars) this.#describeBar(bar);
+    for (const bar of description.bars ?? []) this.addBar(bar);
     for (const { offset, initial, writable } of description.registers ?? []) {
       this.#initial.set(initial, offset);
       this.#writable.set(writable, offset);
     }
-    this.#describeCapabilities(description.capabilities ?? []);
+    for (const capability of description.capabilities ?? []) this.addCapability(capability);
+  }
+
+  /**
+   * Gives the function a base address register. To be called by whoever builds the device, in the same order
+   * in every thread, before the machine's first reset; see `pci-bars.ts` for ranges that are placed on a bus.
+   *
+   * @throws RangeError for a size that is no power of two or too small, or an index that is taken
+   */
+  addBar(bar: BarDescription): void {
+    const least = bar.kind === 'io' ? 4 : bar.kind === 'rom' ? 2048 : 16;
+    if (bar.size < least || !Number.isInteger(Math.log2(bar.size))) {
+      throw new RangeError(`BAR ${bar.index} of ${this.name} has an impossible size of ${bar.size} bytes`);
+    }
+    const taken = this.#bars.some(
+      ({ index, kind }) => index === bar.index || (kind === 'memory64' && index + 1 === bar.index),
+    );
+    if (taken) throw new RangeError(`BAR ${bar.index} of ${this.name} is taken`);
+    this.#bars.push(bar);
+    this.#describeBar(bar);
+  }
+
+  /**
+   * Appends a capability structure to the list (6.7), at the next multiple of four. To be called before the
+   * machine's first reset, like {@link addBar}.
+   *
+   * @returns its offset in configuration space
+   * @throws RangeError where it does not fit
+   */
+  addCapability({ id, body, writable, written }: CapabilityDescription): number {
+    const before = this.#capabilities.at(-1);
+    const at = before === undefined ? PciRegister.DeviceSpecific : (before.at + before.bytes + 3) & ~3;
+    const bytes = 2 + body.length;
+    if (at + bytes > CONFIG_BYTES) throw new RangeError(`the capabilities of ${this.name} do not fit`);
+    this.#initial[before === undefined ? PciRegister.CapabilityPointer : before.at + 1] = at;
+    this.#initial[at] = id;
+    this.#initial.set(body, at + 2);
+    if (writable !== undefined) this.#writable.set(writable.subarray(0, body.length), at + 2);
+    this.#initial[PciRegister.Status] |= PciStatus.Capabilities;
+    this.#capabilities.push({ at, bytes, written });
+    return at;
   }
 
   /** Wires the interrupt pin; done by the bus. */
@@ -152,6 +196,9 @@ export class PciFunction implements Device {
     for (let i = 0; i < size; i++) this.#writeByte(offset + i, (value >>> (8 * i)) & 0xff);
     this.#apply();
     this.configWritten(offset, size);
+    for (const { at, bytes, written } of this.#capabilities) {
+      if (offset < at + bytes && offset + size > at) written?.();
+    }
   }
 
   /** Called after each write to configuration space, for functions with registers of their own. */
@@ -167,9 +214,9 @@ export class PciFunction implements Device {
     return this.#initial[PciRegister.InterruptPin];
   }
 
-  /** Offset in configuration space of capability `index` of the description. */
+  /** Offset in configuration space of the capability that was added as number `index`, from 0. */
   capabilityOffset(index: number): number {
-    return this.#capabilityAt[index];
+    return this.#capabilities[index].at;
   }
 
   get command(): number {
@@ -181,8 +228,9 @@ export class PciFunction implements Device {
     return (this.command & PciCommand.BusMaster) !== 0;
   }
 
-  /** Raises or lowers the interrupt pin. */
-  setInterrupt(level: boolean): void {
+  /** Raises or lowers the interrupt pin, level-triggered. The guest may have disabled it (command bit 10),
+   * which the status register does not care about. Harmless for a function without a pin. */
+  intx(level: boolean): void {
     this.#at.interrupt = level ? 1 : 0;
     this.#updateInterrupt();
   }
@@ -200,10 +248,11 @@ export class PciFunction implements Device {
     initial.setUint16(PciRegister.SubsystemId, description.subsystemId ?? 0, true);
     initial.setUint8(PciRegister.InterruptPin, description.interruptPin ?? 0);
 
-    // Decoders that a function does not have cannot be turned on.
     let command = PciCommand.BusMaster | PciCommand.ParityResponse | PciCommand.SystemError;
     if ((description.interruptPin ?? 0) !== 0) command |= PciCommand.InterruptDisable;
-    for (const bar of this.#bars) command |= bar.kind === 'io' ? PciCommand.Io : PciCommand.Memory;
+    for (const decoder of description.decodes ?? []) {
+      command |= decoder === 'io' ? PciCommand.Io : PciCommand.Memory;
+    }
     const writable = new DataView(this.#writable.buffer);
     writable.setUint16(PciRegister.Command, command, true);
     writable.setUint8(PciRegister.CacheLineSize, 0xff);
@@ -213,11 +262,9 @@ export class PciFunction implements Device {
 
   /** The low bits of a BAR that is an address are hard-wired to zero, which is how its size is found. */
   #describeBar(bar: BarDescription): void {
-    const least = bar.kind === 'io' ? 4 : bar.kind === 'rom' ? 2048 : 16;
-    if (bar.size < least || !Number.isInteger(Math.log2(bar.size))) {
-      throw new RangeError(`BAR ${bar.index} of ${this.name} has an impossible size of ${bar.size} bytes`);
-    }
     const at = barOffset(bar.index);
+    // Decoders that a function does not have cannot be turned on.
+    this.#writable[PciRegister.Command] |= bar.kind === 'io' ? PciCommand.Io : PciCommand.Memory;
     const initial = new DataView(this.#initial.buffer);
     const writable = new DataView(this.#writable.buffer);
     const mask = ~(BigInt(bar.size) - 1n);
@@ -237,23 +284,6 @@ export class PciFunction implements Device {
         writable.setUint32(at, 1, true);
     }
     writable.setUint32(at, (writable.getUint32(at, true) | Number(BigInt.asUintN(32, mask))) >>> 0, true);
-  }
-
-  #describeCapabilities(capabilities: readonly CapabilityDescription[]): void {
-    let at: number = PciRegister.DeviceSpecific;
-    let link: number = PciRegister.CapabilityPointer;
-    for (const { id, body, writable } of capabilities) {
-      if (at + 2 + body.length > CONFIG_BYTES)
-        throw new RangeError(`the capabilities of ${this.name} do not fit`);
-      this.#initial[link] = at;
-      this.#initial[at] = id;
-      this.#initial.set(body, at + 2);
-      if (writable !== undefined) this.#writable.set(writable.subarray(0, body.length), at + 2);
-      this.#capabilityAt.push(at);
-      link = at + 1;
-      at = (at + 2 + body.length + 3) & ~3;
-    }
-    if (capabilities.length > 0) this.#initial[PciRegister.Status] |= PciStatus.Capabilities;
   }
 
   #readByte(offset: number): number {

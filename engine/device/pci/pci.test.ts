@@ -183,25 +183,25 @@ test('PIRQ routing: the pin drives the ISA interrupt of its route register while
   const pirq = pirqOf(3, 1);
   expect(pirq).toBe(2);
   expect(read(1, 0x60)).toBe(0x8080_8080);
-  fn.setInterrupt(true);
+  fn.intx(true);
   expect([...isaLines.values()].includes(true)).toBe(false);
   write(1, 0x60 + pirq, 1, 11);
   expect(isaLines.get(11)).toBe(true);
   write(1, 0x60 + pirq, 1, 10);
   expect([isaLines.get(11), isaLines.get(10)]).toEqual([false, true]);
   isa.pin(7, 1)(true); // device 7's INTA# shares PIRQC#
-  fn.setInterrupt(false);
+  fn.intx(false);
   expect(isaLines.get(10)).toBe(true);
   isa.pin(7, 1)(false);
   expect(isaLines.get(10)).toBe(false);
-  fn.setInterrupt(true);
+  fn.intx(true);
   write(1, 0x60 + pirq, 1, 8); // reserved
   expect(isaLines.get(8)).toBe(undefined);
 });
 
 test('command bit 10 holds INTx back, status bit 3 shows it all the same', () => {
   write(1, 0x62, 1, 5);
-  fn.setInterrupt(true);
+  fn.intx(true);
   expect(isaLines.get(5)).toBe(true);
   write(3, 4, 2, 0x400);
   expect(isaLines.get(5)).toBe(false);

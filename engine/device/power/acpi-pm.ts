@@ -7,6 +7,8 @@
  * +2   PM1a enable   (2)     +8   PM timer     (4)     +14  GPE0 enable (2)
  * ```
  *
+ * What else the chip has up to +63 (throttling, traps, global control) reads as zero and takes no writes.
+ *
  * ACPI 6.5, 4.8 "ACPI Register Model"; 82371AB data sheet, 7.2 "Power management IO space registers".
  */
 import { type Arena, layout, type View } from '../../memory/layout.ts';
@@ -17,7 +19,7 @@ import type { AccessSize, Clock, Device, Line, MachineControl, PortDevice, Timed
 export const PM_TIMER_HZ = 3_579_545;
 
 /** Offsets of the blocks in the range, for the FADT. Bytes. */
-export const PM = { Event: 0, Control: 4, Timer: 8, Gpe0: 12, Gpe0Bytes: 4, Bytes: 16 } as const;
+export const PM = { Event: 0, Control: 4, Timer: 8, Gpe0: 12, Gpe0Bytes: 4, Bytes: 64 } as const;
 
 /** SLP_TYP of soft-off, for the \_S5 package (82371AB, 7.2.3: 000 is soft off). */
 export const SLP_TYP_S5 = 0;
