@@ -113,7 +113,7 @@ export function collectRegion(
       if (form === undefined || LEFT_OUT.has(form.name)) break;
       const length = reader.bytes[at + REC.length]!;
       // The second page of one that crosses is not the region's.
-      if ((Number(rip & 0xfffn) + length) > 4096) break;
+      if (Number(rip & 0xfffn) + length > 4096) break;
       instructions.set(rip, { form, record: at, address, addressHandler, rip, length });
       if (isJump(form)) {
         leaders.add(rip + BigInt(length));

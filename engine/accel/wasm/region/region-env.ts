@@ -15,9 +15,8 @@ import {
   type Runtime,
   type Size,
 } from '../semantics/env.ts';
-import { computeAdd, computeLogic, computeSub } from '../semantics/flags.ts';
-import { ops, signExtendIn, zeroExtend } from '../semantics/ops.ts';
 import type { RecordReader, RegionInstruction } from './graph.ts';
+import { RegionFlags } from './region-flags.ts';
 
 const REGISTERS = 16;
 const GPR_END = S.gpr + 8 * REGISTERS;
@@ -37,8 +36,7 @@ export class RegionState {
   /** Where to go on, and how. */
   readonly rip: Local<'i64'>;
   readonly way: Local<'i32'>;
-  readonly result: Local<'i64'>;
-  readonly carries: Local<'i32'>;
+  readonly flags: RegionFlags;
   readonly #registers: Array<Local<'i64'> | undefined> = [];
   readonly written = new Set<number>();
   /** The end of the region's body; set once it exists. */
@@ -50,12 +48,7 @@ export class RegionState {
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.way = c.local('i32');
-    this.result = c.local('i64');
-    this.carries = c.local('i32');
-    c.front(() => {
-      c.set(this.result, i64.load(this.cpu, S.flagsRes));
-      c.set(this.carries, i32.load(this.cpu, S.flagsAux));
-    });
+    this.flags = new RegionFlags(c, this.cpu);
   }
 
   /** The local that holds a general register; loaded on entry to the region. */
@@ -72,8 +65,7 @@ export class RegionState {
   /** Puts everything that may have changed back into the vCPU's state. */
   store(): void {
     for (const n of this.written) this.c.store('i64', this.cpu, this.register(n).get, S.gpr + 8 * n);
-    this.c.store('i64', this.cpu, this.result.get, S.flagsRes);
-    this.c.store('i32', this.cpu, this.carries.get, S.flagsAux);
+    this.flags.store(this.cpu);
   }
 }
 
@@ -84,9 +76,6 @@ export class RegionEnv extends Env {
   #form: FormContext;
   /** Instructions of the node before this one: what the budget has not been charged yet. */
   #before = 0;
-  #deferred: FlagSource | undefined;
-  /** The deferred flags have been computed as well. */
-  #computed = false;
   /** Emits the way to the direct target; set for the last instruction of a node. */
   onTaken: () => void = () => {};
 
@@ -105,26 +94,13 @@ export class RegionEnv extends Env {
     this.#before = before;
   }
 
-  /** At the start of a node flags are in their locals. */
-  startNode(): void {
-    this.#deferred = undefined;
-  }
-
   /** Emits what branches off to elsewhere, then is again where it was. */
   aside(emit: () => void): void {
-    const [at, form, before, deferred, computed] = [
-      this.#at,
-      this.#form,
-      this.#before,
-      this.#deferred,
-      this.#computed,
-    ];
-    emit();
+    const [at, form, before] = [this.#at, this.#form, this.#before];
+    this.#state.flags.aside(emit);
     this.#at = at;
     this.#form = form;
     this.#before = before;
-    this.#deferred = deferred;
-    this.#computed = computed;
   }
 
   override get form(): FormContext {
@@ -265,7 +241,7 @@ export class RegionEnv extends Env {
   #leaveAt(rip: bigint | I64, instructions: number, way: number): void {
     const { c } = this;
     const state = this.#state;
-    this.#compute();
+    state.flags.leave();
     c.set(state.rip, rip);
     c.set(state.way, way);
     if (instructions > 0) c.set(state.budget, i32.sub(state.budget.get, instructions));
@@ -305,79 +281,24 @@ export class RegionEnv extends Env {
   // Flags.
 
   override deferFlags(source: FlagSource): boolean {
-    this.#deferred = source;
-    this.#computed = false;
-    return true;
+    return this.#state.flags.defer(source);
   }
-
-  /** Computes deferred flags into their locals; they stay deferred as well, for a condition to use. */
-  #compute(): void {
-    const source = this.#deferred;
-    if (source === undefined || this.#computed) return;
-    this.#deferred = undefined;
-    if (source.kind === 'add') computeAdd(this, source.a, source.b, source.result, source.size);
-    else if (source.kind === 'sub') computeSub(this, source.a, source.b, source.result, source.size);
-    else computeLogic(this, source.result, source.size);
-    this.#deferred = source;
-  }
-
-  /** At the end of a node whose successors may look at the flags. */
-  computeFlags(): void {
-    this.#compute();
-    this.#computed = true;
-  }
-
-  override settleFlags(): void {
-    this.#compute();
-    this.#deferred = undefined;
+  override flagsInBranch(body: () => void): void {
+    this.#state.flags.inBranch(body);
   }
   override flagsResult(): I64 {
-    this.settleFlags();
-    return this.#state.result.get;
+    return this.#state.flags.result();
   }
   override flagsCarries(): I32 {
-    this.settleFlags();
-    return this.#state.carries.get;
+    return this.#state.flags.carries();
   }
   override setFlagsResult(value: I64): void {
-    this.c.set(this.#state.result, value);
-    this.#deferred = undefined;
+    this.#state.flags.setResult(value);
   }
   override setFlagsCarries(value: In<'i32'>): void {
-    this.c.set(this.#state.carries, value);
-    this.#deferred = undefined;
+    this.#state.flags.setCarries(value);
   }
-
   override deferredCondition(code: number): I32 | undefined {
-    const source = this.#deferred;
-    if (source === undefined) return undefined;
-    const positive = this.#condition(source, code >> 1);
-    if (positive === undefined) return undefined;
-    return code & 1 ? i32.eqz(positive) : positive;
-  }
-
-  #condition({ kind, a, b, result, size }: FlagSource, what: number): I32 | undefined {
-    const o = ops(size);
-    const value = () => zeroExtend(result, size);
-    const signed = (e: Expr) => signExtendIn(e, size);
-    const zero = () => (kind === 'sub' ? o.eq(a, b) : o.eqz(value()));
-    switch (what) {
-      case 1:
-        return kind === 'sub' ? o.lt_u(a, b) : kind === 'add' ? o.lt_u(value(), a) : i32.const(0);
-      case 2:
-        return zero();
-      case 3:
-        return kind === 'sub' ? i32.eqz(o.gt_u(a, b)) : kind === 'logic' ? zero() : undefined;
-      case 4:
-        return o.lt_s(signed(result), o.const(0));
-      case 6:
-        if (kind === 'sub') return o.lt_s(signed(a), signed(b));
-        return kind === 'logic' ? o.lt_s(signed(result), o.const(0)) : undefined;
-      case 7:
-        if (kind === 'sub') return i32.eqz(o.lt_s(signed(b), signed(a)));
-        return kind === 'logic' ? i32.eqz(o.lt_s(o.const(0), signed(result))) : undefined;
-      default:
-        return undefined;
-    }
+    return this.#state.flags.condition(code);
   }
 }

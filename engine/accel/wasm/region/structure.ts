@@ -15,6 +15,8 @@ export interface Structured {
   isInside(from: RegionNode, to: RegionNode): boolean;
   /** Whether an edge goes back to a loop's start. */
   isBack(from: RegionNode, to: RegionNode): boolean;
+  /** Whether a node is reached by one edge alone, so that its code stands at that edge. */
+  isInline(to: RegionNode): boolean;
 }
 
 const successors = (node: RegionNode): RegionNode[] => [node.taken, node.next].filter((n) => n !== undefined);
@@ -41,6 +43,7 @@ export function structure(entry: RegionNode): Structured & { emit: Emit } {
       else if (isInside(from, to)) loops.add(to);
     }
   }
+  const isInline = (to: RegionNode): boolean => to !== entry && forwardIn.get(to) === 1 && !loops.has(to);
   const children = new Map<RegionNode, RegionNode[]>();
   for (const node of order) {
     const parent = dominator.get(node);
@@ -80,7 +83,7 @@ export function structure(entry: RegionNode): Structured & { emit: Emit } {
     };
     tree(entry);
   };
-  return { order, isInside, isBack, emit };
+  return { order, isInside, isBack, isInline, emit };
 }
 
 /** Emits all nodes in their places. `body` emits one; `go` continues with a successor and does not return. */

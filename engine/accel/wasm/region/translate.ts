@@ -5,51 +5,11 @@ import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
 import { P, S } from '../private.ts';
 import { semantics } from '../semantics/env.ts';
+import { flagNeeds } from './flag-needs.ts';
 import type { RecordReader, Region, RegionNode } from './graph.ts';
 import { RegionEnv, RegionState, Untranslatable, Way } from './region-env.ts';
+import type { FlagsAt } from './region-flags.ts';
 import { structure } from './structure.ts';
-
-/** Instructions that set all flags from their operands and neither leave before nor look at them. */
-const SETS_FLAGS = new Set([
-  'add',
-  'sub',
-  'and',
-  'or',
-  'xor',
-  'cmp',
-  'test',
-  'neg',
-  'imul',
-  'imul3',
-  'popcnt',
-]);
-/** Instructions that touch no flags. */
-const KEEPS_FLAGS = new Set([
-  'mov',
-  'lea',
-  'movzxb',
-  'movzxw',
-  'movsxb',
-  'movsxw',
-  'movsxd',
-  'nop',
-  'not',
-  'cbw',
-  'cwd',
-  'bswap',
-]);
-
-/** True where nothing from the start of a node on can see the flags it is entered with. */
-function overwritesFlags(node: RegionNode): boolean {
-  for (const { form } of node.instructions) {
-    // A memory access may leave, and what is left for sees everything.
-    if (form.operands.some((o) => o.kind === 'mem') && form.name !== 'lea' && form.name !== 'nop')
-      return false;
-    if (SETS_FLAGS.has(form.name)) return true;
-    if (!KEEPS_FLAGS.has(form.name)) return false;
-  }
-  return false;
-}
 
 /**
  * Translates.
@@ -70,6 +30,8 @@ export function translateRegion(
       const state = new RegionState(c);
       const e = new RegionEnv(state, tier0.runtime, reader, region.entry.instructions[0]!);
       const shape = structure(region.entry);
+      const needs = flagNeeds(shape.order, shape.isInside);
+      const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
       c.block((exit) => {
         state.exit = exit;
         shape.emit(c, (node, go) => {
@@ -81,16 +43,14 @@ export function translateRegion(
             }
             // Once round a loop is where interrupts are taken.
             if (shape.isBack(node, to)) c.if(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
+            state.flags.handOn(flagsAt(to));
             go(to);
           };
-          e.startNode();
+          state.flags.start(flagsAt(node));
           const last = node.instructions.length - 1;
           for (const [i, instruction] of node.instructions.entries()) {
             e.move(instruction, i);
-            const { form } = instruction;
-            if (i === last && isDirect(form.name)) {
-              const quiet = [node.taken, node.next].every((to) => to !== undefined && overwritesFlags(to));
-              if (!quiet) e.computeFlags();
+            if (i === last && isDirect(instruction.form.name)) {
               const target = BigInt.asUintN(64, BigInt(e.target().imm));
               e.onTaken = () =>
                 e.aside(() => {
@@ -98,10 +58,9 @@ export function translateRegion(
                   follow(node.taken, target);
                 });
             }
-            semantics.get(form.name)!(e);
+            semantics.get(instruction.form.name)!(e);
           }
           if (node.nextRip !== undefined) {
-            if (!(node.next !== undefined && overwritesFlags(node.next))) e.computeFlags();
             e.charge(node.instructions.length);
             follow(node.next, node.nextRip);
           } else c.unreachable();

@@ -1,7 +1,7 @@
 /** Bit tests, scans, counts, BMI1/2 and CRC32. SDM 2 under each instruction's name. */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { define, type Env, type Operand } from './env.ts';
-import { computeLogic, flagsExplicit, flagsLogic, setArithmeticFlags, setCarry } from './flags.ts';
+import { flagsExplicit, flagsLogic, setArithmeticFlags, setCarry } from './flags.ts';
 import { ops } from './ops.ts';
 
 type Change = 'none' | 'set' | 'reset' | 'complement';
@@ -70,16 +70,17 @@ function scan(name: string, index: (e: Env, v: Expr) => Expr): void {
   define(name, (e) => {
     const o = ops(e.size);
     const value = e.read(e.operands[1]!);
-    e.settleFlags();
-    e.c.if(
-      o.eqz(value),
-      () => setArithmeticFlags(e, i32.const(0x44)),
-      () => {
-        const found = e.c.let(index(e, value));
-        e.write(e.operands[0]!, found);
-        // Never zero as a flag, even where the index is.
-        computeLogic(e, o.const(1), e.size);
-      },
+    e.flagsInBranch(() =>
+      e.c.if(
+        o.eqz(value),
+        () => setArithmeticFlags(e, i32.const(0x44)),
+        () => {
+          const found = e.c.let(index(e, value));
+          e.write(e.operands[0]!, found);
+          // Never zero as a flag, even where the index is.
+          flagsLogic(e, o.const(1), e.size);
+        },
+      ),
     );
   });
 }

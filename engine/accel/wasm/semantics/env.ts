@@ -60,13 +60,25 @@ export interface FormContext {
   readonly chained: boolean;
 }
 
-/** An operation whose flags may be wanted: result = a ± b, or a logical result (a and b unused). */
+/**
+ * What the arithmetic flags follow from, for whoever puts off computing them until somebody asks. All that it
+ * refers to is bound, so that it stays true however registers change.
+ */
 export interface FlagSource {
-  readonly kind: 'add' | 'sub' | 'logic';
-  readonly a: Expr;
-  readonly b: Expr;
-  readonly result: Expr;
+  /** add and sub: result = a ± b, without a carry in. logic: CF, OF and AF are clear. */
+  readonly kind: 'add' | 'sub' | 'logic' | 'other';
+  readonly a?: Expr;
+  readonly b?: Expr;
+  /** ZF, SF and PF follow from it; absent where they are those before. */
+  readonly result?: Expr;
   readonly size: Size;
+  /** Flags before that are also flags after: CF alone, or all but CF and OF. */
+  readonly keeps?: 'carry' | 'rest';
+  /** Sets both words of the flags; where it keeps some, these hold the flags before. */
+  compute(): void;
+  /** CF and OF as 0 or 1, where they cost less than all the flags. */
+  carry?(): I32;
+  overflow?(): I32;
 }
 
 /** Functions every module of emitted code can call: see interpreter/runtime.ts. */
@@ -261,8 +273,10 @@ export abstract class Env {
   deferredCondition(_code: number): I32 | undefined {
     return undefined;
   }
-  /** What follows may or may not set the flags, by a condition known only when it runs. */
-  settleFlags(): void {}
+  /** Emits what sets the flags on one way through it and not on another. */
+  flagsInBranch(body: () => void): void {
+    body();
+  }
 
   // Operands.
 

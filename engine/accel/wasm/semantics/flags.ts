@@ -10,7 +10,8 @@
  * Flags: Intel SDM 1, 3.4.3.1.
  */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import type { Env, Size } from './env.ts';
+import type { Env, FlagSource, Size } from './env.ts';
+import { ops, topBit } from './ops.ts';
 
 const CARRIES = 0xc000_0008 | 0;
 
@@ -40,88 +41,127 @@ function carriesToAux(carries: Expr, size: Size, e: Env): I32 {
   return i32.or(i32.and(i32.shl(c, 32 - 8 * size), 0xc000_0000 | 0), i32.and(c, 8));
 }
 
-/** Flags of `result` = a + b (+ carry): all six. */
+/** Sets flags now, or leaves it to the environment. */
+function flagsFrom(e: Env, source: FlagSource): void {
+  if (!e.deferFlags(source)) source.compute();
+}
+
+/** Flags of `result` = a + b: all six. */
 export function flagsAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.size): void {
-  if (!e.deferFlags({ kind: 'add', a, b, result, size })) computeAdd(e, a, b, result, size);
+  flagsFrom(e, { kind: 'add', a, b, result, size, compute: () => computeAdd(e, a, b, result, size) });
 }
 
-export function computeAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size): void {
-  const aux =
-    size === 8
-      ? i64.or(i64.and(a as I64, b as I64), i64.and(i64.or(a as I64, b as I64), i64.xor(result as I64, -1)))
-      : i32.or(i32.and(a as I32, b as I32), i32.and(i32.or(a as I32, b as I32), i32.xor(result as I32, -1)));
-  setResult(e, result, size);
-  setAux(e, carriesToAux(aux, size, e));
-}
-
-/** Flags of `result` = a - b (- borrow): all six. */
+/** Flags of `result` = a - b: all six. */
 export function flagsSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size = e.size): void {
-  if (!e.deferFlags({ kind: 'sub', a, b, result, size })) computeSub(e, a, b, result, size);
+  flagsFrom(e, { kind: 'sub', a, b, result, size, compute: () => computeSub(e, a, b, result, size) });
 }
 
-export function computeSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size): void {
-  const aux =
-    size === 8
-      ? i64.or(
-          i64.and(i64.xor(a as I64, -1), b as I64),
-          i64.and(i64.or(i64.xor(a as I64, -1), b as I64), result as I64),
-        )
-      : i32.or(
-          i32.and(i32.xor(a as I32, -1), b as I32),
-          i32.and(i32.or(i32.xor(a as I32, -1), b as I32), result as I32),
-        );
+/** Flags of `result` = a + b + carry, all six; as a - b - borrow by {@link flagsSubBorrow}. */
+export function flagsAddCarry(e: Env, a: Expr, b: Expr, result: Expr): void {
+  const { size } = e;
+  flagsFrom(e, {
+    kind: 'other', result, size,
+    compute: () => computeAdd(e, a, b, result, size),
+    carry: () => topBit(addCarries(a, b, result, size), size),
+  }); // prettier-ignore
+}
+
+export function flagsSubBorrow(e: Env, a: Expr, b: Expr, result: Expr): void {
+  const { size } = e;
+  flagsFrom(e, {
+    kind: 'other', result, size,
+    compute: () => computeSub(e, a, b, result, size),
+    carry: () => topBit(subCarries(a, b, result, size), size),
+  }); // prettier-ignore
+}
+
+/** The vector of carries out of each bit of a sum. */
+function addCarries(a: Expr, b: Expr, result: Expr, size: Size): Expr {
+  const o = ops(size);
+  return o.or(o.and(a, b), o.and(o.or(a, b), o.not(result)));
+}
+
+/** The vector of borrows out of each bit of a difference. */
+function subCarries(a: Expr, b: Expr, result: Expr, size: Size): Expr {
+  const o = ops(size);
+  return o.or(o.and(o.not(a), b), o.and(o.or(o.not(a), b), result));
+}
+
+function computeAdd(e: Env, a: Expr, b: Expr, result: Expr, size: Size): void {
   setResult(e, result, size);
-  setAux(e, carriesToAux(aux, size, e));
+  setAux(e, carriesToAux(addCarries(a, b, result, size), size, e));
+}
+
+function computeSub(e: Env, a: Expr, b: Expr, result: Expr, size: Size): void {
+  setResult(e, result, size);
+  setAux(e, carriesToAux(subCarries(a, b, result, size), size, e));
 }
 
 /** Flags of a logical result: SF, ZF, PF; CF, OF and AF cleared (AF is undefined; hardware clears it). */
 export function flagsLogic(e: Env, result: Expr, size: Size = e.size): void {
-  if (!e.deferFlags({ kind: 'logic', a: result, b: result, result, size })) computeLogic(e, result, size);
+  flagsFrom(e, { kind: 'logic', result, size, compute: () => computeLogic(e, result, size) });
 }
 
-export function computeLogic(e: Env, result: Expr, size: Size): void {
+function computeLogic(e: Env, result: Expr, size: Size): void {
   setResult(e, result, size);
   setAux(e, 0);
 }
 
-/** SF, ZF and PF by `result`, with CF, OF and AF as given (each 0 or 1). */
+/** SF, ZF and PF by `result`, with CF, OF and AF as given (each 0 or 1; of bound values alone). */
 export function flagsExplicit(
   e: Env,
   result: Expr,
-  cf: I32,
-  of: I32,
+  cf: I32 | (() => I32),
+  of: I32 | (() => I32),
   af: I32 | number = 0,
   size: Size = e.size,
 ): void {
-  const carry = e.c.let(cf);
-  const aux = i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30));
-  const whole = e.c.let(typeof af === 'number' && af === 0 ? aux : i32.or(aux, i32.shl(af, 3)));
-  setResult(e, result, size);
-  setAux(e, whole);
+  const carry = typeof cf === 'function' ? cf : () => cf;
+  const overflow = typeof of === 'function' ? of : () => of;
+  const compute = (): void => {
+    const c = e.c.let(carry());
+    const o = carry === overflow ? c : overflow();
+    const aux = i32.or(i32.shl(c, 31), i32.shl(i32.xor(c, o), 30));
+    const whole = e.c.let(typeof af === 'number' && af === 0 ? aux : i32.or(aux, i32.shl(af, 3)));
+    setResult(e, result, size);
+    setAux(e, whole);
+  };
+  flagsFrom(e, { kind: 'other', result, size, compute, carry, overflow });
 }
 
-/** INC and DEC: as add or sub of one, with CF left as it was. */
-export function flagsKeepCarry(e: Env, set: () => void): void {
-  const old = e.c.let(carryFlag(e));
-  set();
-  const aux = e.c.let(e.flagsCarries());
-  // OF is bit 31 ^ bit 30: changing CF alone means changing both.
-  const differs = e.c.let(i32.xor(i32.shr_u(aux, 31), old));
-  setAux(e, i32.xor(aux, i32.or(i32.shl(differs, 31), i32.shl(differs, 30))));
+/** INC and DEC: as add or sub of one (`b`), with CF left as it was. */
+export function flagsStep(e: Env, kind: 'add' | 'sub', a: Expr, b: Expr, result: Expr): void {
+  const { size } = e;
+  const compute = (): void => {
+    const old = e.c.let(carryFlag(e));
+    (kind === 'add' ? computeAdd : computeSub)(e, a, b, result, size);
+    const aux = e.c.let(e.flagsCarries());
+    // OF is bit 31 ^ bit 30: changing CF alone means changing both.
+    const differs = e.c.let(i32.xor(i32.shr_u(aux, 31), old));
+    setAux(e, i32.xor(aux, i32.or(i32.shl(differs, 31), i32.shl(differs, 30))));
+  };
+  flagsFrom(e, { kind, a, b, result, size, keeps: 'carry', compute });
 }
 
-/** Changes CF and OF (each 0 or 1) and leaves the others: rotates. */
+/** Changes CF and OF (each 0 or 1, of bound values alone) and leaves the others: rotates. */
 export function setCarryOverflow(e: Env, cf: I32, of: I32): void {
-  const carry = e.c.let(cf);
-  const rest = i32.and(e.flagsCarries(), 0x3fff_ffff);
-  setAux(e, i32.or(rest, i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30))));
+  const compute = (): void => {
+    const carry = e.c.let(cf);
+    const rest = i32.and(e.flagsCarries(), 0x3fff_ffff);
+    setAux(e, i32.or(rest, i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30))));
+  };
+  flagsFrom(e, { kind: 'other', size: e.size, keeps: 'rest', compute, carry: () => cf, overflow: () => of });
 }
 
-/** Changes CF alone (0 or 1). */
+/** Changes CF alone (0 or 1, of bound values alone). */
 export function setCarry(e: Env, cf: I32): void {
-  const carry = e.c.let(cf);
-  const of = e.c.let(overflowFlag(e));
-  setCarryOverflow(e, carry, of);
+  const compute = (): void => {
+    const carry = e.c.let(cf);
+    const of = e.c.let(overflowFlag(e));
+    const rest = i32.and(e.flagsCarries(), 0x3fff_ffff);
+    setAux(e, i32.or(rest, i32.or(i32.shl(carry, 31), i32.shl(i32.xor(carry, of), 30))));
+  };
+  flagsFrom(e, { kind: 'other', size: e.size, keeps: 'rest', compute, carry: () => cf });
 }
 
 /**

@@ -3,8 +3,8 @@ import { S } from '../private.ts';
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { define, type Env, type Operand, type Size } from './env.ts';
 import {
-  adjustFlag, carryFlag, computeAdd, computeSub, condition, flagsAdd, flagsExplicit, flagsKeepCarry, flagsLogic, flagsSub, setArithmeticFlags,
-  setCarry, arithmeticFlags, signExtend,
+  adjustFlag, arithmeticFlags, carryFlag, condition, flagsAdd, flagsAddCarry, flagsExplicit, flagsLogic, flagsStep, flagsSub, flagsSubBorrow,
+  setArithmeticFlags, setCarry, signExtend,
 } from './flags.ts'; // prettier-ignore
 import { ops, signExtendIn, topBit } from './ops.ts';
 
@@ -36,14 +36,14 @@ define('adc', (e) => {
   const b = e.read(src(e));
   const carry = e.c.let(o.from(carryFlag(e)));
   const old = e.modify(dst(e), (a) => o.add(o.add(a, b), carry));
-  computeAdd(e, old, b, e.c.let(o.add(o.add(old, b), carry)), e.size);
+  flagsAddCarry(e, old, b, e.c.let(o.add(o.add(old, b), carry)));
 });
 define('sbb', (e) => {
   const o = ops(e.size);
   const b = e.read(src(e));
   const carry = e.c.let(o.from(carryFlag(e)));
   const old = e.modify(dst(e), (a) => o.sub(o.sub(a, b), carry));
-  computeSub(e, old, b, e.c.let(o.sub(o.sub(old, b), carry)), e.size);
+  flagsSubBorrow(e, old, b, e.c.let(o.sub(o.sub(old, b), carry)));
 });
 define('cmp', (e) => {
   const a = e.read(dst(e));
@@ -57,12 +57,12 @@ define('test', (e) => {
 define('inc', (e) => {
   const o = ops(e.size);
   const old = e.modify(dst(e), (a) => o.add(a, 1));
-  flagsKeepCarry(e, () => flagsAdd(e, old, o.const(1), e.c.let(o.add(old, 1))));
+  flagsStep(e, 'add', old, o.const(1), e.c.let(o.add(old, 1)));
 });
 define('dec', (e) => {
   const o = ops(e.size);
   const old = e.modify(dst(e), (a) => o.sub(a, 1));
-  flagsKeepCarry(e, () => flagsSub(e, old, o.const(1), e.c.let(o.sub(old, 1))));
+  flagsStep(e, 'sub', old, o.const(1), e.c.let(o.sub(old, 1)));
 });
 define('neg', (e) => {
   const o = ops(e.size);
@@ -76,9 +76,8 @@ define('not', (e) => {
 // Multiplication and division. The flags that the manual leaves undefined are given a value: CF's result.
 
 /** CF and OF say whether the high half matters; the rest follow the low half. */
-function flagsMultiply(e: Env, low: Expr, overflow: I32): void {
-  const cf = e.c.let(overflow);
-  flagsExplicit(e, low, cf, cf);
+function flagsMultiply(e: Env, low: Expr, overflow: () => I32): void {
+  flagsExplicit(e, low, overflow, overflow);
 }
 
 /** High 64 bits of an unsigned product, from four 32-bit ones. */
@@ -114,14 +113,14 @@ define('mul', (e) => {
     const high = highUnsigned(e, a as I64, b as I64);
     const low = e.c.let(i64.mul(a as I64, b as I64));
     setProduct(e, low, high);
-    flagsMultiply(e, low, i64.ne(high, 0));
+    flagsMultiply(e, low, () => i64.ne(high, 0));
     return;
   }
   const product = e.c.let(i64.mul(i64.extend_u(a as I32), i64.extend_u(b as I32)));
   const low = e.c.let(i32.wrap(product));
   const high = e.c.let(i32.wrap(i64.shr_u(product, e.bits)));
   setProduct(e, low, high);
-  flagsMultiply(e, low, i32.ne(high, 0));
+  flagsMultiply(e, low, () => i32.ne(high, 0));
 });
 define('imul1', (e) => {
   const b = e.read(dst(e));
@@ -130,27 +129,28 @@ define('imul1', (e) => {
     const high = highSigned(e, a as I64, b as I64);
     const low = e.c.let(i64.mul(a as I64, b as I64));
     setProduct(e, low, high);
-    flagsMultiply(e, low, i64.ne(high, i64.shr_s(low, 63)));
+    flagsMultiply(e, low, () => i64.ne(high, i64.shr_s(low, 63)));
     return;
   }
-  const product = e.c.let(i64.mul(signExtend(a, e.size), signExtend(b, e.size)));
+  const { size } = e;
+  const product = e.c.let(i64.mul(signExtend(a, size), signExtend(b, size)));
   const low = e.c.let(i32.wrap(product));
   setProduct(e, low, e.c.let(i32.wrap(i64.shr_u(product, e.bits))));
-  flagsMultiply(e, low, i64.ne(product, signExtend(low, e.size)));
+  flagsMultiply(e, low, () => i64.ne(product, signExtend(low, size)));
 });
 
 function multiplySigned(e: Env, a: Expr, b: Expr): void {
   if (e.size === 8) {
     const low = e.c.let(i64.mul(a as I64, b as I64));
-    const high = highSigned(e, a as I64, b as I64);
     e.write(dst(e), low);
-    flagsMultiply(e, low, i64.ne(high, i64.shr_s(low, 63)));
+    flagsMultiply(e, low, () => i64.ne(highSigned(e, a as I64, b as I64), i64.shr_s(low, 63)));
     return;
   }
-  const product = e.c.let(i64.mul(signExtend(a, e.size), signExtend(b, e.size)));
+  const { size } = e;
+  const product = e.c.let(i64.mul(signExtend(a, size), signExtend(b, size)));
   const low = e.c.let(i32.wrap(product));
   e.write(dst(e), low);
-  flagsMultiply(e, low, i64.ne(product, signExtend(low, e.size)));
+  flagsMultiply(e, low, () => i64.ne(product, signExtend(low, size)));
 }
 define('imul', (e) => {
   const b = e.read(src(e));
@@ -389,7 +389,7 @@ define('sahf', (e) => {
 });
 define('clc', (e) => setCarry(e, i32.const(0)));
 define('stc', (e) => setCarry(e, i32.const(1)));
-define('cmc', (e) => setCarry(e, i32.xor(carryFlag(e), 1)));
+define('cmc', (e) => setCarry(e, e.c.let(i32.xor(carryFlag(e), 1))));
 define('cld', (e) => e.setField32('flagsSys', i32.and(e.field32('flagsSys'), ~0x400)));
 define('std', (e) => e.setField32('flagsSys', i32.or(e.field32('flagsSys'), 0x400)));
 define('nop', () => {});

@@ -13,8 +13,8 @@ function shiftCount(e: Env, operand: number): I32 {
 
 /** Sets flags where the count is not zero. */
 function whereShifted(e: Env, count: I32, flags: () => void): void {
-  if (constant(count) === undefined) e.settleFlags();
-  e.c.if(count, flags);
+  if (constant(count) !== undefined) e.c.if(count, flags);
+  else e.flagsInBranch(() => e.c.if(count, flags));
 }
 
 /** Bit that the count reaches, as 0 or 1: (value >> n) & 1 for a computed n in range. */

@@ -1,0 +1,80 @@
+/** Which flags the nodes of a region need on entry: liveness, as far as it pays. */
+import type { RegionInstruction, RegionNode } from './graph.ts';
+import type { FlagsAt } from './region-flags.ts';
+
+/** Instructions that set all flags before anybody looks at them. */
+const SETS = new Set([
+  'add', 'sub', 'and', 'or', 'xor', 'cmp', 'test', 'neg', 'mul', 'imul1', 'imul', 'imul3', 'popcnt', 'tzcnt', 'lzcnt',
+  'andn', 'blsr', 'blsi', 'blsmsk', 'bextr', 'bzhi', 'xadd', 'comiss', 'comisd', 'ucomiss', 'ucomisd', 'ptest',
+]); // prettier-ignore
+
+/** Instructions that neither set nor read any; others count as reading, which is safe. */
+const KEEPS = new Set([
+  'mov', 'lea', 'movzxb', 'movzxw', 'movsxb', 'movsxw', 'movsxd', 'nop', 'not', 'cbw', 'cwd', 'bswap', 'xchg', 'push', 'pop',
+  'jmp', 'call', 'ret', 'leave', 'mulx', 'shlx', 'shrx', 'sarx', 'rorx', 'pdep', 'pext', 'movbe', 'movnti', 'crc32', 'div', 'idiv',
+]); // prettier-ignore
+
+/** Those of them that can't fault or leave, given that no operand is in memory. */
+const QUIET = new Set([
+  'mov', 'lea', 'movzxb', 'movzxw', 'movsxb', 'movsxw', 'movsxd', 'nop', 'not', 'cbw', 'cwd', 'bswap', 'xchg', 'mulx', 'shlx',
+  'shrx', 'sarx', 'rorx', 'pdep', 'pext', 'crc32',
+]); // prettier-ignore
+
+function mayLeave({ form }: RegionInstruction): boolean {
+  if (form.name === 'lea' || form.name === 'nop') return false;
+  if (form.operands.some((o) => o.kind === 'mem')) return true;
+  return form.name.includes('comi') || !(QUIET.has(form.name) || SETS.has(form.name));
+}
+
+/** SSE instructions, but those above, touch no flags. */
+const isVector = (name: string): boolean => /^(mov[adhlnqsu]|cvt|(add|sub|mul|div|sqrt|min|max|and|andn|or|xor)[ps][sd]$|p(add|sub|and|or|xor|cmp(eq|gt)|shuf|unpck|sll|srl|sra|mul|min|max))/.test(name); // prettier-ignore
+
+/** What becomes of the flags in a node: nobody looks; only whoever is left for does; they are read. */
+type Need = 0 | 1 | 2;
+
+/** From a node's beginning to what decides, or its end. */
+function scan(node: RegionNode): { need: Need; ends: boolean } {
+  let need: Need = 0;
+  for (const instruction of node.instructions) {
+    const { name } = instruction.form;
+    if (mayLeave(instruction)) need = 1;
+    if (SETS.has(name)) return { need, ends: true };
+    if (!KEEPS.has(name) && !isVector(name)) return { need: 2, ends: true };
+  }
+  return { need, ends: false };
+}
+
+/**
+ * What each node is to be handed on entry: the flags themselves where it reads them, what they follow from
+ * where only somebody outside may look, nothing where they are set first.
+ *
+ * @param order all nodes
+ * @param isInside whether an edge stays in the region
+ */
+export function flagNeeds(
+  order: readonly RegionNode[],
+  isInside: (from: RegionNode, to: RegionNode) => boolean,
+): Map<RegionNode, FlagsAt> {
+  const scans = new Map(order.map((node) => [node, scan(node)]));
+  const needs = new Map<RegionNode, Need>(order.map((node) => [node, 0]));
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const node of order.toReversed()) {
+      const own = scans.get(node)!;
+      let need: Need = own.need;
+      if (!own.ends) {
+        const targets = [node.taken, node.next];
+        // Every way out of the region, at its end or for an interrupt, is somebody who may look.
+        need = Math.max(need, 1) as Need;
+        for (const to of targets)
+          if (to !== undefined && isInside(node, to)) need = Math.max(need, needs.get(to)!) as Need;
+      }
+      if (need !== needs.get(node)) {
+        needs.set(node, need);
+        changed = true;
+      }
+    }
+  }
+  const AT = ['nothing', 'dynamic', 'settled'] as const;
+  return new Map([...needs].map(([node, need]) => [node, AT[need]]));
+}

@@ -1,0 +1,294 @@
+/**
+ * The arithmetic flags within a region: put off until somebody looks, which mostly nobody does.
+ *
+ * While translating, the flags are a _source_ (what they follow from, semantics/env.ts), and beneath it the
+ * locals that hold the two flag words. Leaving the region computes them on the way out. Where ways meet, what
+ * the source is may depend on the way: there it is handed on in locals as well, for the end of the region to
+ * compute from (_dynamic_).
+ */
+import { S } from '../private.ts';
+import type { Code, Local } from '../emit/code.ts';
+import { i32, i64, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
+import type { FlagSource, Size } from '../semantics/env.ts';
+import { signExtend } from '../semantics/flags.ts';
+import { ops, signExtendIn, topBit, zeroExtend } from '../semantics/ops.ts';
+
+/** What the locals hold where a node begins. */
+export type FlagsAt = 'settled' | 'dynamic' | 'nothing' | 'inherited';
+
+/** A source, and the one before it where it keeps some of its flags. */
+interface Pending {
+  readonly source: FlagSource;
+  readonly before: Pending | undefined;
+}
+
+/** How many sources that keep some flags may follow each other. */
+const DEEPEST = 3;
+
+/** Bits of the dynamic kind; 0 where both words are computed. */
+const Kind = { Dynamic: 1, Subtraction: 2, KeepsCarry: 4, shift: 8 } as const;
+
+/** Flags are asked for where there are none: the liveness of translate.ts is wrong. */
+export class FlagsMissing extends Error {}
+
+export class RegionFlags {
+  readonly #c: Code;
+  readonly #result: Local<'i64'>;
+  readonly #carries: Local<'i32'>;
+  /** The first operand of a dynamic source; the second is its distance from the result. */
+  readonly #first: Local<'i64'>;
+  readonly #kind: Local<'i32'>;
+  #pending: Pending | undefined;
+  #beneath: 'settled' | 'dynamic' | 'nothing' = 'settled';
+  #anyDynamic = false;
+  #inBranch = false;
+
+  constructor(c: Code, cpu: I32) {
+    this.#c = c;
+    this.#result = c.local('i64');
+    this.#carries = c.local('i32');
+    this.#first = c.local('i64');
+    this.#kind = c.local('i32');
+    c.front(() => {
+      c.set(this.#result, i64.load(cpu, S.flagsRes));
+      c.set(this.#carries, i32.load(cpu, S.flagsAux));
+    });
+  }
+
+  /** At the start of a node. */
+  start(at: FlagsAt): void {
+    if (at === 'inherited') return;
+    this.#pending = undefined;
+    this.#beneath = at;
+  }
+
+  /** Emits what branches off to elsewhere, then is again where it was. */
+  aside(emit: () => void): void {
+    const [pending, beneath] = [this.#pending, this.#beneath];
+    emit();
+    this.#pending = pending;
+    this.#beneath = beneath;
+  }
+
+  defer(source: FlagSource): boolean {
+    if (this.#inBranch) return false;
+    if (source.keeps !== undefined) {
+      // What carries only CF on needs nothing but the CF of what was before.
+      if (source.keeps === 'carry' && this.#pending?.source.keeps === 'carry') {
+        this.#pending = { source, before: this.#pending.before };
+        return true;
+      }
+      if (depth(this.#pending) >= DEEPEST) this.settle();
+      if (this.#pending === undefined) this.#settleLocals();
+    }
+    this.#pending = { source, before: source.keeps === undefined ? undefined : this.#pending };
+    return true;
+  }
+
+  inBranch(body: () => void): void {
+    this.settle();
+    this.#inBranch = true;
+    body();
+    this.#inBranch = false;
+  }
+
+  /** Both words, in their locals. */
+  settle(): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending === undefined) {
+      this.#settleLocals();
+      return;
+    }
+    this.#compute(pending);
+  }
+
+  #compute({ source, before }: Pending): void {
+    if (before !== undefined) this.#compute(before);
+    this.#beneath = 'settled';
+    source.compute();
+  }
+
+  #settleLocals(): void {
+    if (this.#beneath === 'nothing') throw new FlagsMissing('flags are asked for where nothing set them');
+    if (this.#beneath === 'dynamic') this.#computeDynamic();
+    this.#beneath = 'settled';
+  }
+
+  result(): I64 {
+    this.settle();
+    return this.#result.get;
+  }
+  carries(): I32 {
+    this.settle();
+    return this.#carries.get;
+  }
+  setResult(value: I64): void {
+    this.#pending = undefined;
+    this.#c.set(this.#result, value);
+  }
+  setCarries(value: In<'i32'>): void {
+    this.#pending = undefined;
+    this.#beneath = 'settled';
+    this.#c.set(this.#carries, value);
+  }
+
+  /** On the way out of the region; {@link store} follows there. */
+  leave(): void {
+    if (this.#pending === undefined && this.#beneath === 'dynamic') return;
+    this.aside(() => this.settle());
+    this.#c.set(this.#kind, 0);
+  }
+
+  /** On the way to a node that begins with `at`. */
+  handOn(at: FlagsAt): void {
+    if (at === 'inherited' || at === 'nothing') return;
+    if (at === 'settled') {
+      this.settle();
+      return;
+    }
+    this.#anyDynamic = true;
+    const pending = this.#pending;
+    if (pending === undefined) {
+      if (this.#beneath === 'dynamic') return;
+      this.settle();
+      this.#c.set(this.#kind, 0);
+      return;
+    }
+    const { kind, a, result, size, keeps } = pending.source;
+    if ((kind !== 'add' && kind !== 'sub') || a === undefined || result === undefined) {
+      this.settle();
+      this.#c.set(this.#kind, 0);
+      return;
+    }
+    if (keeps === 'carry') {
+      const carry = this.#condition(pending.before, 1);
+      if (carry === undefined) {
+        this.settle();
+        this.#c.set(this.#kind, 0);
+        return;
+      }
+      this.#c.set(this.#carries, i32.shl(carry, 31));
+    }
+    this.#c.set(this.#first, size === 8 ? (a as I64) : i64.extend_u(a as I32));
+    this.#c.set(this.#result, signExtend(result, size));
+    const bits = Kind.Dynamic | (kind === 'sub' ? Kind.Subtraction : 0) | (keeps ? Kind.KeepsCarry : 0);
+    this.#c.set(this.#kind, bits | ((64 - 8 * size) << Kind.shift));
+  }
+
+  /** Puts the flags into the vCPU's state, at the end of the region. */
+  store(cpu: I32): void {
+    if (this.#anyDynamic) this.#computeDynamic();
+    this.#c.store('i64', cpu, this.#result.get, S.flagsRes);
+    this.#c.store('i32', cpu, this.#carries.get, S.flagsAux);
+  }
+
+  #computeDynamic(): void {
+    const c = this.#c;
+    const kind = this.#kind.get;
+    c.if(kind, () => {
+      const subtraction = c.let(i32.and(kind, Kind.Subtraction));
+      const a = this.#first.get;
+      const r = this.#result.get;
+      const b = c.let(i64.select(subtraction, i64.sub(a, r), i64.sub(r, a)));
+      const x = c.let(i64.select(subtraction, i64.xor(a, -1), a));
+      const y = c.let(i64.select(subtraction, r, i64.xor(r, -1)));
+      const carries = c.let(i64.or(i64.and(x, b), i64.and(i64.or(x, b), y)));
+      const top = i64.shl(carries, i64.extend_u(i32.shr_u(kind, Kind.shift)));
+      const high = i32.and(i32.wrap(i64.shr_u(top, 32)), 0xc000_0000 | 0);
+      const aux = c.let(i32.or(high, i32.and(i32.wrap(carries), 8)));
+      // OF is bit 31 ^ bit 30: where CF is kept, both change.
+      const differs = c.let(i32.shr_u(i32.xor(aux, this.#carries.get), 31));
+      const kept = i32.xor(aux, i32.or(i32.shl(differs, 31), i32.shl(differs, 30)));
+      c.set(this.#carries, i32.select(i32.and(kind, Kind.KeepsCarry), kept, aux));
+      c.set(this.#kind, 0);
+    });
+  }
+
+  /** A condition by its code, straight from the source; undefined where it takes the flags themselves. */
+  condition(code: number): I32 | undefined {
+    if (this.#pending === undefined) return undefined;
+    const positive = this.#condition(this.#pending, code >> 1);
+    if (positive === undefined) return undefined;
+    return code & 1 ? i32.eqz(positive) : positive;
+  }
+
+  #condition(pending: Pending | undefined, what: number): I32 | undefined {
+    if (pending === undefined) return this.#settledCondition(what);
+    const { source, before } = pending;
+    if (source.keeps === 'carry' && what === 1) return this.#condition(before, 1);
+    if (source.keeps === 'carry' && what === 3)
+      return either(this.#condition(before, 1), this.#condition(pending, 2));
+    if (source.keeps === 'rest' && (what === 2 || what === 4 || what === 5))
+      return this.#condition(before, what);
+    return sourceCondition(source, what, (other) => this.#condition(pending, other));
+  }
+
+  /** From the locals, where these hold the flags that come before a source. */
+  #settledCondition(what: number): I32 | undefined {
+    if (this.#beneath !== 'settled') return undefined;
+    if (what === 1) return i32.shr_u(this.#carries.get, 31);
+    if (what === 2) return i64.eqz(this.#result.get);
+    return undefined;
+  }
+}
+
+function depth(pending: Pending | undefined): number {
+  let n = 0;
+  for (let at = pending; at !== undefined; at = at.before) n++;
+  return n;
+}
+
+const either = (x: I32 | undefined, y: I32 | undefined): I32 | undefined =>
+  x === undefined || y === undefined ? undefined : i32.or(x, y);
+
+/** A condition of a source by itself: OF, CF, ZF, CF|ZF, SF, PF, SF≠OF, ZF|SF≠OF by number. */
+function sourceCondition(
+  { kind, a, b, result, size, carry, overflow }: FlagSource,
+  what: number,
+  other: (what: number) => I32 | undefined,
+): I32 | undefined {
+  const o = ops(size);
+  const sign = (): I32 | undefined =>
+    result === undefined ? undefined : o.lt_s(signExtendIn(result, size), o.const(0));
+  const operands: [Expr, Expr] | undefined =
+    a === undefined || b === undefined ? undefined : [zeroExtend(a, size), zeroExtend(b, size)];
+  const signed = (e: Expr, of: Size = size): Expr => signExtendIn(e, of);
+  switch (what) {
+    case 0:
+      if (overflow !== undefined) return overflow();
+      if (kind === 'logic') return i32.const(0);
+      if (operands === undefined || result === undefined || kind === 'other') return undefined;
+      return kind === 'sub'
+        ? topBit(o.and(o.xor(a!, b!), o.xor(a!, result)), size)
+        : topBit(o.and(o.xor(a!, result), o.xor(b!, result)), size);
+    case 1:
+      if (carry !== undefined) return carry();
+      if (kind === 'logic') return i32.const(0);
+      if (operands === undefined || result === undefined || kind === 'other') return undefined;
+      return kind === 'sub'
+        ? o.lt_u(operands[0], operands[1])
+        : o.lt_u(zeroExtend(result, size), operands[0]);
+    case 2:
+      if (kind === 'sub' && operands !== undefined) return o.eq(operands[0], operands[1]);
+      return result === undefined ? undefined : o.eqz(zeroExtend(result, size));
+    case 3:
+      if (kind === 'sub' && operands !== undefined) return i32.eqz(o.gt_u(operands[0], operands[1]));
+      return kind === 'logic' ? other(2) : either(other(1), other(2));
+    case 4:
+      return sign();
+    case 5: {
+      if (result === undefined) return undefined;
+      const low = i32.and(size === 8 ? i32.wrap(result as I64) : (result as I32), 0xff);
+      return i32.xor(i32.and(i32.popcnt(low), 1), 1);
+    }
+    case 6: {
+      if (kind === 'sub' && a !== undefined && b !== undefined) return o.lt_s(signed(a), signed(b));
+      const [s, v] = [other(4), other(0)];
+      return s === undefined || v === undefined ? undefined : kind === 'logic' ? s : i32.xor(s, v);
+    }
+    default:
+      if (kind === 'sub' && a !== undefined && b !== undefined) return i32.eqz(o.lt_s(signed(b), signed(a)));
+      return either(other(6), other(2));
+  }
+}
