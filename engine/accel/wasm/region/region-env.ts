@@ -37,6 +37,8 @@ export class RegionState {
   readonly rip: Local<'i64'>;
   readonly way: Local<'i32'>;
   readonly flags: RegionFlags;
+  /** Address of the TLB in use. */
+  readonly tlb: Local<'i32'>;
   readonly #registers: Array<Local<'i64'> | undefined> = [];
   readonly written = new Set<number>();
   /** The end of the region's body; set once it exists. */
@@ -49,6 +51,13 @@ export class RegionState {
     this.rip = c.local('i64');
     this.way = c.local('i32');
     this.flags = new RegionFlags(c, this.cpu);
+    this.tlb = c.local('i32');
+    c.front(() => this.loadTlb());
+  }
+
+  /** At the start, and where AC has changed. */
+  loadTlb(): void {
+    this.c.set(this.tlb, i32.load(this.cpu, P.tlb));
   }
 
   /** The local that holds a general register; loaded on entry to the region. */
@@ -213,9 +222,57 @@ export class RegionEnv extends Env {
     return i64.add(offset, i64.load(this.cpu, S.segBase + 8 * segment));
   }
 
+  // Unlike tier 0, a region has room for the rare way of an access beside the usual one, which then needs no
+  // look at whether it has been taken.
+
+  override tlb(): I32 {
+    return this.#state.tlb.get;
+  }
+
   override host(linear: I64, bytes: number, write: boolean | 'modify', stack = false): I32 {
+    return super.host(linear, bytes, write, stack || this.#viaStack());
+  }
+
+  /** The modrm operand is addressed through SS. */
+  #viaStack(): boolean {
     const at = this.#at.address || this.#at.record;
-    return super.host(linear, bytes, write, stack || this.#reader.bytes[at + REC.segment] === Seg.NoneStack);
+    return this.#reader.bytes[at + REC.segment] === Seg.NoneStack;
+  }
+
+  override storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {
+    const { c } = this;
+    const bound = c.let(value);
+    const lin = c.let(linear);
+    c.block((done) => {
+      c.block((miss) => {
+        const { address, hit } = this.fastHost(lin, bytes, true);
+        c.brIf(miss, i32.eqz(hit));
+        this.storeRaw(address, bytes, bound);
+        c.br(done);
+      });
+      this.storeHost(this.slowHost(lin, bytes, true, stack || this.#viaStack()), bytes, bound);
+    });
+  }
+
+  override modify(operand: Operand, compute: (old: Expr) => Expr, size: Size = this.size): Expr {
+    if (operand.kind !== 'mem' || this.form.lock) return super.modify(operand, compute, size);
+    const { c } = this;
+    const lin = c.let(this.memLinear());
+    const old = c.local(size === 8 ? 'i64' : 'i32');
+    c.block((done) => {
+      c.block((miss) => {
+        const { address, hit } = this.fastHost(lin, size, true);
+        const at = c.let(address);
+        c.brIf(miss, i32.eqz(hit));
+        c.assign(old, this.loadHost(at, size));
+        this.storeRaw(at, size, compute(old.get));
+        c.br(done);
+      });
+      const at = this.slowHost(lin, size, 'modify', this.#viaStack());
+      c.assign(old, this.loadHost(at, size));
+      this.storeHost(at, size, compute(old.get));
+    });
+    return old.get;
   }
 
   // Leaving.

@@ -59,6 +59,7 @@ export function translateRegion(
                 });
             }
             semantics.get(instruction.form.name)!(e);
+            if (ALIGNMENT_CHECK.has(instruction.form.name)) state.loadTlb();
           }
           if (node.nextRip !== undefined) {
             e.charge(node.instructions.length);
@@ -83,5 +84,8 @@ export function translateRegion(
     throw reason;
   }
 }
+
+/** The only instructions in a region that change which TLB is in use. */
+const ALIGNMENT_CHECK = new Set(['stac', 'clac']);
 
 const isDirect = (name: string): boolean => /^(j(n?[obzspl]|n?be|n?le|mp|cxz)|call|loop(n?e)?)$/.test(name);

@@ -435,28 +435,42 @@ export abstract class Env {
   host(linear: I64, bytes: number, write: boolean | 'modify', stack = false): I32 {
     const c = this.c;
     const lin = c.let(linear);
-    const entry = c.let(
-      i32.add(i32.load(this.cpu, P.tlb), i32.and(i32.shr_u(i32.wrap(lin), 7), (TLB_ENTRIES - 1) << 5)),
-    );
     const address = c.local('i32');
-    c.block((hit: Label) => {
-      c.set(address, i32.add(i32.wrap(lin), i32.load(entry, TLB_ENTRY.addend)));
-      const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
-      c.brIf(hit, i64.eq(i64.and(last, -4096), i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read)));
-      c.store('i64', this.cpu, lin, P.slowAddress);
-      c.set(
-        address,
-        c.call(
-          'i32',
-          this.runtime.slow,
-          this.record(),
-          bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | (write === 'modify' ? 0x400 : 0),
-        ),
-      );
-      c.brIf(hit, address.get);
-      this.leave();
+    c.block((found: Label) => {
+      const fast = this.fastHost(lin, bytes, write !== false);
+      c.set(address, fast.address);
+      c.brIf(found, fast.hit);
+      c.set(address, this.slowHost(lin, bytes, write, stack));
     });
     return address.get;
+  }
+
+  /** Address of the TLB in use. */
+  tlb(): I32 {
+    return i32.load(this.cpu, P.tlb);
+  }
+
+  /** What the TLB has for an access (at a bound linear address): where it leads, if `hit`. */
+  fastHost(lin: I64, bytes: number, write: boolean): { address: I32; hit: I32 } {
+    const c = this.c;
+    const index = i32.and(i32.shr_u(i32.wrap(lin), 7), (TLB_ENTRIES - 1) << 5);
+    const entry = c.let(i32.add(this.tlb(), index));
+    const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
+    const tag = i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read);
+    return {
+      address: i32.add(i32.wrap(lin), i32.load(entry, TLB_ENTRY.addend)),
+      hit: i64.eq(i64.and(last, -4096), tag),
+    };
+  }
+
+  /** The same by way of TypeScript, where the TLB has nothing. Leaves where that cannot be. Bound. */
+  slowHost(lin: I64, bytes: number, write: boolean | 'modify', stack: boolean): I32 {
+    const c = this.c;
+    c.store('i64', this.cpu, lin, P.slowAddress);
+    const info = bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | (write === 'modify' ? 0x400 : 0);
+    const address = c.let(c.call('i32', this.runtime.slow, this.record(), info));
+    c.if(i32.eqz(address), () => this.leave());
+    return address;
   }
 
   /** True where a host address is the bounce buffer. */
