@@ -1,13 +1,7 @@
-/** The renderer's entry: connects to main and shows the view that the window's address names. */
-import { createPinia } from 'pinia';
-import { createApp } from 'vue';
-import App from './app/App.vue';
-import { useConnection } from './store/connection.ts';
-import { openTransport } from './transport/open.ts';
-import './style/tokens.css';
-import './style/base.css';
+/** The renderer's entry. */
+import { config } from 'zod';
 
-const app = createApp(App);
-app.use(createPinia());
-app.mount('#app');
-useConnection().connect(await openTransport());
+// The content security policy allows no code made of text, and zod need not try. Schemas ask when they are made,
+// so everything that has some comes after this.
+config({ jitless: true });
+await import('./app/start.ts');

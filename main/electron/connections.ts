@@ -2,7 +2,7 @@
 import { ipcMain, MessageChannelMain } from 'electron';
 import type { Services } from '../service/services.ts';
 import { Session } from '../service/session.ts';
-import { isInterface } from './protocol.ts';
+import { isInterface } from './policy.ts';
 
 /** The channel on which a page asks for a port, and gets it. */
 export const CONNECT = 'guesthouse:connect';

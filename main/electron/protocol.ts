@@ -1,11 +1,7 @@
 /** Our own protocol: `app://guesthouse/…` is the built interface, and nothing else is. */
 import { type Session as ElectronSession, protocol } from 'electron';
 import { type Assets, SECURITY_HEADERS } from '../web/assets.ts';
-
-const SCHEME = 'app';
-
-/** Where the interface stands. */
-export const ORIGIN = `${SCHEME}://guesthouse`;
+import { SCHEME } from './policy.ts';
 
 /** To be called before the program is ready. */
 export function declareProtocol(): void {
@@ -24,9 +20,4 @@ export function serveInterface(session: ElectronSession, assets: Assets): void {
       headers: { ...SECURITY_HEADERS, 'Content-Type': asset.type },
     });
   });
-}
-
-/** Whether an address is the interface's. */
-export function isInterface(url: string): boolean {
-  return url.startsWith(`${ORIGIN}/`);
 }

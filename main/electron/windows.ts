@@ -2,9 +2,10 @@
 import path from 'node:path';
 import { app, BrowserWindow, type Session as ElectronSession } from 'electron';
 import type { Services } from '../service/services.ts';
-import { isInterface, ORIGIN } from './protocol.ts';
+import { isInterface, isPermitted, mayOpen, ORIGIN } from './policy.ts';
 
 const SIZE = { width: 1100, height: 720 } as const;
+const LEAST = { minWidth: 480, minHeight: 320 } as const;
 
 const PREFERENCES = {
   preload: path.join(import.meta.dirname, '../preload.cjs'),
@@ -18,8 +19,8 @@ const PREFERENCES = {
 
 /** Refuses whatever the interface does not need, for every page there may ever be. To be called once. */
 export function restrictPages(session: ElectronSession): void {
-  session.setPermissionRequestHandler((_, permission, answer) => answer(isClipboard(permission)));
-  session.setPermissionCheckHandler((_, permission) => isClipboard(permission));
+  session.setPermissionRequestHandler((_, permission, answer) => answer(isPermitted(permission)));
+  session.setPermissionCheckHandler((_, permission) => isPermitted(permission));
   session.on('will-download', (event) => event.preventDefault());
   app.on('web-contents-created', (_, contents) => {
     contents.on('will-navigate', (event) => {
@@ -27,16 +28,12 @@ export function restrictPages(session: ElectronSession): void {
     });
     contents.on('will-attach-webview', (event) => event.preventDefault());
     contents.setWindowOpenHandler(({ url }) =>
-      isInterface(url)
-        ? { action: 'allow', overrideBrowserWindowOptions: { ...SIZE, webPreferences: PREFERENCES } }
+      // Its size is what the interface asks for: the one that it was last given.
+      mayOpen(url)
+        ? { action: 'allow', overrideBrowserWindowOptions: { ...LEAST, webPreferences: PREFERENCES } }
         : { action: 'deny' },
     );
   });
-}
-
-/** Copy and paste in a console; everything else is refused. */
-function isClipboard(permission: string): boolean {
-  return permission === 'clipboard-read' || permission === 'clipboard-sanitized-write';
 }
 
 /** The main window: shown again where there is one, else opened where it was closed. */
@@ -60,8 +57,7 @@ export class MainWindow {
       width: last?.width ?? SIZE.width,
       height: last?.height ?? SIZE.height,
       ...(last === null || last.x === null || last.y === null ? {} : { x: last.x, y: last.y }),
-      minWidth: 480,
-      minHeight: 320,
+      ...LEAST,
       show: false,
       title: 'Guesthouse',
       webPreferences: PREFERENCES,

@@ -25,13 +25,12 @@ export interface Asset {
   read(): Uint8Array;
 }
 
-/** What the page may load, and from where: our own files, and a connection to us. Style attributes come from
- * the terminal and from positioned menus. */
+/** What the page may load, and from where: our own files, and a connection to us. */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data: blob:",
+  "style-src 'self'",
+  "img-src 'self'",
   "font-src 'self'",
   "connect-src 'self'",
   "base-uri 'none'",

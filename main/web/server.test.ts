@@ -76,6 +76,7 @@ test('a token is good once, for a cookie that scripts and other sites cannot use
   expect(page).toMatchObject({ status: 200, body: '<title>interface</title>' });
   expect(page.headers['content-security-policy']).toContain("default-src 'none'");
   expect(String(page.headers['content-security-policy'])).toContain("script-src 'self';");
+  expect(String(page.headers['content-security-policy'])).not.toContain('unsafe');
   expect((await ask(`${address.pathname}${address.search}`)).status).toBe(403);
 });
 

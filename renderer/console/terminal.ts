@@ -6,7 +6,7 @@ import '@xterm/xterm/css/xterm.css';
 import { copyText } from '../composable/clipboard.ts';
 import { TEXT } from '../text.ts';
 import type { ConsoleScreen } from './console-session.ts';
-import { styledDocument } from './styled-document.ts';
+import { withAdoptedStyles } from './adopted-styles.ts';
 import { TERMINAL_THEME } from './terminal-theme.ts';
 
 /** Lines kept above the screen. */
@@ -36,14 +36,13 @@ export class ConsoleTerminal implements ConsoleScreen {
   readonly #terminal: Terminal;
   readonly #fit = new FitAddon();
   readonly #search = new SearchAddon();
-  readonly #styled = styledDocument(document);
+  readonly #endStyles: () => void;
   readonly #observer: ResizeObserver;
   #replaying = false;
 
   constructor(element: HTMLElement, fontSize: number, events: TerminalEvents) {
     const terminal = new Terminal({
       allowProposedApi: true,
-      documentOverride: this.#styled.document,
       fontFamily: getComputedStyle(element).getPropertyValue('--font-mono'),
       fontSize,
       scrollback: SCROLLBACK,
@@ -64,7 +63,7 @@ export class ConsoleTerminal implements ConsoleScreen {
     terminal.onSelectionChange(() => events.selection(terminal.hasSelection()));
     terminal.attachCustomKeyEventHandler((event) => this.#isForGuest(event, events));
     this.#ignoreOldQueries();
-    terminal.open(element);
+    this.#endStyles = withAdoptedStyles(() => terminal.open(element));
     terminal.textarea?.setAttribute('aria-label', TEXT.console.label);
     this.#observer = new ResizeObserver(() => this.fit());
     this.#observer.observe(element);
@@ -131,7 +130,7 @@ export class ConsoleTerminal implements ConsoleScreen {
   dispose(): void {
     this.#observer.disconnect();
     this.#terminal.dispose();
-    this.#styled.dispose();
+    this.#endStyles();
   }
 
   /** A line that is not the guest's, set off from its output. */

@@ -178,6 +178,12 @@ export class Shell {
     const context = await this.#browser.newContext();
     context.setDefaultTimeout(PATIENCE);
     context.on('page', (page) => this.#watch(page));
+    // Also those that a library tried and got over.
+    await context.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+        console.error(`refused by ${effectiveDirective}: ${blockedURI}`);
+      });
+    });
     return context;
   }
 
