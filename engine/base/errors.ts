@@ -47,3 +47,10 @@ export class GuesthouseError extends Error {
     return this.hint === undefined ? this.message : `${this.message} (${this.hint})`;
   }
 }
+
+/** What a system call's error says, without Node's prefix. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = /^[A-Z0-9]+: ([^,]+)/.exec(error.message);
+  return text?.[1] ?? error.message;
+}

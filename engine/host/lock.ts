@@ -1,17 +1,9 @@
 /**
- * One owner: a lock that the operating system gives back when its holder ends, however it ends.
- *
- * On Unix it is flock(2) on a file of its own, since Node has no call for it; on Windows the machine's named
- * pipe is such a lock already, because only one process can open its first instance.
+ * One owner of a machine: a lock on a file of its own. On Windows the machine's named pipe is such a lock
+ * already, because only one process can open its first instance.
  */
-import { closeSync, openSync } from 'node:fs';
-import koffi from 'koffi';
-import { GuesthouseError } from '../base/errors.ts';
-import { reasonOf } from './output.ts';
-
-/** flock(2): exclusive, and not waiting. */
-const LOCK_EX = 2;
-const LOCK_NB = 4;
+import { lockFile } from '../backend/file-lock.ts';
+import { GuesthouseError, reasonOf } from '../base/errors.ts';
 
 /**
  * Takes the lock; the process holds it until it ends or gives it back.
@@ -22,23 +14,11 @@ const LOCK_NB = 4;
  */
 export function takeLock(file: string): (() => void) | undefined {
   if (process.platform === 'win32') return () => {};
-  let descriptor: number;
   try {
-    descriptor = openSync(file, 'a', 0o600);
+    return lockFile(file, 'a', 'exclusive');
   } catch (error) {
     throw new GuesthouseError('resources', `cannot make ${file}: ${reasonOf(error)}`, undefined, {
       cause: error,
     });
   }
-  if (flock(descriptor, LOCK_EX | LOCK_NB) !== 0) {
-    closeSync(descriptor);
-    return undefined;
-  }
-  return () => closeSync(descriptor);
-}
-
-function flock(descriptor: number, operation: number): number {
-  const library = koffi.load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6');
-  const status: unknown = library.func('int flock(int fd, int operation)')(descriptor, operation);
-  return Number(status);
 }

@@ -4,7 +4,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { StreamConfig } from '../api/config.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
-import { GuesthouseError } from '../base/errors.ts';
+import { GuesthouseError, reasonOf } from '../base/errors.ts';
 
 /** Where bytes go. */
 export interface Sink {
@@ -86,9 +86,4 @@ export function sinkFor(stream: StreamConfig, terminal: Sink | undefined): Sink 
   return stream.kind === 'stdio' ? terminal : undefined;
 }
 
-/** What a system call's error says, without Node's prefix. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const text = /^[A-Z0-9]+: ([^,]+)/.exec(error.message);
-  return text?.[1] ?? error.message;
-}
+export { reasonOf } from '../base/errors.ts';

@@ -39,6 +39,10 @@ async function command(words: readonly string[]): Promise<number> {
       const { serveCommand } = await import('./serve.ts');
       return serveCommand(rest);
     }
+    case 'image': {
+      const { imageCommand } = await import('./image.ts');
+      return imageCommand(rest);
+    }
     case 'sample': {
       const [directory, ...more] = rest;
       if (directory === undefined || directory === '' || directory.startsWith('-') || more.length > 0) {

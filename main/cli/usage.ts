@@ -7,6 +7,7 @@ export const USAGE = `Usage: guesthouse run [OPTION]…     start a machine and 
        guesthouse sample DIRECTORY  make the files of a small Linux guest
        guesthouse serve [--port N] [--open]
                                     serve the interface to a browser on this computer
+       guesthouse image …           work with disk images, below
        guesthouse COMMAND […]       work with the machines of the library, below
        guesthouse --help | --version
 
@@ -42,6 +43,14 @@ Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; -
   console MACHINE [--history]   work on its console; Ctrl-] leaves it
   domstate MACHINE, dominfo MACHINE, domstats [MACHINE]
   dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
+
+Disk images (SIZE as 512M or 20G; --format raw or qcow2, for a new image qcow2 unless given, else guessed):
+  image create FILE [SIZE] [--format F] [--backing FILE [--backing-format F]] [--cluster-size SIZE]
+               [--lazy-refcounts]
+  image info FILE [--json]
+  image resize FILE [+]SIZE [--shrink]
+  image convert FILE NEW [--format F] [--from-format F] [--snapshot NAME] [--cluster-size SIZE] [--progress]
+  image check FILE [--repair] [--json]      status 2: damaged, 3: space is lost
 
 Keys of run, while the serial port is the terminal:
 ${KEY_HELP.map((line) => `  ${line}`).join('\n')}
