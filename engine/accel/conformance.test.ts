@@ -2,7 +2,7 @@ import { test } from 'vitest';
 import { acceleratorOf } from '../machine/accelerator.ts';
 import { acceleratorConformance } from './conformance.ts';
 
-acceleratorConformance('wasm', { lacks: ['injected'] });
+acceleratorConformance('wasm');
 
 const found = acceleratorOf('kvm').probe();
 if (found.ok) acceleratorConformance('kvm');

@@ -86,6 +86,48 @@ limits: dd 0, 4`);
     ]);
   });
 
+  test('at CPL 3 with CR0.AM and RFLAGS.AC, operands are aligned as their kind demands (SDM 3A, table 6-7)', () => {
+    const run = runGuest(`
+        PROTECTED
+        mov eax, cr0
+        or eax, 1 << 18
+        mov cr0, eax
+        mov dword [user_flags], 0x40002
+        mov word [data + 2], 0
+        mov dword [data + 4], 3         ; the bounds of BOUND; a null selector for LFS
+        mov ebx, 3
+        mov ebp, data           ; through SS, the one data segment that is left at CPL 3
+        USER bound ebx, [ebp + 1]
+        USER bound ebx, [ebp]
+        USER bound bx, [ebp + 2]
+        USER o16 lfs ax, [ebp + 2]
+        USER lfs eax, [ebp + 2]
+        USER verr [ebp + 1]
+        USER verr [ebp + 2]
+        USER sgdt [ebp + 2]
+        USER sgdt [ebp + 4]
+        USER fnstenv [ebp + 2]
+        USER o16 fnstenv [ebp + 2]
+        USER fnsave [ebp + 4]
+        USER fxsave [ebp + 8]
+        USER o16 push fs
+        USER db 0x66, 0x0f, 0xa0, 0x0f, 0xa8        ; o16 push fs; push gs
+        USER db 0x66, 0x0f, 0xa0, 0x60        ; o16 push fs; pusha
+        USER db 0x66, 0x0f, 0xa0, 0xc8, 8, 0, 0        ; o16 push fs; enter 8, 0
+        USER db 0x66, 0x0f, 0xa0, 0xcb        ; o16 push fs; retf
+        hlt
+        align 16
+data:   times 160 dd 0`);
+    expect(run.end).toBe('halt');
+    const AC = 17;
+    expect(run.reports).toEqual([
+      fault(AC), FINE, FINE, FINE, fault(AC), fault(AC), FINE, fault(AC), FINE, fault(AC), FINE, FINE,
+      // Its 16-byte alignment is demanded of everybody.
+      fault(GP),
+      FINE, fault(AC), fault(AC), fault(AC), fault(AC),
+    ]); // prettier-ignore
+  });
+
   test('in 64-bit mode: canonical addresses, and what no longer exists (SDM 1, 3.3.7.1; 2, appendix A)', () => {
     const run = runGuest(`
         LONG

@@ -3,6 +3,7 @@
  * schema (api.rst 4.8 ff., 4.10 f., 4.27 f., 4.30 f., 4.44 f.).
  */
 import { readFlags, writeFlags } from '../wasm/system/flags.ts';
+import { clearInjected, DeliveryType, injectedDelivery, setInjected } from '../../vcpu/injected.ts';
 import { loadSegment, SegAttr } from '../../vcpu/segment.ts';
 import { Flag, Gpr, Seg, type VcpuState } from '../../vcpu/state.ts';
 import {
@@ -23,11 +24,6 @@ const SEGMENTS = [
 ] as const; // prettier-ignore
 
 const CONTROL = ['cr0', 'cr2', 'cr3', 'cr4', 'efer'] as const;
-
-/** Types of a delivery that has begun (SDM 3C, table 25-17). */
-const Delivery = { External: 0, Nmi: 2, Exception: 3, Software: 4 } as const;
-const HAS_ERROR_CODE = 1 << 11;
-const VALID = 2 ** 31;
 
 const CR0_PE = 1n;
 
@@ -180,23 +176,23 @@ export function loadEvents(file: VcpuFile, state: VcpuState): void {
   view.setUint8(at + offset.interruptShadow, SHADOWS[state.interruptShadow & 3]);
   view.setUint8(at + offset.nmiMasked, state.nmiBlocked);
   view.setUint32(at + offset.flags, EventsFlag.NmiPending | EventsFlag.Shadow, true);
-  const { injected } = state;
-  const vector = injected & 0xff;
-  if (injected >= VALID) {
-    switch ((injected >>> 8) & 7) {
-      case Delivery.Nmi:
+  const delivery = injectedDelivery(state);
+  if (delivery !== null) {
+    const { type, vector, errorCode } = delivery;
+    switch (type) {
+      case DeliveryType.Nmi:
         view.setUint8(at + offset.nmiInjected, 1);
         break;
-      case Delivery.Exception:
+      case DeliveryType.Exception:
         view.setUint8(at + offset.exceptionInjected, 1);
         view.setUint8(at + offset.exceptionNr, vector);
-        view.setUint8(at + offset.exceptionHasErrorCode, (injected & HAS_ERROR_CODE) === 0 ? 0 : 1);
-        view.setUint32(at + offset.exceptionErrorCode, state.injectedError, true);
+        view.setUint8(at + offset.exceptionHasErrorCode, errorCode === undefined ? 0 : 1);
+        view.setUint32(at + offset.exceptionErrorCode, errorCode ?? 0, true);
         break;
       default:
         view.setUint8(at + offset.interruptInjected, 1);
         view.setUint8(at + offset.interruptNr, vector);
-        view.setUint8(at + offset.interruptSoft, ((injected >>> 8) & 7) === Delivery.Software ? 1 : 0);
+        view.setUint8(at + offset.interruptSoft, type === DeliveryType.Software ? 1 : 0);
     }
   }
   file.request('KVM_SET_VCPU_EVENTS', Request.SetEvents, 'events');
@@ -218,17 +214,16 @@ export function saveEvents(file: VcpuFile, state: VcpuState): boolean {
   const at = file.at('events');
   const { offset } = kvmEvents;
   const byte = (field: keyof typeof offset): number => view.getUint8(at + offset[field]);
-  const compose = (type: number, vector: number): number => (VALID | (type << 8) | vector) >>> 0;
-  state.injected = state.injectedError = 0;
+  clearInjected(state);
   if (byte('exceptionInjected') !== 0 || byte('exceptionPending') !== 0) {
-    const error = byte('exceptionHasErrorCode') === 0 ? 0 : HAS_ERROR_CODE;
-    state.injected = (compose(Delivery.Exception, byte('exceptionNr')) | error) >>> 0;
-    state.injectedError = view.getUint32(at + offset.exceptionErrorCode, true);
+    const errorCode =
+      byte('exceptionHasErrorCode') === 0 ? undefined : view.getUint32(at + offset.exceptionErrorCode, true);
+    setInjected(state, DeliveryType.Exception, byte('exceptionNr'), errorCode);
   } else if (byte('nmiInjected') !== 0) {
-    state.injected = compose(Delivery.Nmi, 2);
+    setInjected(state, DeliveryType.Nmi, 2);
   } else if (byte('interruptInjected') !== 0) {
-    const type = byte('interruptSoft') === 0 ? Delivery.External : Delivery.Software;
-    state.injected = compose(type, byte('interruptNr'));
+    const type = byte('interruptSoft') === 0 ? DeliveryType.External : DeliveryType.Software;
+    setInjected(state, type, byte('interruptNr'));
   }
   return byte('nmiPending') !== 0;
 }

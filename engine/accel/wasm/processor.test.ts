@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { VcpuEvent, vcpuLayout } from '../../vcpu/state.ts';
+import { loadSegment } from '../../vcpu/segment.ts';
+import { Flag, Seg, VcpuEvent, vcpuLayout } from '../../vcpu/state.ts';
 import { bareMachine, type BareMachine, CODE, DATA, DEVICE, STACK } from './bare-machine.ts';
 import { resetState } from './index.ts';
 
@@ -207,4 +208,55 @@ test('guest code cannot reach beyond guest memory by any linear address it can f
   m.load([0x8b, 0x04, 0x25, ...le32(DATA), HLT]); // mov eax, [DATA]
   expect(m.run()).toBe(ExitReason.Mmio);
   expect(m.cpu.io.address).toBe(0xfff0_0000);
+});
+
+test('an exception whose delivery faults without end leaves the guest in reach, and is carried on (SDM 3A, 6.15)', () => {
+  const m = bareMachine();
+  const [table, handler] = [0x2000, 0x3000];
+  // 32-bit protected mode at CPL 3, alignment checked; #AC is handled at CPL 3 too, on the same stack.
+  m.state.cr0 = 0x4_0031n;
+  m.state.cr4 = 0n;
+  m.state.efer = 0n;
+  const flat = { base: 0n, limit: 0xffff_ffff };
+  loadSegment(m.state, Seg.CS, { ...flat, selector: 0x1b, attr: 0xc0fb });
+  for (const segment of [Seg.SS, Seg.DS])
+    loadSegment(m.state, segment, { ...flat, selector: 0x23, attr: 0xc0f3 });
+  m.state.cpl = 3;
+  m.state.flagsSys = Flag.AC;
+  m.state.gdtrBase = m.state.idtrBase = BigInt(table);
+  m.state.gdtrLimit = m.state.idtrLimit = 0xfff;
+  m.ram.setBigUint64(table + 0x18, 0x00cf_fa00_0000_ffffn, true);
+  m.ram.setBigUint64(table + 8 * 17, 0x0000_ee00_001b_0000n | BigInt(handler), true);
+  m.load([0xeb, 0xfe], handler); // jmp to itself
+  m.load([0x50]); // push eax
+  m.state.gpr[4] = BigInt(STACK + 1);
+  expect(m.run(3)).toBe(ExitReason.Interrupted);
+  const injected = 0x8000_0b11; // valid, with an error code, an exception, vector 17
+  expect([m.state.rip, m.state.injected, m.state.injectedError]).toEqual([BigInt(CODE), injected, 0]);
+  m.state.events = VcpuEvent.Kick;
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  m.state.events = 0;
+  m.state.gpr[4] = BigInt(STACK);
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  expect([m.state.rip, m.state.injected]).toEqual([BigInt(handler), 0]);
+  expect(m.ram.getUint32(STACK - 12, true)).toBe(CODE);
+});
+
+test('a delivery that waits for its stack in a device is in the state until it is done', () => {
+  const m = bareMachine();
+  const table = 0x2000;
+  m.state.gdtrBase = m.state.idtrBase = BigInt(table);
+  m.state.gdtrLimit = m.state.idtrLimit = 0xfff;
+  m.ram.setBigUint64(table + 8, 0x00af_9a00_0000_ffffn, true);
+  m.ram.setBigUint64(table + 16 * 6, 0x0000_8e00_0008_3000n, true);
+  m.load([HLT], 0x3000);
+  m.load([0x0f, 0x0b]); // ud2
+  m.state.gpr[4] = BigInt(DEVICE + 0x100);
+  for (let word = 1; word <= 5; word++) {
+    expect(m.run()).toBe(ExitReason.Mmio);
+    expect([m.cpu.io.address, m.cpu.io.size, m.cpu.io.write]).toEqual([DEVICE + 0x100 - 8 * word, 8, true]);
+    expect(m.state.injected).toBe(0x8000_0306); // valid, an exception, vector 6
+  }
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect([m.state.rip, m.state.injected]).toEqual([0x3001n, 0]);
 });

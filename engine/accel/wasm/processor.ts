@@ -3,6 +3,7 @@
  * and interrupts, and keeps the code environment in step with the architectural state.
  */
 import { ExitReason, type AcceleratedVcpu, type InterruptSource, type IoExit } from '../contract.ts';
+import { clearInjected } from '../../vcpu/injected.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
@@ -20,7 +21,7 @@ import {
 import './system/complex.ts';
 import { CpuModel } from './system/cpuid.ts';
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep } from './system/debug.ts';
-import { deliver, deliverException, type InterruptEvent } from './system/interrupts.ts';
+import { deliver, exceptionEvent, injectedEvent, type InterruptEvent } from './system/interrupts.ts';
 import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
@@ -37,6 +38,9 @@ const BUDGET = 20_000;
 
 /** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
 const TURN_COST = 16;
+
+/** Events that are the run loop's to see to. */
+const WANTED = VcpuEvent.Kick | VcpuEvent.Init | VcpuEvent.Sipi;
 
 /** Exception classes of instruction groups, by mode bits. */
 const NO_MATH = Vector.NM;
@@ -100,8 +104,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #flags: number;
   readonly #shadow: number;
   #debugHit = false;
-  /** A delivery that waits for a device's answer: its stack or its tables are not in memory. */
-  #delivery: (() => Outcome) | undefined;
   readonly #instruction: MutableInstruction = {
     size: 4, a: 0, b: 0, imm: 0, memory: false, segment: 3, offset: 0n, rip: 0n, next: 0n, length: 0, addressSize: 8, rep: 0, selector: 0,
   }; // prettier-ignore
@@ -224,7 +226,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   run(): ExitReason {
     if (this.#private.underway !== 0n) this.#access.resume();
-    else this.#abandon();
+    else this.#access.finish();
     this.#private.underway = 0n;
     // The state may have been changed from outside: by a reset, an INIT, a debugger.
     this.#stale = true;
@@ -233,19 +235,13 @@ export class Processor implements AcceleratedVcpu, Cpu {
       if (this.#access.pending) this.#private.underway = 1n;
       return exit;
     } catch (reason) {
-      this.#abandon();
+      this.#access.finish();
       if (reason instanceof GuesthouseShutdown) return ExitReason.Shutdown;
       const what = reason instanceof Error ? reason.message : `thrown: ${JSON.stringify(reason)}`;
       this.#detail = `${what} at rip ${this.state.rip.toString(16)}`;
       if (reason instanceof Error && reason.stack) this.log(reason.stack);
       return ExitReason.InternalError;
     }
-  }
-
-  /** Forgets what has left for an access and is not to go on. */
-  #abandon(): void {
-    this.#access.finish();
-    this.#delivery = undefined;
   }
 
   /** Why to leave for the access that waits. */
@@ -261,15 +257,17 @@ export class Processor implements AcceleratedVcpu, Cpu {
       budget -= TURN_COST;
       if (this.#access.pending) return this.#accessExit();
       if (this.#stale) this.#refresh();
-      if (this.#delivery !== undefined) {
-        this.#deliver(this.#delivery);
+      const replaying = this.#access.replaying;
+      if (state.injected !== 0) {
+        // Faults in delivering faults may follow each other without end (#AC on a stack that is not aligned).
+        if (!replaying && (budget < 0 || this.#isWanted())) return ExitReason.Interrupted;
+        this.#goOn();
         continue;
       }
-      const replaying = this.#access.replaying;
       if (!replaying) {
         const exit = this.#takeEvents();
         if (exit >= 0) return exit as ExitReason;
-        if (this.#delivery !== undefined) continue;
+        if (state.injected !== 0) continue;
         if (this.#stale) this.#refresh();
         if (state.activity !== Activity.Running) return ExitReason.Halt;
         if (budget < 0) return ExitReason.Interrupted;
@@ -301,7 +299,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
         this.#access.finish();
         const shadowed = (state.interruptShadow & 2) !== 0;
         if ((tracing && !shadowed) || this.#debugHit) {
-          this.#fault(tracing && !shadowed ? singleStep(state) : new GuestFault(Vector.DB));
+          const trap = tracing && !shadowed ? singleStep(state) : new GuestFault(Vector.DB);
+          // What the instruction itself has ended with comes first; of debug exceptions there is one, and DR6 has all.
+          if (state.injected === 0) this.#fault(trap);
         }
       }
       if (exit >= 0) return exit as ExitReason;
@@ -374,24 +374,30 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
 
   /** Delivers an exception found at `rip`. */
-  #fault(fault: GuestFault): void {
-    this.#deliver(() => deliverException(this, fault));
+  #fault({ vector, errorCode }: GuestFault): void {
+    this.#deliver(exceptionEvent(vector, errorCode));
   }
 
   /** Delivers an event between two instructions. Where that needs a device's answer, the access is left
    * pending, and the delivery is done again, with what has been read, when the guest is next entered. */
-  #deliver(delivery: () => Outcome): void {
-    this.#delivery = delivery;
+  #deliver(event: InterruptEvent): void {
     this.#stale = true;
     let outcome: Outcome;
     try {
-      outcome = delivery();
+      outcome = deliver(this, event);
     } catch (reason) {
       if (reason instanceof AccessPending) return;
       throw reason;
     }
-    this.#abandon();
+    this.#access.finish();
     if (outcome === Outcome.Shutdown) throw new GuesthouseShutdown();
+  }
+
+  /** Goes on with a delivery that has begun. */
+  #goOn(): void {
+    const event = injectedEvent(this.state);
+    if (event === null) clearInjected(this.state);
+    else this.#deliver(event);
   }
 
   /** An instruction breakpoint at `rip`: delivers it. */
@@ -401,6 +407,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (!instructionBreakpoint(this, linear)) return false;
     this.#fault(new GuestFault(Vector.DB));
     return true;
+  }
+
+  /** Somebody outside the guest wants this vCPU. */
+  #isWanted(): boolean {
+    return (Atomics.load(this.#events, 0) & WANTED) !== 0;
   }
 
   /** Takes what other threads and the interrupt controllers have for this vCPU, between two instructions.
@@ -417,7 +428,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       Atomics.and(this.#events, 0, ~VcpuEvent.FlushCode);
       this.#code.flush();
     }
-    if ((events & (VcpuEvent.Kick | VcpuEvent.Init | VcpuEvent.Sipi)) !== 0) return ExitReason.Interrupted;
+    if ((events & WANTED) !== 0) return ExitReason.Interrupted;
     if ((state.interruptShadow & 2) !== 0) return -1;
     if ((events & VcpuEvent.Smi) !== 0 && state.smm === 0) {
       Atomics.and(this.#events, 0, ~VcpuEvent.Smi);
@@ -430,7 +441,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       Atomics.and(this.#events, 0, ~VcpuEvent.Nmi);
       this.#wake();
       state.nmiBlocked = 1;
-      this.#interrupt({ vector: Vector.NMI, kind: 'external' });
+      this.#deliver({ vector: Vector.NMI, kind: 'external' });
       return -1;
     }
     if (
@@ -441,7 +452,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       const vector = this.#options.lockDevices(() => this.interrupts.acknowledge(state.index));
       if (vector >= 0) {
         this.#wake();
-        this.#interrupt({ vector, kind: 'external' });
+        this.#deliver({ vector, kind: 'external' });
       }
     }
     return -1;
@@ -449,10 +460,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #wake(): void {
     if (this.state.activity === Activity.Halted) this.state.activity = Activity.Running;
-  }
-
-  #interrupt(event: InterruptEvent): void {
-    this.#deliver(() => deliver(this, event));
   }
 
   // Called by emitted code.

@@ -11,6 +11,7 @@ import type { VcpuState } from '../../../vcpu/state.ts';
 import { P } from '../private.ts';
 import { AccessPending, GuestFault, InterpretInstead, Vector, type LinearMemory, type Ports } from './cpu.ts';
 import { Access, type CodeWatch, type Mmu } from './mmu.ts';
+import { checksAlignment, requireAlignment } from './operands.ts';
 import { isCanonical } from './registers.ts';
 
 interface LoggedAccess {
@@ -168,7 +169,7 @@ export class GuestAccess implements LinearMemory, Ports {
     const user = this.#state.cpl === 3;
     // Ten-byte numbers are aligned as eight bytes (SDM 3A, table 6-7).
     const unit = bytes === 10 ? 8 : bytes;
-    if (this.#mmu.checksAlignment && unit <= 16 && (low & (unit - 1)) !== 0)
+    if (checksAlignment(this.#state) && unit <= 16 && (low & (unit - 1)) !== 0)
       throw new GuestFault(Vector.AC, 0);
     if (this.watching) this.#watch(join(low, high), bytes, write);
     if ((low & 0xfff) + bytes <= 4096) {
@@ -278,17 +279,25 @@ export class GuestAccess implements LinearMemory, Ports {
     this.#copyOut(low, high, this.#bounce, bytes, user);
   }
 
+  /** #AC for a user's operand that is not aligned to its size, where that is checked (SDM 3A, 6.15). */
+  #requireAlignment(linear: bigint, bytes: number, user: boolean): void {
+    if (user) requireAlignment(this.#state, linear, bytes);
+  }
+
   read(linear: bigint, bytes: 1 | 2 | 4, user: boolean): number {
+    this.#requireAlignment(linear, bytes, user);
     const at = this.#readable(linear, bytes, user);
     if (bytes === 1) return this.#view.getUint8(at);
     return bytes === 2 ? this.#view.getUint16(at, true) : this.#view.getUint32(at, true);
   }
 
   read64(linear: bigint, user: boolean): bigint {
+    this.#requireAlignment(linear, 8, user);
     return this.#view.getBigUint64(this.#readable(linear, 8, user), true);
   }
 
   write(linear: bigint, bytes: 1 | 2 | 4, value: number, user: boolean): void {
+    this.#requireAlignment(linear, bytes, user);
     const host = this.#direct(linear, bytes, Access.Write, user);
     const at = host >= 0 ? host : this.#bounce;
     if (bytes === 1) this.#view.setUint8(at, value);
@@ -298,6 +307,7 @@ export class GuestAccess implements LinearMemory, Ports {
   }
 
   write64(linear: bigint, value: bigint, user: boolean): void {
+    this.#requireAlignment(linear, 8, user);
     const host = this.#direct(linear, 8, Access.Write, user);
     this.#view.setBigUint64(host >= 0 ? host : this.#bounce, value, true);
     if (host < 0) this.#writeBounce(linear, 8, user);

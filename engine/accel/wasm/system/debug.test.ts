@@ -3,6 +3,7 @@ import { Flag } from '../../../vcpu/state.ts';
 import { Vector } from './cpu.ts';
 import { dataBreakpoint, Dr6, instructionBreakpoint, ioBreakpoint } from './debug.ts';
 import {
+  deliverException,
   enterLongMode,
   enterProtectedMode,
   fakeCpu,
@@ -13,7 +14,6 @@ import {
   Sel,
   setGate,
 } from './fake-cpu.ts';
-import { deliverException } from './interrupts.ts';
 import { gprOffset } from './operands.ts';
 
 const B = gprOffset(3);

@@ -5,7 +5,14 @@
  */
 import { Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { type Cpu, defineComplex, GuestFault, type Instruction, Outcome, Vector } from './cpu.ts';
-import { asUser, operandAddress, readWord, requirePrivilege, writeWord } from './operands.ts';
+import {
+  asUser,
+  operandAddress,
+  readWord,
+  requireAlignment,
+  requirePrivilege,
+  writeWord,
+} from './operands.ts';
 import { Cr4, cr4, is64Bit, isCanonical, isRealLike } from './registers.ts';
 import { loadLdt, loadTaskRegister } from './segments.ts';
 
@@ -32,18 +39,18 @@ function readPointer(cpu: Cpu, instruction: Instruction): { limit: number; base:
   return { limit, base: BigInt(instruction.size === 2 ? base & 0xff_ffff : base) };
 }
 
+/** Stored as one operand, whose alignment is that of a double word (SDM 3A, table 6-7). */
 function writePointer(cpu: Cpu, instruction: Instruction, limit: number, base: bigint): void {
   const { state } = cpu;
   requireUnhidden(state);
-  const wide = is64Bit(state);
-  const user = asUser(state);
-  const limitAt = operandAddress(cpu, instruction, 0, 2, true);
-  const baseAt = operandAddress(cpu, instruction, 2, wide ? 8 : 4, true);
-  cpu.linear.probeWrite(baseAt, wide ? 8 : 4, user);
-  cpu.linear.write(limitAt, 2, limit & 0xffff, user);
+  const bytes = new DataView(new ArrayBuffer(is64Bit(state) ? 10 : 6));
+  bytes.setUint16(0, limit, true);
   // All 32 bits are stored whatever the operand size: processors since the 386 do so (SDM 2, SGDT).
-  if (wide) cpu.linear.write64(baseAt, base, user);
-  else cpu.linear.write(baseAt, 4, Number(BigInt.asUintN(32, base)), user);
+  if (is64Bit(state)) bytes.setBigUint64(2, base, true);
+  else bytes.setUint32(2, Number(BigInt.asUintN(32, base)), true);
+  const at = operandAddress(cpu, instruction, 0, bytes.byteLength, true);
+  requireAlignment(state, at, 4);
+  cpu.linear.writeBytes(at, new Uint8Array(bytes.buffer), asUser(state));
 }
 
 defineComplex('lgdt', (cpu, instruction) => {

@@ -5,8 +5,10 @@
 import { Seg, vcpuLayout, type VcpuState } from '../../../vcpu/state.ts';
 import { loadSegment } from '../../../vcpu/segment.ts';
 import { complexInstructions } from './complex.ts';
-import { type Cpu, GuestFault, type Instruction, type LinearMemory, type Outcome, Vector } from './cpu.ts';
+import { type Cpu, GuestFault, type Instruction, type LinearMemory, Outcome, Vector } from './cpu.ts';
 import { CpuModel } from './cpuid.ts';
+import { deliver, exceptionEvent, injectedEvent, type InterruptEvent } from './interrupts.ts';
+import { requireAlignment } from './operands.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
 import { resetState } from './reset.ts';
 
@@ -23,6 +25,12 @@ export class FlatMemory implements LinearMemory {
     this.#state = state;
   }
 
+  /** Where an operand of a size of its own lies, which a user's may have to be aligned to. */
+  #operand(linear: bigint, bytes: number, write: boolean, user: boolean): number {
+    if (user) requireAlignment(this.#state, linear, bytes);
+    return this.#at(linear, bytes, write, user);
+  }
+
   #at(linear: bigint, bytes: number, write: boolean, user: boolean): number {
     const at = Number(linear);
     for (let page = at >>> 12; page <= (at + bytes - 1) >>> 12; page++) {
@@ -34,7 +42,7 @@ export class FlatMemory implements LinearMemory {
   }
 
   read(linear: bigint, bytes: 1 | 2 | 4, user: boolean): number {
-    const at = this.#at(linear, bytes, false, user);
+    const at = this.#operand(linear, bytes, false, user);
     return bytes === 1
       ? this.view.getUint8(at)
       : bytes === 2
@@ -42,16 +50,16 @@ export class FlatMemory implements LinearMemory {
         : this.view.getUint32(at, true);
   }
   read64(linear: bigint, user: boolean): bigint {
-    return this.view.getBigUint64(this.#at(linear, 8, false, user), true);
+    return this.view.getBigUint64(this.#operand(linear, 8, false, user), true);
   }
   write(linear: bigint, bytes: 1 | 2 | 4, value: number, user: boolean): void {
-    const at = this.#at(linear, bytes, true, user);
+    const at = this.#operand(linear, bytes, true, user);
     if (bytes === 1) this.view.setUint8(at, value);
     else if (bytes === 2) this.view.setUint16(at, value, true);
     else this.view.setUint32(at, value, true);
   }
   write64(linear: bigint, value: bigint, user: boolean): void {
-    this.view.setBigUint64(this.#at(linear, 8, true, user), value, true);
+    this.view.setBigUint64(this.#operand(linear, 8, true, user), value, true);
   }
   readBytes(linear: bigint, length: number, user: boolean): Uint8Array {
     const at = this.#at(linear, length, false, user);
@@ -140,10 +148,29 @@ export function run(cpu: Cpu, name: string, fields: Partial<Instruction> = {}): 
   if (complex === undefined) throw new Error(`no instruction ${name}`);
   cpu.state.rip = instruction.next;
   try {
-    return complex(cpu, instruction);
+    return deliverInjected(cpu, complex(cpu, instruction));
   } catch (fault) {
     cpu.state.rip = instruction.rip;
     throw fault;
+  }
+}
+
+/** Delivers an interrupt or exception as the processor's loop does, with all that follows from it. */
+export function deliverWhole(cpu: Cpu, event: InterruptEvent): Outcome {
+  return deliverInjected(cpu, deliver(cpu, event));
+}
+
+/** The same of an exception found at `rip`. */
+export function deliverException(cpu: Cpu, { vector, errorCode }: GuestFault): Outcome {
+  return deliverWhole(cpu, exceptionEvent(vector, errorCode));
+}
+
+/** What has begun is carried on until it has ended. */
+function deliverInjected(cpu: Cpu, outcome: Outcome): Outcome {
+  for (;;) {
+    const event = injectedEvent(cpu.state);
+    if (event === null || outcome === Outcome.Shutdown) return outcome;
+    outcome = deliver(cpu, event);
   }
 }
 

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { Activity, Flag, Seg } from '../../../vcpu/state.ts';
 import { GuestFault, Outcome, Vector } from './cpu.ts';
-import { deliver, deliverException } from './interrupts.ts';
 import {
+  deliverException,
+  deliverWhole,
   enterLongMode,
   enterProtectedMode,
   fakeCpu,
@@ -38,7 +39,7 @@ test('real mode goes through the vector table and clears IF and TF (SDM 3A, 21.1
   state.gpr[4] = 0x8000n;
   state.flagsSys = Flag.IF | Flag.TF;
   cpu.linear.view.setUint32(0x20 * 4, 0x2000_0040, true);
-  deliver(cpu, { vector: 0x20, kind: 'external' });
+  deliverWhole(cpu, { vector: 0x20, kind: 'external' });
   expect([state.segBase[Seg.CS], state.rip, state.flagsSys]).toEqual([0x20000n, 0x40n, 0]);
   expect([0, 2, 4].map((at) => cpu.linear.view.getUint16(0x7ffa + at, true))).toEqual([0x123, 0xf000, 0x302]);
 });
@@ -52,7 +53,7 @@ test('an interrupt gate clears IF, a trap gate does not (SDM 3A, 6.12.1.3)', () 
     enterProtectedMode(cpu);
     cpu.state.flagsSys = Flag.IF;
     gate32(cpu, 0x30, type);
-    deliver(cpu, { vector: 0x30, kind: 'external' });
+    deliverWhole(cpu, { vector: 0x30, kind: 'external' });
     expect(cpu.state.flagsSys & Flag.IF).toBe(expected);
     expect(cpu.state.rip).toBe(0x4030n);
   }
@@ -75,7 +76,7 @@ test('from CPL 3 the stack comes from the TSS (SDM 3A, 6.12.1)', () => {
   cpu.linear.view.setUint16(TSS + 8, Sel.Data0, true);
   gate32(cpu, 0x30, 0x8e);
   cpu.state.rip = 0x1000n;
-  deliver(cpu, { vector: 0x30, kind: 'external' });
+  deliverWhole(cpu, { vector: 0x30, kind: 'external' });
   expect(cpu.state.cpl).toBe(0);
   expect(frame32(cpu, 5)).toEqual([0x1000, Sel.Code3, 2, 0x9000, Sel.Data3]);
 });
@@ -97,7 +98,7 @@ test('a gate that is not present is #NP with IDT and EXT in the error code (SDM 
   enterProtectedMode(cpu);
   gate32(cpu, 0x30, 0x0e);
   gate32(cpu, NP, 0x8e);
-  deliver(cpu, { vector: 0x30, kind: 'external' });
+  deliverWhole(cpu, { vector: 0x30, kind: 'external' });
   expect(cpu.state.rip).toBe(BigInt(0x4000 + NP));
   expect(frame32(cpu, 1)).toEqual([0x30 * 8 + 3]);
 });
@@ -157,9 +158,9 @@ test('from CPL 3 RSP comes from the TSS and SS is null; an IST entry goes before
   cpu.linear.view.setBigUint64(TSS + 0x24 + 16, 0xd000n, true);
   gate64(cpu, 0x30, 0x8e);
   gate64(cpu, 0x31, 0x8e, 3);
-  deliver(cpu, { vector: 0x30, kind: 'external' });
+  deliverWhole(cpu, { vector: 0x30, kind: 'external' });
   expect([cpu.state.gpr[4], cpu.state.segSelector[Seg.SS], cpu.state.cpl]).toEqual([0xb000n - 40n, 0, 0]);
-  deliver(cpu, { vector: 0x31, kind: 'external' });
+  deliverWhole(cpu, { vector: 0x31, kind: 'external' });
   expect(cpu.state.gpr[4]).toBe(0xd000n - 40n);
 });
 
@@ -176,7 +177,7 @@ test('an NMI blocks further ones until IRET (SDM 3A, 6.7.1)', () => {
   const cpu = fakeCpu();
   enterLongMode(cpu);
   gate64(cpu, 2, 0x8e);
-  deliver(cpu, { vector: 2, kind: 'external' });
+  deliverWhole(cpu, { vector: 2, kind: 'external' });
   expect(cpu.state.nmiBlocked).toBe(1);
   run(cpu, 'iret', { size: 8 });
   expect(cpu.state.nmiBlocked).toBe(0);

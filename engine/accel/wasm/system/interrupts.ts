@@ -5,6 +5,7 @@
  * fault); 21.1.4 (real mode), 21.3 (virtual-8086 mode); volume 2, INT n.
  */
 import { Activity, Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
+import { clearInjected, DeliveryType, injectedDelivery, setInjected } from '../../../vcpu/injected.ts';
 import { SegAttr } from '../../../vcpu/segment.ts';
 import { type Cpu, GuestFault, Outcome, Vector } from './cpu.ts';
 import { enterDebugHandler } from './debug.ts';
@@ -40,7 +41,7 @@ import {
 import { type PushSize, Stack } from './stack.ts';
 import { interruptStack, stackOfTask32, stackOfTask64, switchTask, taskOfGate, taskWidth } from './tasks.ts';
 
-const { DB, DF, GP, NMI, NP, PF, SS, TS } = Vector;
+const { BP, DB, DF, GP, NMI, NP, OF, PF, SS, TS } = Vector;
 
 /** Where an event comes from. `software`: INT n, INT3, INTO, whose gate must let CPL through;
  * `privileged-software`: INT1, for which it need not. An external event of vector 2 is an NMI. */
@@ -51,8 +52,6 @@ export interface InterruptEvent {
   readonly kind: EventKind;
   /** Absent where the exception has none. Ignored in real mode. */
   readonly errorCode?: number;
-  /** The address to return to, where it is not `state.rip`. */
-  readonly nextRip?: bigint;
 }
 
 /** Bit 0 of an error code: the fault came up while an event from outside the program was delivered; bit 1:
@@ -75,47 +74,80 @@ const NAMES_SELECTOR = new Set<number>([TS, NP, SS, GP]);
 const IDT_FAULT = (vector: number): number => vector * 8 + IDT;
 
 /**
- * Delivers an interrupt or exception: the guest goes on in its handler. A fault that comes up on the way is
- * delivered instead, or turns into a double fault or a shutdown (SDM 3A, table 6-5).
+ * Tries once to deliver an interrupt or exception at `state.rip`: the guest goes on in its handler. Where a fault
+ * comes up on the way, what follows from it (the fault itself, a double fault: SDM 3A, table 6-5) is left in
+ * `injected`, to be delivered next; faults that follow each other without end thus leave the processor's loop in
+ * charge. An event that has to wait for a device's answer is in `injected` too, until it has been delivered.
  *
- * @throws GuestFault of `software` events only: what the INT instruction itself faults with
+ * @returns Shutdown where a double fault could not be delivered
+ * @throws GuestFault where the event is an instruction's (INT n, INT3, INTO, INT1): that is then the instruction's
+ * @throws AccessPending
  */
 export function deliver(cpu: Cpu, event: InterruptEvent): Outcome {
   const { state } = cpu;
-  if (event.nextRip !== undefined) state.rip = event.nextRip;
   if (event.kind === 'software') {
     enter(cpu, event);
     return Outcome.Changed;
   }
-  let current = event;
-  for (;;) {
-    try {
-      enter(cpu, current);
-      return Outcome.Changed;
-    } catch (fault) {
-      if (!(fault instanceof GuestFault)) throw fault;
-      const next = nextEvent(current, fault);
-      if (next === null) {
-        state.activity = Activity.Shutdown;
-        return Outcome.Shutdown;
-      }
-      current = next;
+  if (event.kind !== 'privileged-software') inject(state, event);
+  try {
+    enter(cpu, event);
+  } catch (fault) {
+    if (!(fault instanceof GuestFault)) throw fault;
+    if (event.kind === 'privileged-software') throw external(fault);
+    const next = nextEvent(event, fault);
+    if (next === null) {
+      clearInjected(state);
+      state.activity = Activity.Shutdown;
+      return Outcome.Shutdown;
     }
+    inject(state, next);
+    return Outcome.Changed;
   }
+  clearInjected(state);
+  return Outcome.Changed;
 }
 
-/** Delivers an exception at `state.rip`. */
-export function deliverException(cpu: Cpu, fault: GuestFault): Outcome {
-  return deliver(cpu, exceptionEvent(fault.vector, fault.errorCode));
+/** Notes an event as one whose delivery has begun. */
+function inject(state: VcpuState, { vector, kind, errorCode }: InterruptEvent): void {
+  const type =
+    kind === 'exception' ? DeliveryType.Exception : vector === NMI ? DeliveryType.Nmi : DeliveryType.External;
+  setInjected(state, type, vector, errorCode);
+}
+
+/**
+ * What `injected` says is being delivered, or null. An instruction's own event is not among it, as its RIP is still
+ * the instruction's, which is simply run again; INT3 and INTO may have come as exceptions.
+ */
+export function injectedEvent(state: VcpuState): InterruptEvent | null {
+  const delivery = injectedDelivery(state);
+  if (delivery === null || delivery.type === DeliveryType.Software) return null;
+  const { type, vector, errorCode } = delivery;
+  if (type !== DeliveryType.Exception) return { vector, kind: 'external' };
+  return vector === BP || vector === OF ? null : exceptionEvent(vector, errorCode);
+}
+
+/** An exception as an event. */
+export function exceptionEvent(vector: number, errorCode: number | undefined): InterruptEvent {
+  return errorCode === undefined ? { vector, kind: 'exception' } : { vector, kind: 'exception', errorCode };
+}
+
+/** Leaves an exception that an instruction ends with, having done its work, to be delivered behind it. */
+export function raiseBehind(cpu: Cpu, { vector, errorCode }: GuestFault): Outcome {
+  inject(cpu.state, exceptionEvent(vector, errorCode));
+  return Outcome.Changed;
 }
 
 /** What an instruction that switched tasks ends with; `fault` as {@link switchTask} returned it. */
 export function finishTaskSwitch(cpu: Cpu, fault: GuestFault | null): Outcome {
-  return fault === null ? Outcome.Changed : deliverException(cpu, fault);
+  return fault === null ? Outcome.Changed : raiseBehind(cpu, fault);
 }
 
-function exceptionEvent(vector: number, errorCode: number | undefined): InterruptEvent {
-  return errorCode === undefined ? { vector, kind: 'exception' } : { vector, kind: 'exception', errorCode };
+/** A fault that came up while an event from outside the program was delivered. */
+function external(fault: GuestFault): GuestFault {
+  const { vector, errorCode } = fault;
+  const named = errorCode !== undefined && NAMES_SELECTOR.has(vector);
+  return named ? new GuestFault(vector, errorCode | EXT) : fault;
 }
 
 /** What follows from a fault while `first` was delivered; null for a shutdown. */
@@ -127,9 +159,8 @@ function nextEvent(first: InterruptEvent, fault: GuestFault): InterruptEvent | n
       return { vector: DF, kind: 'exception', errorCode: 0 };
     }
   }
-  const { errorCode } = fault;
-  const named = errorCode !== undefined && NAMES_SELECTOR.has(fault.vector);
-  return exceptionEvent(fault.vector, named ? errorCode | EXT : errorCode);
+  const { vector, errorCode } = external(fault);
+  return exceptionEvent(vector, errorCode);
 }
 
 /** One attempt at delivery. Nothing has changed where it throws. */

@@ -13,6 +13,7 @@ import type { AddressMap } from '../../../memory/address-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
 import { P, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
+import { checksAlignment } from './operands.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
 
 export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
@@ -147,8 +148,7 @@ export class Mmu {
     words[this.#private + (P.tlbSupervisor >> 2)] = this.#tlb(smap ? 1 : 0);
     words[this.#private + (P.tlbUser >> 2)] = this.#tlb(2);
     const user = s.cpl === 3;
-    const alignment = user && (cr0 & Cr0.AM) !== 0 && (s.flagsSys & Flag.AC) !== 0;
-    this.#fill = !watching && !alignment;
+    this.#fill = !watching && !checksAlignment(s);
     words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(user) : this.#tlb(3);
     if (watching)
       for (const name of ['tlbSupervisorAc', 'tlbSupervisor'] as const)
@@ -166,12 +166,6 @@ export class Mmu {
   #smapBlocks(): boolean {
     const s = this.#state;
     return (this.#cr4 & Cr4.SMAP) !== 0 && (s.cpl === 3 || (s.flagsSys & Flag.AC) === 0);
-  }
-
-  /** True where #AC is checked now. */
-  get checksAlignment(): boolean {
-    const s = this.#state;
-    return s.cpl === 3 && (this.#cr0 & Cr0.AM) !== 0 && (s.flagsSys & Flag.AC) !== 0;
   }
 
   /** Drops cached translations: all, or those of pages that are not global. */

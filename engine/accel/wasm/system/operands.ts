@@ -4,10 +4,12 @@
  *
  * Intel SDM 3A, 5.3 (limits), 6.15 (#SS, #GP); SDM 1, 3.4.1.1 (registers in 64-bit mode).
  */
-import { Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
+import { Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { S } from '../private.ts';
 import { type Cpu, GuestFault, type Instruction, Vector } from './cpu.ts';
-import { is64Bit, isCanonical } from './registers.ts';
+import { Cr0, is64Bit, isCanonical } from './registers.ts';
+
+const CR0_AM = BigInt(Cr0.AM);
 
 /** Raises #GP(0) unless CPL is 0. Real mode has CPL 0. */
 export function requirePrivilege(state: VcpuState): void {
@@ -16,6 +18,19 @@ export function requirePrivilege(state: VcpuState): void {
 
 /** Whether an ordinary access is a user one. */
 export const asUser = (state: VcpuState): boolean => state.cpl === 3;
+
+/** Whether operands that are not aligned are #AC: at CPL 3 with CR0.AM and RFLAGS.AC (SDM 3A, 6.15). */
+export const checksAlignment = (state: VcpuState): boolean =>
+  state.cpl === 3 && (state.flagsSys & Flag.AC) !== 0 && (state.cr0 & CR0_AM) !== 0n;
+
+/**
+ * Checks the alignment of an operand, where that is checked.
+ * @param unit 1, 2, 4 or 8 bytes, as SDM 3A, table 6-7, has it for the kind of data
+ * @throws GuestFault #AC(0)
+ */
+export function requireAlignment(state: VcpuState, linear: bigint, unit: number): void {
+  if (checksAlignment(state) && (Number(linear & 7n) & (unit - 1)) !== 0) throw new GuestFault(Vector.AC, 0);
+}
 
 /**
  * The linear address of `bytes` at an offset within a segment, after the checks of an ordinary access.

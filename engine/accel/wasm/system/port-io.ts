@@ -9,8 +9,8 @@ import { Flag, Gpr, Seg } from '../../../vcpu/state.ts';
 import { S } from '../private.ts';
 import { type Cpu, defineComplex, GuestFault, type Instruction, Outcome, Vector } from './cpu.ts';
 import { ioBreakpoint } from './debug.ts';
-import { deliverException } from './interrupts.ts';
-import { asUser, segmentAddress, writeRegister } from './operands.ts';
+import { raiseBehind } from './interrupts.ts';
+import { asUser, requireAlignment, segmentAddress, writeRegister } from './operands.ts';
 import { iopl, isProtected, isVirtual8086 } from './registers.ts';
 import { ioMapBase, readTask } from './tasks.ts';
 
@@ -30,7 +30,7 @@ function checkPorts(cpu: Cpu, port: number, bytes: PortSize): void {
 
 /** What an I/O instruction ends with: an I/O breakpoint traps after it. */
 function finish(cpu: Cpu, port: number, bytes: PortSize, outcome: Outcome): Outcome {
-  return ioBreakpoint(cpu, port, bytes) ? deliverException(cpu, new GuestFault(Vector.DB)) : outcome;
+  return ioBreakpoint(cpu, port, bytes) ? raiseBehind(cpu, new GuestFault(Vector.DB)) : outcome;
 }
 
 function input(cpu: Cpu, port: number, bytes: PortSize): Outcome {
@@ -109,6 +109,7 @@ function inputString(cpu: Cpu, instruction: Instruction, bytes: PortSize): Outco
     const user = asUser(cpu.state);
     const to = segmentAddress(cpu.state, Seg.ES, offset, bytes, true);
     // A port read cannot be taken back: the destination must be known to be good.
+    requireAlignment(cpu.state, to, bytes);
     cpu.linear.probeWrite(to, bytes, user);
     cpu.linear.write(to, bytes, cpu.ports.in(port, bytes), user);
   });

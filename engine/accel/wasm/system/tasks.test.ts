@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { Flag, Seg } from '../../../vcpu/state.ts';
 import { GuestFault, Outcome, Vector } from './cpu.ts';
 import { Dr6 } from './debug.ts';
-import { deliverException } from './interrupts.ts';
 import {
+  deliverException,
   enterProtectedMode,
   fakeCpu,
   type FakeCpu,

@@ -9,7 +9,7 @@ import { FloatFlag } from '../float/format.ts';
 import { unpack80 } from '../float/number.ts';
 import { CONTROL_BITS, StatusWord } from '../semantics/x87-registers.ts';
 import { type Cpu, defineComplex, type Instruction, Outcome } from './cpu.ts';
-import { asUser, operandAddress } from './operands.ts';
+import { asUser, operandAddress, requireAlignment } from './operands.ts';
 import { isRealLike } from './registers.ts';
 import { readStack, waitForException, writeStack } from './x87-stack.ts';
 
@@ -102,18 +102,25 @@ function readEnvironment(state: VcpuState, bytes: Uint8Array, small: boolean): v
   state.fds = low(6);
 }
 
+/** Address of the operand, whose alignment is that of its fields (SDM 3A, table 6-7). */
+function fields(cpu: Cpu, instruction: Instruction, bytes: number, write: boolean): bigint {
+  const address = operandAddress(cpu, instruction, 0, bytes, write);
+  requireAlignment(cpu.state, address, narrow(instruction) ? 2 : 4);
+  return address;
+}
+
 /** Linear addresses of the first and the last byte, which processors touch before the rest, as CR2 tells. */
 const ends = (cpu: Cpu, instruction: Instruction, bytes: number, write: boolean): bigint[] =>
   [0, bytes - 1].map((delta) => operandAddress(cpu, instruction, delta, 1, write));
 
 function load(cpu: Cpu, instruction: Instruction, bytes: number): Uint8Array {
-  const address = operandAddress(cpu, instruction, 0, bytes, false);
+  const address = fields(cpu, instruction, bytes, false);
   for (const at of ends(cpu, instruction, bytes, false)) cpu.linear.read(at, 1, asUser(cpu.state));
   return cpu.linear.readBytes(address, bytes, asUser(cpu.state));
 }
 
 function store(cpu: Cpu, instruction: Instruction, bytes: Uint8Array): void {
-  const address = operandAddress(cpu, instruction, 0, bytes.length, true);
+  const address = fields(cpu, instruction, bytes.length, true);
   for (const at of ends(cpu, instruction, bytes.length, true))
     cpu.linear.probeWrite(at, 1, asUser(cpu.state));
   cpu.linear.writeBytes(address, bytes, asUser(cpu.state));
