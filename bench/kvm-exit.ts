@@ -83,6 +83,7 @@ function runBoard(firmware: Uint8Array): number {
     serial: [],
     debugcon: false,
     debugExit: true,
+    boot: { order: [], menu: undefined },
   } as const;
   const memory = MachineMemory.create(MIB, boardAreaBytes(plan, MIB, accelerator.areaBytes()));
   const board = new Board({

@@ -48,7 +48,7 @@ test('a violation says file, line and reason', () => {
       file: 'engine/host/x.ts',
       line: 3,
       specifier: '../../main/index.ts',
-      because: 'the engine knows nothing of main/, renderer/ and electron',
+      because: 'the engine knows nothing of main/, renderer/ and electron, but where its firmware is',
     },
   ]);
 });

@@ -40,6 +40,13 @@ export const RULES: readonly Rule[] = [
     because: 'engine/api is pure: types and schemas that also run in a browser',
   },
   {
+    folder: 'engine/host',
+    repository: ['engine', 'resources'],
+    node: true,
+    packages: ['*'],
+    because: 'the engine knows nothing of main/, renderer/ and electron, but where its firmware is',
+  },
+  {
     folder: 'engine',
     repository: ['engine'],
     node: true,

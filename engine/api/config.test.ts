@@ -19,14 +19,21 @@ test('a kernel is all that a machine needs', () => {
     memory: 512,
     vcpus: 1,
     kernel: 'vmlinuz',
+    boot: { order: ['disk', 'cdrom'], menu: false },
     modules: [],
     serial: [{ kind: 'null' }],
     debugExit: false,
   });
 });
 
+test('without a kernel and firmware of its own, a machine has SeaBIOS', () => {
+  expect(parseMachineConfig({})).toMatchObject({ boot: { order: ['disk', 'cdrom'], menu: false } });
+});
+
 test.each([
-  [{}, 'nothing to boot'],
+  [{ boot: { order: ['tape'] } }, 'must be disk, cdrom or network'],
+  [{ boot: { order: ['disk', 'disk'] } }, 'boot.order names a device twice'],
+  [{ append: 'a' }, 'command line needs a kernel'],
   [{ kernel: 'k', firmware: 'f' }, 'not both'],
   [{ firmware: 'f', initrd: 'i' }, 'an initrd needs a kernel'],
   [{ firmware: 'f', append: '' }, 'command line needs a kernel'],

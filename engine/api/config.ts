@@ -18,6 +18,9 @@ const path = z
   .min(1, 'is empty')
   .refine((text) => !text.includes('\0'), 'holds a NUL character');
 
+/** Kinds of devices that firmware can boot from. */
+export const BOOT_KINDS = ['disk', 'cdrom', 'network'] as const;
+
 /** Where the bytes of a serial port or the debug console go. */
 const stream = z.discriminatedUnion('kind', [
   /** The terminal, or whatever standard input and output are. */
@@ -59,8 +62,20 @@ export const machineFields = z.strictObject({
     .optional(),
   /** Further boot modules, for kernels that take several. */
   modules: z.array(path).default([]),
-  /** Firmware image, mapped below 4 GiB. */
+  /** Firmware image, mapped below 4 GiB; where absent, a machine without a kernel has SeaBIOS. */
   firmware: path.optional(),
+  /** How firmware looks for something to boot. */
+  boot: z
+    .strictObject({
+      /** Kinds of devices, the first tried first. */
+      order: z
+        .array(z.enum(BOOT_KINDS, 'must be disk, cdrom or network'))
+        .refine((order) => new Set(order).size === order.length, 'names a device twice')
+        .default(['disk', 'cdrom']),
+      /** Whether the firmware offers its boot menu. */
+      menu: z.boolean().default(false),
+    })
+    .prefault({}),
   /** One entry for each port, COM1 first. */
   serial: z
     .array(stream)
@@ -84,9 +99,6 @@ export function machineContradictions(config: z.output<typeof machineFields>): C
   const wrong = (message: string, ...path: string[]) => issues.push({ path, message });
   if (config.kernel !== undefined && config.firmware !== undefined) {
     wrong('a machine boots from a kernel or from firmware, not both');
-  }
-  if (config.kernel === undefined && config.firmware === undefined) {
-    wrong('nothing to boot: the machine has neither a kernel nor firmware');
   }
   if (config.kernel === undefined) {
     if (config.initrd !== undefined) wrong('an initrd needs a kernel');

@@ -5,6 +5,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { MachineConfig } from '../api/config.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import type { BootImages } from '../machine/boot-images.ts';
+import { findFirmware } from './firmware-files.ts';
 import { reasonOf } from './output.ts';
 
 /** Largest file taken: nothing larger fits into a guest. */
@@ -16,11 +17,12 @@ const MOST_BYTES = 4 * 2 ** 30;
  * @throws GuesthouseError `file` where one is missing, unreadable, empty or too large
  */
 export function readImages(config: MachineConfig): BootImages {
+  const firmware = config.firmware ?? (config.kernel === undefined ? findFirmware('bios') : undefined);
   return {
     kernel: config.kernel === undefined ? null : readShared('kernel', config.kernel),
     initrd: config.initrd === undefined ? null : readShared('initrd', config.initrd),
     modules: config.modules.map((path) => readShared('module', path)),
-    firmware: config.firmware === undefined ? null : readShared('firmware', config.firmware),
+    firmware: firmware === undefined ? null : readShared('firmware', firmware),
     commandLine: config.append ?? '',
   };
 }

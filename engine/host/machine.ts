@@ -75,6 +75,9 @@ const PAUSE_PATIENCE = 10_000;
  * that garbage passes through. */
 const YOUNG_MIB = 8;
 
+/** How long the firmware offers its boot menu, in milliseconds. */
+const BOOT_MENU_WAIT = 5000;
+
 /** Milliseconds between two tries to hand over input that a UART does not take by itself. */
 const PUMP_AGAIN = 20;
 
@@ -137,6 +140,7 @@ export class Machine {
       serial: config.serial.map(({ kind }) => kind !== 'null'),
       debugcon: config.debugcon !== undefined,
       debugExit: config.debugExit,
+      boot: { order: config.boot.order, menu: config.boot.menu ? BOOT_MENU_WAIT : undefined },
     };
     const ramBytes = config.memory * 0x100000;
     const memory = MachineMemory.create(ramBytes, boardAreaBytes(plan, ramBytes, accelerator.areaBytes()));

@@ -73,6 +73,7 @@ function setUp(some: Partial<BoardPlan> = {}) {
     serial: [true, false],
     debugcon: true,
     debugExit: true,
+    boot: { order: [], menu: undefined },
     ...some,
   };
   const memory = MachineMemory.create(RAM, boardAreaBytes(plan, RAM, AREA));
@@ -240,4 +241,10 @@ test('a PCI function on the board: messages reach the local APIC, its devices ar
   expect(irr).toBe(1 << (0x51 & 31));
   board.chipset.sendMessage(0x1000, 0x52);
   expect(board.lapics.mmioRead(0x200 + 0x10 * (0x52 >> 5), 4, 0)).toBe(irr);
+});
+
+test('CMOS tells firmware the boot order and how many processors there are', () => {
+  const { board } = setUp({ boot: { order: ['cdrom', 'disk', 'network'], menu: undefined }, vcpus: 2 });
+  const cmos = (address: number) => (board.ports.write(0x70, 1, address), board.ports.read(0x71, 1));
+  expect([cmos(0x3d), cmos(0x38), cmos(0x5f)]).toEqual([0x23, 0x41, 1]);
 });

@@ -29,9 +29,10 @@ import {
   type AcceleratorName,
 } from './accelerator.ts';
 import type { BootImages } from './boot-images.ts';
-import { bootDirectly, startFirmware } from './boot.ts';
+import { acpiTables, bootDirectly } from './boot.ts';
 import { Chipset } from './chipset.ts';
-import { BoardMemory, firmwareArea } from './memory-map.ts';
+import { type BootPlan, describeInCmos, describeToFirmware, type FirmwareFacts } from './firmware-config.ts';
+import { BoardMemory, firmwareArea, splitRam } from './memory-map.ts';
 import { SERIAL_PORT_BYTES } from './serial-port.ts';
 
 /** Memory for everything that is not counted one by one: devices, buses, the address map. */
@@ -51,6 +52,8 @@ export interface BoardPlan {
   readonly serial: readonly boolean[];
   readonly debugcon: boolean;
   readonly debugExit: boolean;
+  /** How firmware looks for something to boot. */
+  readonly boot: BootPlan;
 }
 
 export interface BoardOptions extends BoardPlan {
@@ -105,6 +108,7 @@ export class Board {
   readonly accelerated: AcceleratedMachine | undefined;
 
   readonly #boardMemory: BoardMemory;
+  readonly #facts: FirmwareFacts;
   readonly #sleep: View<typeof sleepLayout.fields>;
 
   constructor(options: BoardOptions) {
@@ -140,6 +144,7 @@ export class Board {
       arena,
       ports: this.ports,
       mmio: this.mmio,
+      physical: this.physical,
       clock: this.clock,
       control: this.runState,
       signals: this.signals,
@@ -154,6 +159,15 @@ export class Board {
     const { firmware } = options.images;
     this.#boardMemory = new BoardMemory(this.memory, arena, this.map, firmware, pamRanges, written);
     this.mmio.register(this.#boardMemory.shadow, 0xc0000, 0x40000);
+
+    this.#facts = {
+      vcpus: options.vcpus,
+      ...splitRam(this.memory.ramBytes),
+      boot: options.boot,
+      bootPaths: () => [],
+      acpi: () => acpiTables(this, 0),
+    };
+    describeToFirmware(this.chipset.fwCfg, this.#facts);
 
     this.areas = each(() => arena.reserve(options.acceleratorArea, WASM_PAGE));
     this.accelerated = acceleratorOf(options.accelerator).machineOf?.({
@@ -200,8 +214,9 @@ export class Board {
       this.mmio.reset();
       this.chipset.reset();
       this.#sleep.until = -Infinity;
-      if (this.options.images.kernel === null) startFirmware(this);
-      else bootDirectly(this, this.options.images.kernel);
+      describeInCmos(this.chipset.rtc, this.#facts);
+      // Without a kernel the bootstrap processor begins where it is: at the reset vector.
+      if (this.options.images.kernel !== null) bootDirectly(this, this.options.images.kernel);
     });
     this.signals.raiseAll(VcpuEvent.FlushTlb | VcpuEvent.FlushCode);
   }

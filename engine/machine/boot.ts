@@ -1,10 +1,11 @@
 /**
- * How the machine begins: in a kernel that is loaded directly, or in its firmware.
+ * How a machine begins in a kernel that is loaded directly.
  *
  * Direct boot does what firmware would have done before the kernel: opens the RAM below 1 MiB, lets the PIC
  * through the local APIC, sets up the keyboard controller and the serial ports, routes PCI interrupts, and
  * leaves the ACPI tables.
  */
+import type { AcpiTables } from './acpi/board.ts';
 import { buildAcpi } from './acpi/tables.ts';
 import { PIRQ_ROUTE } from '../device/pci/isa-bridge.ts';
 import { PM_REGISTER } from '../device/pci/pm-function.ts';
@@ -45,18 +46,12 @@ const VIRTUAL_WIRE = [
 const UART_LCR = 3;
 const EIGHT_BITS = 0x03;
 
-/** Puts the bootstrap processor at the reset vector, where it is already, with what firmware asks CMOS for. */
-export function startFirmware(board: Board): void {
-  setMemorySize(board);
-}
-
 /**
  * Loads the kernel and puts the bootstrap processor at its entry.
  *
  * @throws GuesthouseError where the kernel or a module is not what it should be, or does not fit
  */
 export function bootDirectly(board: Board, kernel: Uint8Array): void {
-  setMemorySize(board);
   const { hostBridge, isaBridge, pmFunction, i8042, pic, lapics, serial } = board.chipset;
   for (const [i, value] of PAM_RAM.entries()) hostBridge.configWrite(PAM0 + i, 1, value);
   for (const [i, irq] of PIRQ_IRQS.entries()) isaBridge.configWrite(PIRQ_ROUTE + i, 1, irq);
@@ -68,7 +63,7 @@ export function bootDirectly(board: Board, kernel: Uint8Array): void {
   for (const { uart } of serial) uart.portWrite(UART_LCR, 1, EIGHT_BITS);
 
   const { images } = board.options;
-  const tables = acpiTables(board);
+  const tables = acpiTables(board, TABLES);
   for (const { address, bytes } of tables.blobs) board.physical.write(address, bytes);
   const initrd = images.initrd === null ? [] : [images.initrd];
   const loaded = loadKernel(guestMemory(board), {
@@ -80,14 +75,10 @@ export function bootDirectly(board: Board, kernel: Uint8Array): void {
   applyEntry(board.states[0], loaded.entry);
 }
 
-function setMemorySize(board: Board): void {
-  const { low, high } = splitRam(board.memory.ramBytes);
-  board.chipset.rtc.setMemorySize(low, high);
-}
-
-function acpiTables(board: Board) {
+/** The board's ACPI tables, built for addresses from `base` on. */
+export function acpiTables(board: Board, base: number): AcpiTables {
   return buildAcpi({
-    base: TABLES,
+    base,
     apicIds: board.states.map((_, index) => index),
     pciHole: { start: LOW_RAM_END, end: IOAPIC_BASE },
     pmBase: PM_BASE,

@@ -15,6 +15,7 @@ import { Rtc, rtcLayout } from '../device/chipset/rtc.ts';
 import { DebugConsole } from '../device/debug/debugcon.ts';
 import { DebugExit } from '../device/debug/debug-exit.ts';
 import type { Clock, Device, MachineControl, TimedDevice } from '../device/device.ts';
+import { FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from '../device/firmware/fw-cfg.ts';
 import { I8042 } from '../device/input/i8042.ts';
 import { Ps2Keyboard } from '../device/input/keyboard.ts';
 import { HostBridge } from '../device/pci/host-bridge.ts';
@@ -30,6 +31,7 @@ import { ApmControl } from '../device/power/apm-control.ts';
 import { ResetControl, SystemControlPortA } from '../device/power/reset-control.ts';
 import type { Arena } from '../memory/layout.ts';
 import type { MmioBus } from '../memory/mmio-bus.ts';
+import type { PhysicalMemory } from '../memory/physical-memory.ts';
 import type { PortBus } from '../memory/port-bus.ts';
 import { timeOfTsc, tscAt } from '../vcpu/clock.ts';
 import type { VcpuSignals } from '../vcpu/signals.ts';
@@ -48,6 +50,9 @@ export const SERIAL_PORTS = [
 
 /** Where the power-management block is: as SeaBIOS puts it on this chipset, and so does the direct boot. */
 export const PM_BASE = 0x600;
+
+/** The debug console's ports: Bochs's, and the one that firmware writes its log to. */
+const DEBUG_CONSOLE_PORTS = [0xe9, 0x402] as const;
 
 /** Functions of the south bridge, device 1 of the bus; IDE is function 1, USB function 2. */
 export const SOUTH_BRIDGE = {
@@ -75,6 +80,7 @@ export interface ChipsetParts {
   readonly arena: Arena;
   readonly ports: PortBus;
   readonly mmio: MmioBus;
+  readonly physical: PhysicalMemory;
   readonly clock: Clock;
   readonly control: MachineControl;
   readonly signals: VcpuSignals;
@@ -103,6 +109,7 @@ export class Chipset {
   readonly pciBus: PciBus;
   readonly pmFunction: PmFunction;
   readonly acpiPm: AcpiPm;
+  readonly fwCfg: FwCfg;
   readonly serial: readonly SerialPort[];
   /** Every device with a time of its own, but the local APICs. */
   readonly timed: readonly TimedDevice[];
@@ -180,6 +187,8 @@ export class Chipset {
     this.pciBus.attach(SOUTH_BRIDGE.pm, this.pmFunction);
     const pciPorts = new PciConfigPorts(arena, this.pciBus, resetControl);
 
+    this.fwCfg = new FwCfg(arena, parts.physical);
+
     this.serial = parts.serial.map((connected, i) => {
       const irq = interrupts.connect(SERIAL_PORTS[i].irq);
       return new SerialPort(`serial${i}`, arena, connected, { irq, clock });
@@ -195,11 +204,13 @@ export class Chipset {
     ports.register(this.rtc.ports, 0x70, 4);
     ports.register(portA, 0x92, 1);
     ports.register(apm, 0xb2, 2);
+    ports.register(this.fwCfg, FW_CFG_PORT, FW_CFG_PORTS);
     ports.register(pciPorts, 0xcf8, 8);
     for (const [i, { uart }] of this.serial.entries()) ports.register(uart, SERIAL_PORTS[i].port, 8);
     if (parts.debugOutput !== null) {
       const output = parts.debugOutput;
-      ports.register(new DebugConsole({ write: (byte) => output.write(byte) === 1 }), 0xe9, 1);
+      const console = new DebugConsole({ write: (byte) => output.write(byte) === 1 });
+      for (const port of DEBUG_CONSOLE_PORTS) ports.register(console, port, 1);
     }
     if (parts.debugExit) ports.register(new DebugExit(control), 0xf4, 4);
 
@@ -230,6 +241,7 @@ export class Chipset {
       smBus,
       this.pmFunction,
       pciPorts,
+      this.fwCfg,
       ...uarts,
     ];
   }

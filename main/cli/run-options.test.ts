@@ -34,12 +34,29 @@ test('what is given ends up in the configuration', () => {
   });
 });
 
+test('without anything to boot the firmware looks for it, in the order given', () => {
+  expect(parseRunOptions([]).config).toMatchObject({
+    kernel: undefined,
+    firmware: undefined,
+    boot: undefined,
+  });
+  const { config } = parseRunOptions(['--boot', 'cdrom,disk,menu=on']);
+  expect(parseMachineConfig(config).boot).toEqual({ order: ['cdrom', 'disk'], menu: true });
+  expect(parseMachineConfig(parseRunOptions(['--boot=menu=on']).config).boot).toEqual({
+    order: ['disk', 'cdrom'],
+    menu: true,
+  });
+});
+
 test('the first serial port is the terminal', () => {
   expect(parseRunOptions(['--sample']).config.serial).toEqual([{ kind: 'stdio' }]);
 });
 
 test.each([
-  [[], 'nothing to boot'],
+  [['--append', 'x'], '--append needs --kernel'],
+  [['--boot', 'tape'], '--boot must be disk, cdrom or network, in the order wanted'],
+  [['--boot', 'disk,disk'], '--boot must be'],
+  [['--boot', 'menu=maybe'], '--boot must be'],
   [['--kernel', 'k', '--firmware', 'f'], '--kernel and --firmware exclude each other'],
   [['--sample', '--kernel', 'k'], '--kernel and --sample exclude each other'],
   [['--kernel', 'k', '--kernel', 'l'], '--kernel is given 2 times'],

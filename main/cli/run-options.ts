@@ -1,6 +1,6 @@
 /** The options of `guesthouse run`: from words to a machine's configuration. */
 import { parseArgs } from 'node:util';
-import { type MachineConfigInput, MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
+import { BOOT_KINDS, type MachineConfigInput, MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
 import { firstSentence, usage } from './words.ts';
 
 export interface RunOptions {
@@ -21,6 +21,7 @@ const OPTIONS = {
   append: { type: 'string', multiple: true },
   module: { type: 'string', multiple: true },
   firmware: { type: 'string', multiple: true },
+  boot: { type: 'string', multiple: true },
   serial: { type: 'string', multiple: true },
   debugcon: { type: 'string', multiple: true },
   'debug-exit': { type: 'boolean' },
@@ -54,12 +55,11 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
     ...(sample ? ['--sample'] : []),
   ];
   if (values.help !== true) {
-    if (boots.length === 0) throw usage('nothing to boot: give --kernel, --firmware or --sample');
     if (boots.length > 1) throw usage(`${boots.join(' and ')} exclude each other`);
     if (sample && values.initrd !== undefined) throw usage('--sample brings its own --initrd');
     for (const name of ['initrd', 'append', 'module'] as const) {
-      if (values[name] !== undefined && values.firmware !== undefined)
-        throw usage(`--${name} needs --kernel`);
+      const kernel = values.kernel !== undefined || sample;
+      if (values[name] !== undefined && !kernel) throw usage(`--${name} needs --kernel`);
     }
   }
 
@@ -75,6 +75,7 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
     append: once('append'),
     modules: values.module ?? [],
     firmware: once('firmware'),
+    boot: bootOrder(once('boot')),
     serial: [serial],
     debugcon: debugcon === undefined ? undefined : stream('debugcon', debugcon),
     debugExit: values['debug-exit'] === true,
@@ -105,6 +106,24 @@ function choice<const T extends readonly string[]>(name: string, text: string, c
 /** As `a, b or c`. */
 function listed(words: readonly string[]): string {
   return [words.slice(0, -1).join(', '), ...words.slice(-1)].join(' or ');
+}
+
+/** The firmware's boot order: `disk,cdrom,menu=on`. */
+function bootOrder(text: string | undefined) {
+  if (text === undefined) return undefined;
+  const wrong = () =>
+    usage(
+      `--boot must be ${listed(BOOT_KINDS)}, in the order wanted, and menu=on or menu=off, not '${text}'`,
+    );
+  const order: Array<(typeof BOOT_KINDS)[number]> = [];
+  let menu = false;
+  for (const word of text.split(',')) {
+    const kind = BOOT_KINDS.find((each) => each === word);
+    if (kind !== undefined && !order.includes(kind)) order.push(kind);
+    else if (word === 'menu=on' || word === 'menu=off') menu = word === 'menu=on';
+    else throw wrong();
+  }
+  return order.length === 0 ? { menu } : { order, menu };
 }
 
 function stream(name: string, text: string) {

@@ -11,10 +11,12 @@ export const USAGE = `Usage: guesthouse run [OPTION]…     start a machine and 
        guesthouse COMMAND […]       work with the machines of the library, below
        guesthouse --help | --version
 
-What to boot, exactly one of:
+What to boot, at most one of; without any, SeaBIOS looks for something:
   --kernel FILE       a Linux kernel, or an ELF file with a PVH entry
   --firmware FILE     a firmware image, started at the reset vector
   --sample            the sample guest, which is made where it is not there yet
+
+  --boot ORDER        what firmware tries, in order: disk,cdrom,network, and menu=on for its menu
 
 With a kernel:
   --initrd FILE       initial RAM file system
@@ -27,7 +29,7 @@ The machine:
   --memory MIB        ${MEMORY_MIB.least} to ${MEMORY_MIB.most} (default: ${MEMORY_MIB.usual})
   --vcpus N           1 to ${MOST_VCPUS} (default: 1)
   --serial WHERE      first serial port: stdio, null, file:PATH (default: stdio)
-  --debugcon WHERE    debug console at port 0xE9: stdio, file:PATH
+  --debugcon WHERE    debug console at ports 0xE9 and 0x402: stdio, file:PATH
   --debug-exit        let the guest end the machine through port 0xF4
   --stats             at the end, say what the machine did, on standard error
 

@@ -27,7 +27,7 @@ test.each<[input: unknown, said: string]>([
   [{ sample: true }, 'name is missing'],
   [{ name: '', sample: true }, 'name must be 1 to 64'],
   [{ name: '../../etc', sample: true }, 'name must be 1 to 64'],
-  [{ name: 'a' }, 'nothing to boot'],
+  [{ name: 'a', initrd: '/i' }, 'an initrd needs a kernel'],
   [{ name: 'a', sample: true, kernel: '/k' }, 'sample brings its own kernel'],
   [{ name: 'a', kernel: 'k' }, 'kernel must be an absolute path'],
   [{ name: 'a', kernel: '/k', modules: ['m'] }, 'modules.0 must be an absolute path'],

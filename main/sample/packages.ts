@@ -5,7 +5,7 @@
  * out of date or for another architecture, a private copy of them is fetched into a directory of ours.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 
@@ -79,7 +79,9 @@ export async function fetch(lists: Lists, { name, version }: Package, directory:
   await run('apt-get', [...lists, ...sandbox, '-qq', 'download', `${name}=${version}`], directory);
   // As apt names it, with what a file name can't have written %xx.
   const escaped = version.replaceAll('%', '%25').replaceAll(':', '%3a').replaceAll('/', '%2f');
-  return path.join(directory, `${name}_${escaped}_amd64.deb`);
+  const [file] = globSync(`${name}_${escaped}_{amd64,all}.deb`, { cwd: directory });
+  if (file === undefined) throw new GuesthouseError('resources', `apt-get fetched no ${name} ${version}`);
+  return path.join(directory, file);
 }
 
 /** Unpacks a package file's `member`, a path below the root or a pattern as of glob(7), into `directory`.
@@ -138,8 +140,8 @@ async function run(command: string, args: readonly string[], cwd?: string): Prom
     child.once('close', (code, signal) => resolve(code ?? signal));
     child.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') return reject(error);
-      const message = `${command} was not found: the sample guest is made of Debian packages`;
-      const hint = 'run it on Debian or Ubuntu, or pass --kernel and --initrd';
+      const message = `${command} was not found: this is made of Debian packages`;
+      const hint = 'run it on Debian or Ubuntu';
       reject(new GuesthouseError('unsupported', message, hint));
     });
   });

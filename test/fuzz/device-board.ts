@@ -77,6 +77,7 @@ export class FuzzedBoard {
     const plan: BoardPlan = {
       accelerator: 'wasm', cpuModel: model, vcpus: VCPUS, serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
       debugcon: true, debugExit: true,
+    boot: { order: [], menu: undefined },
       images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     }; // prettier-ignore
     const areaBytes = boardAreaBytes(plan, RAM_BYTES, WASM_PAGE);

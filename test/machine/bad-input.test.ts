@@ -55,7 +55,8 @@ const multiboot = ['run', '--kernel', '{folder}/multiboot'];
 const CASES: ReadonlyArray<readonly [what: string, status: number, args: readonly string[]]> = [
   ['no verb', usage, []],
   ['an unknown verb', usage, ['fly']],
-  ['nothing to boot', usage, ['run']],
+  ['an initrd without a kernel', usage, ['run', '--initrd', '{folder}/linux']],
+  ['an unknown boot device', usage, ['run', '--boot', 'tape']],
   ['an unknown option', usage, [...linux, '--frobnicate']],
   ['an option without its value', usage, ['run', '--kernel']],
   ['an argument that is no option', usage, [...linux, 'initrd.img']],

@@ -26,10 +26,26 @@ export interface AcpiBoard {
   readonly vga: boolean;
 }
 
+/** A little-endian field that holds the address of a table; it has to be moved with that. */
+export interface AcpiPointer {
+  readonly address: number;
+  readonly bytes: 4 | 8;
+}
+
+/** A byte that makes a range of bytes add up to zero. */
+export interface AcpiChecksum {
+  readonly address: number;
+  readonly start: number;
+  readonly length: number;
+}
+
 /** Tables at their addresses. */
 export interface AcpiTables {
   readonly rsdpAddress: number;
   readonly blobs: ReadonlyArray<{ readonly address: number; readonly bytes: Uint8Array }>;
   /** First address after the last table. */
   readonly end: number;
+  /** For whoever moves the tables elsewhere. */
+  readonly pointers: readonly AcpiPointer[];
+  readonly checksums: readonly AcpiChecksum[];
 }

@@ -6,13 +6,16 @@
 import { GuesthouseError } from '../../base/errors.ts';
 import { PM } from '../../device/power/acpi-pm.ts';
 import { ACPI_DISABLE, ACPI_ENABLE } from '../../device/power/apm-control.ts';
-import type { AcpiBoard, AcpiTables } from './board.ts';
+import type { AcpiBoard, AcpiPointer, AcpiTables } from './board.ts';
 import { ascii, concat, u16, u32, u64, u8 } from './bytes.ts';
 import { buildDsdt, PCI_INTERRUPTS } from './dsdt.ts';
 
 const OEM_ID = ascii('GUESTH');
 const OEM_TABLE_ID = ascii('GUESTPC ');
 const CREATOR_ID = ascii('GSTH');
+
+/** The first table comes so many bytes after the RSDP, where it is as aligned as any of them has to be. */
+export const TABLES_AFTER_RSDP = 64;
 
 /** Global system interrupt of the SCI. */
 const SCI = 9;
@@ -56,7 +59,8 @@ export function buildAcpi(board: AcpiBoard): AcpiTables {
     );
   }
   const blobs: Array<{ address: number; bytes: Uint8Array }> = [];
-  let next = board.base + RSDP_BYTES;
+  const pointers: AcpiPointer[] = [];
+  let next = board.base + TABLES_AFTER_RSDP;
   const place = (bytes: Uint8Array, align = 16): number => {
     const address = Math.ceil(next / align) * align;
     blobs.push({ address, bytes });
@@ -66,15 +70,29 @@ export function buildAcpi(board: AcpiBoard): AcpiTables {
 
   const facs = place(buildFacs(), 64);
   const dsdt = place(table('DSDT', 2, buildDsdt(board)));
-  const listed = [
-    place(table('FACP', 6, fadtBody(board, facs, dsdt))),
-    place(table('APIC', 5, madtBody(board))),
-    place(table('HPET', 1, hpetBody(board))),
-  ];
+  const fadt = place(table('FACP', 6, fadtBody(board, facs, dsdt)));
+  pointers.push(
+    { address: fadt + FADT.Facs, bytes: 4 },
+    { address: fadt + FADT.Dsdt, bytes: 4 },
+    { address: fadt + FADT.XDsdt, bytes: 8 },
+  );
+  const listed = [fadt, place(table('APIC', 5, madtBody(board))), place(table('HPET', 1, hpetBody(board)))];
   const rsdt = place(table('RSDT', 1, concat(...listed.map(u32))));
   const xsdt = place(table('XSDT', 1, concat(...listed.map(u64))));
+  for (const index of listed.keys()) {
+    pointers.push({ address: rsdt + HEADER_BYTES + 4 * index, bytes: 4 });
+    pointers.push({ address: xsdt + HEADER_BYTES + 8 * index, bytes: 8 });
+  }
+  pointers.push({ address: board.base + RSDP.Rsdt, bytes: 4 }, { address: board.base + RSDP.Xsdt, bytes: 8 });
+  const checksums = blobs
+    .filter(({ address }) => address !== facs)
+    .map(({ address, bytes }) => ({ address: address + CHECKSUM, start: address, length: bytes.length }));
+  checksums.push(
+    { address: board.base + RSDP.Checksum, start: board.base, length: RSDP_FIRST_BYTES },
+    { address: board.base + RSDP.ExtendedChecksum, start: board.base, length: RSDP_BYTES },
+  );
   blobs.unshift({ address: board.base, bytes: buildRsdp(rsdt, xsdt) });
-  return { rsdpAddress: board.base, blobs, end: next };
+  return { rsdpAddress: board.base, blobs, end: next, pointers, checksums };
 }
 
 /** Makes the bytes add up to 0 modulo 256 by setting the one at `at`. */
@@ -86,13 +104,23 @@ function checksum(bytes: Uint8Array, at: number, length = bytes.length): void {
 /** A table with its header (5.2.6). */
 function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
   const bytes = concat(
-    ascii(signature), u32(36 + body.length), u8(revision), [0], OEM_ID, OEM_TABLE_ID, u32(1), CREATOR_ID, u32(1), body,
+    ascii(signature), u32(HEADER_BYTES + body.length), u8(revision), [0], OEM_ID, OEM_TABLE_ID, u32(1), CREATOR_ID, u32(1), body,
   ); // prettier-ignore
-  checksum(bytes, 9);
+  checksum(bytes, CHECKSUM);
   return bytes;
 }
 
+/** Bytes of a table's header, and where in it the checksum is. */
+const HEADER_BYTES = 36;
+const CHECKSUM = 9;
+
+/** Offsets of pointers to other tables in the FADT. */
+const FADT = { Facs: 36, Dsdt: 40, XDsdt: 140 } as const;
+
+/** The RSDP's size, that of the part that its first checksum is over, and offsets in it. */
 const RSDP_BYTES = 36;
+const RSDP_FIRST_BYTES = 20;
+const RSDP = { Checksum: 8, Rsdt: 16, Xsdt: 24, ExtendedChecksum: 32 } as const;
 
 /** 5.2.5.3; revision 2, with a checksum over the first 20 bytes and one over all. */
 function buildRsdp(rsdt: number, xsdt: number): Uint8Array {
@@ -106,8 +134,8 @@ function buildRsdp(rsdt: number, xsdt: number): Uint8Array {
     u64(xsdt),
     [0, 0, 0, 0],
   );
-  checksum(bytes, 8, 20);
-  checksum(bytes, 32);
+  checksum(bytes, RSDP.Checksum, RSDP_FIRST_BYTES);
+  checksum(bytes, RSDP.ExtendedChecksum);
   return bytes;
 }
 
