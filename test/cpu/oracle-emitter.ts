@@ -1,6 +1,6 @@
 /**
- * Writes x86-64 machine code: just what the oracle's driver needs. Addresses are below 2 GiB, so memory at
- * a fixed address is reached by a 32-bit displacement. Encodings: Intel SDM volume 2, chapter 2.
+ * Writes x86-64 machine code: just what the oracle's driver needs. Memory at a fixed address is near the code, and
+ * reached relative to RIP. Encodings: Intel SDM volume 2, chapter 2.
  */
 
 /** Register numbers as encoded. */
@@ -12,6 +12,12 @@ export type Label = { at: number; readonly uses: number[] };
 
 export class Emitter {
   readonly #bytes: number[] = [];
+  readonly #origin: number;
+
+  /** @param origin where the code will lie */
+  constructor(origin: number) {
+    this.#origin = origin;
+  }
 
   /** Offset of the next byte. */
   get here(): number {
@@ -47,11 +53,25 @@ export class Emitter {
     this.#use(to);
   }
 
-  /** MOV r64, imm32 zero-extended. */
+  /** MOV r64, value: 0 … 2^53 - 1. */
   immediate(register: number, value: number): void {
-    if (register >= 8) this.db(0x41);
+    const wide = value >= 2 ** 32;
+    if (register >= 8 || wide) this.db(0x40 | (wide ? 8 : 0) | (register >> 3));
     this.db(0xb8 | (register & 7));
-    this.dd(value);
+    this.dd(value % 2 ** 32);
+    if (wide) this.dd(Math.floor(value / 2 ** 32));
+  }
+
+  /** ADD r64, r64. */
+  add(to: number, from: number): void {
+    this.db(0x48 | ((from >> 3) << 2) | (to >> 3), 0x01, 0xc0 | ((from & 7) << 3) | (to & 7));
+  }
+
+  /** A system call of Linux with its number and first arguments; result in RAX, RCX and R11 are lost. */
+  systemCall(number: number, ...args: readonly number[]): void {
+    for (const [i, value] of args.entries()) this.immediate([R.rdi, R.rsi, R.rdx][i], value);
+    this.immediate(R.rax, number);
+    this.db(0x0f, 0x05);
   }
 
   /** MOV r64, [address]. */
@@ -117,8 +137,8 @@ export class Emitter {
   }
 
   #absolute(opcode: number, register: number, address: number): void {
-    this.db(0x48 | ((register >> 3) << 2), opcode, 0x04 | ((register & 7) << 3), 0x25);
-    this.dd(address);
+    this.db(0x48 | ((register >> 3) << 2), opcode, 0x05 | ((register & 7) << 3));
+    this.dd(address - (this.#origin + this.here + 4));
   }
 
   #use(label: Label): void {

@@ -1,11 +1,11 @@
 /**
- * The oracle's child process: maps the tests' address space at its real addresses, installs the machine code,
- * and runs batches of cases that arrive on standard input. It is a process of its own because a case may do
- * anything a user program can: at worst this process dies, and its parent starts another.
+ * The oracle's child process: maps the tests' address space at its real addresses, installs the machine code, starts
+ * the bare process that runs it (oracle-code.ts), and hands on batches of cases that arrive on standard input. A case
+ * may do anything a user program can: at worst the bare process dies, and this one with it, and the oracle starts anew.
  *
  * Linux on x86-64. Signals arrive on a stack of their own, since a case's RSP is arbitrary.
  */
-import { readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, readFileSync, readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import {
   background, changes, CODE, CpuState, LOST, PAGE, REGIONS, STATE_BYTES, StateOffset, WINDOWS,
@@ -23,7 +23,6 @@ const SA = { siginfo: 0x4, onStack: 0x0800_0000, noDefer: 0x4000_0000 } as const
 /** glibc's struct sigaction: handler, 128 bytes of mask, flags, restorer. */
 const SIGACTION_BYTES = 152;
 const SIG_SETMASK = 2;
-const ITIMER_PROF = 2;
 /** Processor time in microseconds after which a case is taken not to end; a whole batch needs less. */
 const CASE_TIME = 400_000;
 
@@ -34,8 +33,8 @@ const ftruncate = libc.func('int ftruncate(int fd, int64_t bytes)');
 const sigaction = libc.func('int sigaction(int signal, const uint8_t *action, _Out_ uint8_t *old)');
 const sigaltstack = libc.func('int sigaltstack(const uint8_t *stack, _Out_ uint8_t *old)');
 const sigmask = libc.func('int pthread_sigmask(int how, const uint8_t *set, _Out_ uint8_t *old)');
-const setitimer = libc.func('int setitimer(int which, const uint8_t *value, _Out_ uint8_t *old)');
-const driver = koffi.proto('void driver()');
+const pipe = libc.func('int pipe(_Out_ int *ends)');
+const start = koffi.proto('int start()');
 
 function map(
   address: number,
@@ -62,13 +61,10 @@ function mapRegions(): Map<number, Uint8Array> {
   let offset = 0;
   for (const region of REGIONS) {
     const prot = PROT.read | (region.write ? PROT.write : 0) | (region.execute ? PROT.execute : 0);
-    const asSeen = map(region.address, region.bytes, prot, MAP.shared, fd, offset);
+    map(region.address, region.bytes, prot, MAP.shared, fd, offset);
     const beyond = region.execute ? PAGE : 0;
     const alias = map(region.address + ALIAS, region.bytes + beyond, 3, MAP.shared, fd, offset);
     for (let i = 0; i < alias.length; i++) alias[i] = region.execute ? 0xf4 : background(region.address + i);
-    // Every page present, and dirty where it can be, before any case: error codes then depend on rights alone.
-    for (let i = 0; i < asSeen.length; i += PAGE) if (region.write) asSeen[i] = alias[i];
-    asSeen.reduce((sum, byte) => sum + byte, 0);
     writable.set(region.address, alias.subarray(0, region.bytes));
     offset += span(region.bytes);
   }
@@ -80,11 +76,19 @@ const regions = mapRegions();
 const privately = MAP.private | MAP.anonymous;
 const driverPage = map(Harness.code, PAGE, PROT.read | PROT.write | PROT.execute, privately, -1, 0);
 /** Everything else of the harness, from the control block on. */
-const harness = map(Harness.control, Harness.end - Harness.control, PROT.read | PROT.write, privately, -1, 0);
+const shared = MAP.shared | MAP.anonymous;
+const harness = map(Harness.control, Harness.end - Harness.control, PROT.read | PROT.write, shared, -1, 0);
 const at = (address: number, bytes: number): Uint8Array =>
   harness.subarray(address - Harness.control, address - Harness.control + bytes);
 
-const code = driverCode(avx);
+function makePipe(): { readonly from: number; readonly to: number } {
+  const ends = [0, 0];
+  if (pipe(ends) !== 0) throw new Error('cannot make a pipe');
+  return { from: ends[0], to: ends[1] };
+}
+const request = makePipe();
+const reply = makePipe();
+const code = driverCode(avx, { request: request.from, reply: reply.to });
 driverPage.set(code.bytes);
 const control = new DataView(harness.buffer, 0, PAGE);
 control.setBigUint64(Control.lastCode, BigInt(CODE + ALIAS), true);
@@ -109,16 +113,12 @@ const stack = words([0, BigInt(Harness.signalStack)], [16, BigInt(SIGNAL_STACK_B
 const blockAll = new Uint8Array(128).fill(0xff);
 for (const signal of Object.values(SIGNALS)) blockAll[(signal - 1) >> 3] &= ~(1 << ((signal - 1) & 7));
 
-/** A struct itimerval: interval and first expiry, both of these microseconds. */
-function timer(microseconds: number): Uint8Array {
-  return words([8, BigInt(microseconds)], [24, BigInt(microseconds)]).subarray(0, 32);
-}
+// A struct itimerval: interval and first expiry, both of so many microseconds.
+control.setBigUint64(Control.timer + 8, BigInt(CASE_TIME), true);
+control.setBigUint64(Control.timer + 24, BigInt(CASE_TIME), true);
 
-/** Runs the cases already in place, with the signals of the runtime put aside meanwhile. */
-function execute(count: number): void {
-  control.setBigUint64(Control.remaining, BigInt(count), true);
-  control.setBigUint64(Control.nextCase, BigInt(Harness.cases), true);
-  control.setBigUint64(Control.nextResult, BigInt(Harness.results), true);
+/** Starts the bare process, which inherits signal handlers and mask from this one as they are meanwhile. */
+function startBare(): void {
   const oldMask = new Uint8Array(128);
   const oldStack = new Uint8Array(24);
   const oldActions = new Map(
@@ -128,12 +128,23 @@ function execute(count: number): void {
   sigaltstack(stack, oldStack);
   for (const [signal, old] of oldActions) sigaction(signal, action, old);
   const scratch = new Uint8Array(SIGACTION_BYTES);
-  setitimer(ITIMER_PROF, timer(CASE_TIME), scratch);
-  koffi.call(BigInt(code.run), driver);
-  setitimer(ITIMER_PROF, timer(0), scratch);
+  const pid = koffi.call(BigInt(code.start), start) as number;
   for (const [signal, old] of oldActions) sigaction(signal, old, scratch);
   sigaltstack(oldStack, scratch);
   sigmask(SIG_SETMASK, oldMask, scratch);
+  if (pid < 0) throw new Error(`cannot start a process: error ${-pid}`);
+  closeSync(request.from);
+  closeSync(reply.to);
+}
+
+/** Has the cases already in place run. @throws Error where one of them has ended the bare process */
+function execute(count: number): void {
+  control.setBigUint64(Control.remaining, BigInt(count), true);
+  control.setBigUint64(Control.nextCase, BigInt(Harness.cases), true);
+  control.setBigUint64(Control.nextResult, BigInt(Harness.results), true);
+  const token = new Uint8Array(1);
+  writeSync(request.to, token);
+  if (readSync(reply.from, token) !== 1) throw new Error('the bare process has ended');
 }
 
 /** Puts the patches of a case over an image that starts at `address`. */
@@ -225,12 +236,18 @@ function write(bytes: Uint8Array): void {
   for (let sent = 0; sent < bytes.length;) sent += writeSync(1, bytes, sent);
 }
 
+startBare();
+execute(0);
 write(new Uint8Array(8)); // ready
 const header = new DataView(new ArrayBuffer(8));
 while (read(new Uint8Array(header.buffer))) {
   const count = header.getUint32(0, true);
   if (count > MAX_BATCH || !read(at(Harness.cases, count * CASE_BYTES))) break;
-  execute(count);
+  try {
+    execute(count);
+  } catch {
+    break;
+  }
   const patchesOf = Array.from({ length: count }, (_, i) => {
     return decodePatches(
       new DataView(harness.buffer, Harness.cases - Harness.control + i * CASE_BYTES, CASE_BYTES),
@@ -240,11 +257,11 @@ while (read(new Uint8Array(header.buffer))) {
   const stray = restoreStray();
   const results = patchesOf.map((patches, i) => result(i, whole, patches));
   const bytes = results.reduce((sum, each) => sum + resultBytes(each.memory), 0);
-  const reply = new Uint8Array(8 + bytes);
+  const answer = new Uint8Array(8 + bytes);
   let end = 8;
-  for (const each of results) end = encodeResult(each, reply, end);
-  const replyHeader = new DataView(reply.buffer);
+  for (const each of results) end = encodeResult(each, answer, end);
+  const replyHeader = new DataView(answer.buffer);
   replyHeader.setUint32(0, bytes, true);
   replyHeader.setUint32(4, stray ? 1 : 0, true);
-  write(reply);
+  write(answer);
 }

@@ -1,4 +1,5 @@
 /** The oracle must be right before it can judge: results known from the manuals. */
+import { readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import {
   CODE,
@@ -106,6 +107,14 @@ native('page faults tell address, access and presence (SDM 3A, 4.7)', async () =
   expect(crossing).toMatchObject({ vector: 14, errorCode: 6, cr2: BigInt(DATA + 2 * PAGE), memory: [] });
   const fetch = await run('ff e0', at(DATA));
   expect(fetch).toMatchObject({ vector: 14, errorCode: 0x15, cr2: BigInt(DATA) });
+});
+
+native('nothing is mapped but what the tests map, wherever the program that runs them lies', async () => {
+  const [program] = readFileSync('/proc/self/maps', 'latin1').split('-');
+  for (const address of [0x40_0000n, 0x7fff_f7ff_0000n, BigInt(`0x${program}`)]) {
+    const read = await run('8b 08', (state) => state.setGpr(0, address));
+    expect(read).toMatchObject({ vector: 14, errorCode: 4, cr2: address });
+  }
 });
 
 native('non-canonical addresses are #GP(0), #SS(0) through RSP (SDM 1, 3.3.7.1)', async () => {

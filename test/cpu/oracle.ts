@@ -73,6 +73,8 @@ export class Oracle implements Subject {
     const program = fileURLToPath(new URL('./oracle-process.ts', import.meta.url));
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
       stdio: ['pipe', 'pipe', 'inherit'],
+      // The kernel would go on writing to the C library's restartable-sequence area, which the bare process unmaps.
+      env: { ...process.env, GLIBC_TUNABLES: 'glibc.pthread.rseq=0' },
     });
     this.#received = [];
     this.#length = 0;
