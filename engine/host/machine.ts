@@ -5,7 +5,7 @@
  * Whatever goes wrong in a vCPU's thread ends the machine with an outcome that says so, and never this
  * process.
  */
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type MachineConfig, type MachineConfigInput, parseMachineConfig } from '../api/config.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import { GuesthouseError } from '../base/errors.ts';
@@ -94,6 +94,7 @@ export class Machine {
   readonly #logSink: LogSink;
   readonly #pumps: OutputPump[] = [];
   readonly #workers: Worker[] = [];
+  #translator: Worker | undefined;
   readonly #ends: LoopEnd[] = [];
   readonly #accelerated: Record<string, number> = {};
   #failure: Outcome | undefined;
@@ -263,9 +264,15 @@ export class Machine {
   }
 
   #startVcpu(index: number): void {
-    const workerData: VcpuThreadData = { board: this.#boardOptions, index };
+    const translator = this.#translatorPort();
+    const workerData: VcpuThreadData = {
+      board: this.#boardOptions,
+      index,
+      ...(translator === undefined ? {} : { translator }),
+    };
     const worker = new Worker(new URL('../vcpu/thread.ts', import.meta.url), {
       workerData,
+      transferList: translator === undefined ? [] : [translator],
       name: `vcpu${index}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
@@ -296,7 +303,22 @@ export class Machine {
     });
   }
 
+  /** A port to the translator's thread, which is started with the first vCPU that wants one. */
+  #translatorPort(): MessagePort | undefined {
+    const entry = acceleratorOf(this.#boardOptions.accelerator).translatorThread;
+    if (entry === undefined) return undefined;
+    if (this.#translator === undefined) {
+      this.#translator = new Worker(entry, { name: 'translator' });
+      // Without it the guest runs as it did, only slower.
+      this.#translator.on('error', (error) => this.#log.warn(`translator: ${String(error)}`));
+    }
+    const { port1, port2 } = new MessageChannel();
+    this.#translator.postMessage(port1, [port1]);
+    return port2;
+  }
+
   async #finish(): Promise<void> {
+    void this.#translator?.terminate();
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
     this.#board.accelerated?.close();

@@ -1,4 +1,5 @@
 /** The accelerators by name, and which one a machine gets. */
+import type { MessagePort } from 'node:worker_threads';
 import type { AcceleratedVcpu, InterruptSource } from '../accel/contract.ts';
 import * as kvm from '../accel/kvm/index.ts';
 import * as wasm from '../accel/wasm/index.ts';
@@ -32,6 +33,8 @@ export interface VcpuOptions {
   /** Runs a function with the device lock held. Everything in `interrupts` and `tscDeadline` needs it. */
   readonly lockDevices: <T>(body: () => T) => T;
   readonly log: (line: string) => void;
+  /** To the machine's translator thread, for an accelerator that has one. */
+  readonly translator?: MessagePort | undefined;
 }
 
 /** Where a machine lies, for what concerns all of its vCPUs. */
@@ -75,6 +78,8 @@ export interface Accelerator {
   maxVcpus?(): number;
   /** Whether its processors have a system-management mode with memory of its own (SMRAM); none where absent. */
   systemManagement?(): boolean;
+  /** The entry of a thread that translates code for all vCPUs of a machine; it is sent a port for each. */
+  readonly translatorThread?: URL;
   /** Absent where vCPUs need nothing together, and look at their events by themselves. */
   machineOf?(place: MachinePlace): AcceleratedMachine;
 }

@@ -1,4 +1,5 @@
 /** One vCPU of a board under an accelerator, from its first instruction to the end of the machine. */
+import type { MessagePort } from 'node:worker_threads';
 import type { AcceleratedVcpu } from '../accel/contract.ts';
 import { tscAt } from '../vcpu/clock.ts';
 import { RunLoop, type LoopEnd } from '../vcpu/run-loop.ts';
@@ -12,8 +13,13 @@ export interface VcpuRun {
   readonly statistics: Readonly<Record<string, number>>;
 }
 
-/** Runs vCPU `index` in this thread until the machine ends. */
-export function runVcpu(board: Board, accelerator: Accelerator, index: number): VcpuRun {
+/** Runs vCPU `index` in this thread until the machine ends. @param translator to the translator's thread */
+export function runVcpu(
+  board: Board,
+  accelerator: Accelerator,
+  index: number,
+  translator?: MessagePort,
+): VcpuRun {
   const { devices, lapics, clock, runState } = board;
   const state = board.states[index];
   const model = board.options.cpuModel;
@@ -35,6 +41,7 @@ export function runVcpu(board: Board, accelerator: Accelerator, index: number): 
     },
     vcpus: board.states.length,
     lockDevices: devices.with,
+    translator,
     log: (line) => board.log.debug(`vCPU ${index}: ${line}`),
   });
   const loop = new RunLoop({

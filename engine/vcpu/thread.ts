@@ -2,7 +2,7 @@
  * The entry of a vCPU's thread: attaches to the machine's memory, builds the board over it as every other
  * thread does, and runs the loop until the machine ends.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { LogRecord } from '../base/log.ts';
 import { acceleratorOf } from '../machine/accelerator.ts';
 import { Board, type BoardOptions } from '../machine/board.ts';
@@ -14,6 +14,8 @@ export interface VcpuThreadData {
   /** All that can be copied of it; the thread adds its own log. */
   readonly board: Omit<BoardOptions, 'log'>;
   readonly index: number;
+  /** To the machine's translator thread, where it has one. */
+  readonly translator?: MessagePort;
 }
 
 /** What it says to the control thread. */
@@ -21,10 +23,12 @@ export type VcpuThreadMessage =
   | { readonly kind: 'log'; readonly record: LogRecord }
   | { readonly kind: 'end'; readonly end: LoopEnd; readonly statistics: Readonly<Record<string, number>> };
 
-function main(port: NonNullable<typeof parentPort>, { board: options, index }: VcpuThreadData): void {
+function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): void {
+  const { board: options, index, translator } = data;
   const say = (message: VcpuThreadMessage) => port.postMessage(message);
   const board = new Board({ ...options, log: (record) => say({ kind: 'log', record }) });
-  const { end, statistics } = runVcpu(board, acceleratorOf(options.accelerator), index);
+  const { end, statistics } = runVcpu(board, acceleratorOf(options.accelerator), index, translator);
+  translator?.close();
   say({ kind: 'end', end, statistics });
 }
 

@@ -24,6 +24,9 @@ export function probe(): { ok: true; features: string[] } | { ok: false; reason:
 /** Bytes of the machine area that each vCPU needs. */
 export const areaBytes = (): number => AREA_BYTES;
 
+/** One for a machine: translates hot code for its vCPUs. */
+export const translatorThread = new URL('./region/translator-thread.ts', import.meta.url);
+
 /** Makes a vCPU over its state; the state must have been reset. */
 export const createVcpu = (options: VcpuOptions): AcceleratedVcpu => new Processor(options);
 

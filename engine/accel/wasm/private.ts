@@ -39,6 +39,11 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   /** 1 while an instruction or a delivery has left for an access and is to be taken up again. A reset clears
    * it with all the rest, and what was begun is forgotten. */
   underway: 'u64',
+  /** Address of a word for each region of the machine, by its number: the tag at which the mappings of a region
+   * that lies on several pages were last seen to be what they were. */
+  regionTags: 'u32',
+  /** Instructions that regions have run. */
+  regionInstructions: 'u64',
   /** Scratch results of TypeScript helpers that return more than one value. */
   result: ['u64', 4],
 });

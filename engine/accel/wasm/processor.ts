@@ -12,6 +12,7 @@ import {
   JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, S,
 } from './private.ts'; // prettier-ignore
 import { Regions } from './region/regions.ts';
+import { REGION_IDS } from './region/translator.ts';
 import { complexNames } from './semantics/env.ts';
 import { GuestAccess, SlowInfo } from './system/access.ts';
 import {
@@ -26,15 +27,14 @@ import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
 import { enterSmm } from './system/smm.ts';
+import { tiersOf } from './tiers.ts';
 
 const JUMP_BYTES = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+const REGION_BYTES = 4 * REGION_IDS;
 const ARENA_BYTES = 48 << 20;
 
 /** Machine-area bytes per vCPU. */
-export const AREA_BYTES = MMU_AREA_BYTES + JUMP_BYTES + ARENA_BYTES;
-
-/** Instructions between two looks at events and timers: some tenths of a millisecond. */
-const BUDGET = 20_000;
+export const AREA_BYTES = MMU_AREA_BYTES + JUMP_BYTES + REGION_BYTES + ARENA_BYTES;
 
 /** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
 const TURN_COST = 16;
@@ -50,8 +50,7 @@ const MODES = 4096;
 const TAG_SHIFT = 13;
 const GENERATIONS = 1 << (32 - TAG_SHIFT);
 
-/** Tier 1 is in work: Linux does not boot with it yet, so it has to be asked for. */
-const TIER_1 = process.env.GUESTHOUSE_TIER === '1';
+const TIERS = tiersOf(process.env.GUESTHOUSE_TIER);
 
 let shared: Tier0 | undefined;
 
@@ -130,7 +129,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.model = new CpuModel(options.cpuModel);
     this.#jumpCache = options.area + MMU_AREA_BYTES;
     const built = tier0();
-    this.#code = new CodeCache(built, memory, this.#jumpCache + JUMP_BYTES, ARENA_BYTES, {
+    this.#code = new CodeCache(built, memory, this.#jumpCache + JUMP_BYTES + REGION_BYTES, ARENA_BYTES, {
       fetch: (low, high) => this.#fetch(low, high),
     });
     this.#mmu = new Mmu({
@@ -172,9 +171,18 @@ export class Processor implements AcceleratedVcpu, Cpu {
         complex: (record: number, number: number) => this.#runComplex(record, number),
         find: () => this.#guard(this.#find),
         findDirect: (record: number) => this.#guard(() => this.#findDirect(record)),
+        revalidate: (record: number, id: number) => this.#revalidate(record, id),
       },
     });
-    this.#regions = new Regions(built, this.#code, memory, table);
+    this.#regions = new Regions({
+      tier0: built, code: this.#code, memory, table, eager: TIERS.eager,
+      port: TIERS.eager ? undefined : options.translator,
+      places: {
+        lookup: (rip) => this.#lookup(rip),
+        page: (rip) => this.#codePage(rip),
+        originalHandler: (record) => this.#code.originalHandler(record),
+      },
+    }); // prettier-ignore
     this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
     this.#complex = complexNames().map((name) => {
       const run = complexInstructions.get(name);
@@ -224,6 +232,23 @@ export class Processor implements AcceleratedVcpu, Cpu {
     return this.#instructions;
   }
 
+  /** What `--stats` tells beyond the contract: tier 1's figures. */
+  statistics(): Readonly<Record<string, number>> {
+    const { counts } = this.#regions;
+    return {
+      'regions compiled': counts.regions,
+      'instructions in regions': counts.instructions,
+      'bytes of WebAssembly': counts.bytes,
+      'milliseconds translating': Math.round(counts.milliseconds),
+      'instructions run in tier 1': Number(this.#private.regionInstructions),
+      'regions dropped: code written': counts.written,
+      'regions dropped: mapped elsewhere': counts.remapped,
+      'regions dropped: all code dropped': counts.flushed,
+      'regions come too late': counts.late,
+      'regions refused': counts.refused,
+    };
+  }
+
   run(): ExitReason {
     if (this.#private.underway !== 0n) this.#access.resume();
     else this.#access.finish();
@@ -251,7 +276,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #enter(): ExitReason {
     const { state } = this;
-    let budget = BUDGET;
+    let budget = TIERS.budget;
     for (;;) {
       // A guest whose fault handlers fault retires no instruction, and must come back all the same.
       budget -= TURN_COST;
@@ -320,9 +345,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       return this.#note(reason);
     }
     if (generation !== this.#code.generation) this.#dropJumps(true);
-    if (this.#sample) {
+    if (this.#sample || TIERS.eager) {
       this.#sample = false;
-      if (TIER_1 && !mode.step) this.#regions.sampled(mode);
+      if (TIERS.regions && !mode.step) this.#regions.sampled(mode);
     }
     const code = this.#run(this.#at, record, budget);
     // What of the budget was used; a block left in its middle counts up to the instruction before.
@@ -524,6 +549,50 @@ export class Processor implements AcceleratedVcpu, Cpu {
     return record;
   };
 
+  /** The record that the jump cache has for 64-bit code, or 0. */
+  #lookup(rip: bigint): number {
+    const words = this.#words;
+    const low = Number(BigInt.asIntN(32, rip));
+    const at = (this.#jumpCache + ((low ^ (low >>> 14)) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >> 2;
+    const tag = words[at + JUMP_ENTRY.tag / 4]! >>> 0;
+    const known =
+      words[at] === low &&
+      words[at + 1] === Number(BigInt.asIntN(32, rip >> 32n)) &&
+      (tag === this.#private.tagLocal || tag === this.#private.tagGlobal);
+    return known ? words[at + JUMP_ENTRY.record / 4]! : 0;
+  }
+
+  /** Where a page of 64-bit code lies now. */
+  #codePage(rip: bigint): { host: number; global: boolean } | undefined {
+    const { cr2 } = this.state;
+    try {
+      const host = this.#fetch(Number(BigInt.asIntN(32, rip)), Number(BigInt.asIntN(32, rip >> 32n)));
+      return { host, global: this.#mmu.global };
+    } catch (reason) {
+      if (!(reason instanceof GuestFault)) throw reason;
+      // Nobody has jumped there yet.
+      this.state.cr2 = cr2;
+      return undefined;
+    }
+  }
+
+  /** Sees that the pages of a region are mapped as they were, and notes it; else drops it. */
+  #revalidate(record: number, id: number): number {
+    const region = this.#code.regionAt(record);
+    if (region === undefined) return 0;
+    const same = region.ranges.every(({ page, host }) => {
+      const place = this.#codePage(page);
+      return place?.host === host && (place.global || !region.global);
+    });
+    if (!same) {
+      this.#code.dropRegion(region, 'remapped');
+      return 0;
+    }
+    const { tagGlobal, tagLocal } = this.#private;
+    this.#words[(this.#private.regionTags + 4 * id) >> 2] = region.global ? tagGlobal : tagLocal;
+    return 1;
+  }
+
   #findDirect(record: number): number {
     const generation = this.#code.generation;
     const target = this.#code.find(this.#words[this.#rip]!, this.#words[this.#rip + 1]!, this.#mode);
@@ -614,6 +683,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     // A reset clears what lies beside the state, so that also what follows from the mode must be set anew.
     if (this.#private.jumpCache === 0) {
       this.#private.jumpCache = this.#jumpCache;
+      this.#private.regionTags = this.#jumpCache + JUMP_BYTES;
       this.#seen.fill(0);
     }
     if (this.#modeChanged()) {

@@ -12,6 +12,7 @@ import { Seg, vcpuLayout } from '../../../vcpu/state.ts';
 import { Decoder, TooLong, type CodeSize, type Decoded, type DecodeMode } from '../decode/decoder.ts';
 import type { Row } from '../decode/rows.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
+import type { RegionRange } from '../region/collect.ts';
 import { complexNumber, xmmOffset, type AddressMode } from '../semantics/env.ts';
 import type { CodeWatch } from '../system/mmu.ts';
 import { addressHandler, Fixed, isRm, variantOf, type Check } from './forms.ts';
@@ -61,10 +62,16 @@ export interface InstalledRegion {
   /** The handler whose place it took, and its own. */
   readonly original: number;
   readonly handler: number;
-  /** Host addresses of the code it was made of; it lies on the page of its first record. */
-  readonly from: number;
-  readonly to: number;
+  /** Its number in the machine. */
+  readonly id: number;
+  /** The code it was made of, by page. */
+  readonly ranges: readonly RegionRange[];
+  /** All its pages are global. */
+  readonly global: boolean;
 }
+
+/** Why a region is gone: its code was written, is mapped elsewhere now, or everything was dropped. */
+export type RegionDropped = 'written' | 'remapped' | 'flushed';
 
 /** Reads code: by linear address, through paging. */
 export interface CodeReader {
@@ -110,7 +117,7 @@ export class CodeCache implements CodeWatch {
   /** By first record. */
   readonly #regionAt = new Map<number, InstalledRegion>();
   /** Told when a region is dropped, so that its handler can be used again. */
-  onRegionDropped: (region: InstalledRegion) => void = () => {};
+  onRegionDropped: (region: InstalledRegion, why: RegionDropped) => void = () => {};
 
   // The instruction being decoded: the halves of its linear address, and where it is.
   #low = 0;
@@ -154,7 +161,8 @@ export class CodeCache implements CodeWatch {
     if (page === undefined) return;
     const end = host + bytes;
     for (const region of this.#regions.get(key) ?? []) {
-      if (region.from < end && host < region.to) this.#dropRegion(region);
+      const hit = region.ranges.some(({ from, to }) => from < end && host < to);
+      if (hit) this.dropRegion(region, 'written');
     }
     for (const block of page) {
       if ((block.from < end && host < block.to) || (block.from2 < end && host < block.to2)) this.#drop(block);
@@ -179,14 +187,20 @@ export class CodeCache implements CodeWatch {
     }
   }
 
-  /** Puts a region in place of the first record of the block last found. */
+  /** Puts a region in place of its first record. */
   install(region: InstalledRegion): void {
-    const key = (region.from & ~0xfff) >>> 0;
-    let regions = this.#regions.get(key);
-    if (regions === undefined) this.#regions.set(key, (regions = new Set()));
-    regions.add(region);
+    for (const { host } of region.ranges) {
+      let regions = this.#regions.get(host);
+      if (regions === undefined) this.#regions.set(host, (regions = new Set()));
+      regions.add(region);
+    }
     this.#regionAt.set(region.record, region);
     this.#words[region.record >> 2] = region.handler;
+  }
+
+  /** The region that has taken a record's place. */
+  regionAt(record: number): InstalledRegion | undefined {
+    return this.#regionAt.get(record);
   }
 
   /** The handler a record had before a region took its place. */
@@ -194,16 +208,17 @@ export class CodeCache implements CodeWatch {
     return this.#regionAt.get(record)?.original;
   }
 
-  #dropRegion(region: InstalledRegion): void {
-    this.#regions.get((region.from & ~0xfff) >>> 0)?.delete(region);
+  /** Takes a region out; its code is tier 0's again. */
+  dropRegion(region: InstalledRegion, why: RegionDropped): void {
+    for (const { host } of region.ranges) this.#regions.get(host)?.delete(region);
     this.#regionAt.delete(region.record);
     if (this.#words[region.record >> 2] === region.handler) this.#words[region.record >> 2] = region.original;
-    this.onRegionDropped(region);
+    this.onRegionDropped(region, why);
   }
 
   /** Drops everything. Only between instructions. */
   flush(): void {
-    for (const region of this.#regionAt.values()) this.onRegionDropped(region);
+    for (const region of this.#regionAt.values()) this.onRegionDropped(region, 'flushed');
     this.#regionAt.clear();
     this.#regions.clear();
     this.found = undefined;

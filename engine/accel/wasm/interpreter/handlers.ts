@@ -39,6 +39,7 @@ export const ComplexResult = {
 } as const;
 
 export interface Tier0 {
+  /** Compiled when first asked for. */
   readonly module: WebAssembly.Module;
   readonly forms: FormTable;
   /** Entries of the handler table: handlers, then the runtime functions. */
@@ -65,6 +66,8 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
   const find = m.importFunction(IMPORTS, 'find', [], ['i32']);
   // (record) → record of its direct target, or 0 with the exit code set.
   const findDirect = m.importFunction(IMPORTS, 'findDirect', ['i32'], ['i32']);
+  // (record, id) → 1 where the region there may run, 0 where it is gone.
+  const revalidate = m.importFunction(IMPORTS, 'revalidate', ['i32', 'i32'], ['i32']);
   const handler = (c: Code): [cpu: I32, record: I32, budget: I32] => [
     c.param('i32', 0).get,
     c.param('i32', 1).get,
@@ -136,7 +139,20 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
   const float = addFloatLibrary(m);
   for (const [name, func] of addSseLibrary(m, float)) extra.set(name, func);
   for (const [name, func] of addX87Library(m, float)) extra.set(name, func);
-  return { slow, commit, leave, raise, lookup, link, leaveNext, leaveComplex, complex, float, extra };
+  return {
+    slow,
+    commit,
+    revalidate,
+    leave,
+    raise,
+    lookup,
+    link,
+    leaveNext,
+    leaveComplex,
+    complex,
+    float,
+    extra,
+  };
 }
 
 /** The handler of an address record. */
@@ -244,8 +260,11 @@ export function buildTier0(): Tier0 {
     );
   });
   m.export('run', run);
+  let module: WebAssembly.Module | undefined;
   return {
-    module: new WebAssembly.Module(m.encode()),
+    get module() {
+      return (module ??= new WebAssembly.Module(m.encode()));
+    },
     forms,
     handlers: functions.length,
     runtime: shared,

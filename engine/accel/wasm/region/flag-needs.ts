@@ -1,5 +1,5 @@
 /** Which flags the nodes of a region need on entry: liveness, as far as it pays. */
-import type { RegionInstruction, RegionNode } from './graph.ts';
+import { successors, type RegionInstruction, type RegionNode } from './graph.ts';
 import type { FlagsAt } from './region-flags.ts';
 
 /** Instructions that set all flags before anybody looks at them. */
@@ -63,11 +63,10 @@ export function flagNeeds(
       const own = scans.get(node)!;
       let need: Need = own.need;
       if (!own.ends) {
-        const targets = [node.taken, node.next];
         // Every way out of the region, at its end or for an interrupt, is somebody who may look.
         need = Math.max(need, 1) as Need;
-        for (const to of targets)
-          if (to !== undefined && isInside(node, to)) need = Math.max(need, needs.get(to)!) as Need;
+        for (const to of successors(node))
+          if (isInside(node, to)) need = Math.max(need, needs.get(to)!) as Need;
       }
       if (need !== needs.get(node)) {
         needs.set(node, need);

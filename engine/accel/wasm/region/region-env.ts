@@ -15,8 +15,9 @@ import {
   type Runtime,
   type Size,
 } from '../semantics/env.ts';
-import type { RecordReader, RegionInstruction } from './graph.ts';
+import type { RegionInstruction } from './graph.ts';
 import { RegionFlags } from './region-flags.ts';
+import type { RecordReader } from './source.ts';
 
 const REGISTERS = 16;
 const GPR_END = S.gpr + 8 * REGISTERS;
@@ -40,6 +41,8 @@ export class RegionState {
   /** Address of the TLB in use. */
   readonly tlb: Local<'i32'>;
   readonly #registers: Array<Local<'i64'> | undefined> = [];
+  /** The budget on entry. */
+  readonly #before: Local<'i32'>;
   readonly written = new Set<number>();
   /** The end of the region's body; set once it exists. */
   exit: Label | undefined;
@@ -52,7 +55,11 @@ export class RegionState {
     this.way = c.local('i32');
     this.flags = new RegionFlags(c, this.cpu);
     this.tlb = c.local('i32');
-    c.front(() => this.loadTlb());
+    this.#before = c.local('i32');
+    c.front(() => {
+      this.loadTlb();
+      c.set(this.#before, this.budget.get);
+    });
   }
 
   /** At the start, and where AC has changed. */
@@ -75,6 +82,9 @@ export class RegionState {
   store(): void {
     for (const n of this.written) this.c.store('i64', this.cpu, this.register(n).get, S.gpr + 8 * n);
     this.flags.store(this.cpu);
+    const run = i64.extend_s(i32.sub(this.#before.get, this.budget.get));
+    const total = i64.add(i64.load(this.cpu, P.regionInstructions), run);
+    this.c.store('i64', this.cpu, total, P.regionInstructions);
   }
 }
 
@@ -87,6 +97,8 @@ export class RegionEnv extends Env {
   #before = 0;
   /** Emits the way to the direct target; set for the last instruction of a node. */
   onTaken: () => void = () => {};
+  /** Emits the ways to known targets of a computed jump, the node having been charged. */
+  onJump: (target: I64) => void = () => {};
 
   constructor(state: RegionState, runtime: Runtime, reader: RecordReader, first: RegionInstruction) {
     super(state.c, first.form, runtime, state.cpu);
@@ -140,7 +152,7 @@ export class RegionEnv extends Env {
     return this.imm64();
   }
   override segment(): I32 {
-    return i32.const(this.#reader.bytes[(this.#at.address || this.#at.record) + REC.segment]!);
+    return i32.const(this.#reader.bytes[this.#operandRecord + REC.segment]!);
   }
 
   #offset(operand: Operand): number {
@@ -188,6 +200,11 @@ export class RegionEnv extends Env {
 
   // Memory operands.
 
+  /** The record that says where the operand is. */
+  get #operandRecord(): number {
+    return this.#at.address >= 0 ? this.#at.address : this.#at.record;
+  }
+
   #register64(field: number, at: number): I64 {
     const offset = this.#reader.halves[(at + field) >> 1]!;
     return offset === ZERO ? i64.const(0) : (this.readGpr(offset, 8) as I64);
@@ -195,10 +212,10 @@ export class RegionEnv extends Env {
 
   override memOffset(): I64 {
     const reader = this.#reader;
-    const at = this.#at.address || this.#at.record;
+    const at = this.#operandRecord;
     const disp = reader.words[(at + REC.disp) >> 2]!;
-    if (this.#at.address !== 0) {
-      const handler = this.#at.addressHandler;
+    if (this.#at.address >= 0) {
+      const handler = reader.words[at >> 2]!;
       if (handler === Fixed.Absolute) return i64.const(reader.quads[(at + REC.imm64) >> 3]!);
       const mode = ADDRESS_MODES[Math.floor((handler - Fixed.Address) / 3)];
       const sum = this.#sum(at, disp);
@@ -209,14 +226,14 @@ export class RegionEnv extends Env {
 
   #sum(at: number, disp: number): I64 {
     const base = this.#register64(REC.base, at);
-    const full = this.#at.address !== 0 || this.form.mem === Mem.Full;
+    const full = this.#at.address >= 0 || this.form.mem === Mem.Full;
     if (!full) return i64.add(base, disp);
     const scaled = i64.shl(this.#register64(REC.index, at), this.#reader.bytes[at + REC.scale]!);
     return i64.add(i64.add(base, scaled), disp);
   }
 
   override memLinear(): I64 {
-    const segment = this.#reader.bytes[(this.#at.address || this.#at.record) + REC.segment]!;
+    const segment = this.#reader.bytes[this.#operandRecord + REC.segment]!;
     const offset = this.memOffset();
     if (segment !== Seg.FS && segment !== Seg.GS) return offset;
     return i64.add(offset, i64.load(this.cpu, S.segBase + 8 * segment));
@@ -235,7 +252,7 @@ export class RegionEnv extends Env {
 
   /** The modrm operand is addressed through SS. */
   #viaStack(): boolean {
-    const at = this.#at.address || this.#at.record;
+    const at = this.#operandRecord;
     return this.#reader.bytes[at + REC.segment] === Seg.NoneStack;
   }
 
@@ -320,19 +337,22 @@ export class RegionEnv extends Env {
     this.onTaken();
   }
   override jump(rip: I64): void {
-    const { c } = this;
-    const target = c.let(rip);
+    const target = this.c.let(rip);
     this.charge(this.#before + 1);
+    this.onJump(target);
     this.goOutside(target);
   }
   override again(): void {
     throw new Untranslatable();
   }
   override leaveNext(): void {
-    throw new Untranslatable();
+    this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
+    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1, Way.Leave);
   }
+  /** What is done in TypeScript is tier 0's, from the instruction's start. */
   override complexNumbered(_number: I32): void {
-    throw new Untranslatable();
+    this.c.store('i32', this.cpu, Leave.Interpret, P.exitCode);
+    this.leave();
   }
 
   // Flags.

@@ -1,21 +1,45 @@
-/** The regions of a vCPU: which code is hot, its translation, and its place among the handlers. */
+/** The regions of a vCPU: which code is hot, and the place of its translation among the handlers. */
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
-import { collectRegion, RecordReader } from './graph.ts';
-import { translateRegion } from './translate.ts';
+import { collectRegion, type CodePlaces, type Collected } from './collect.ts';
+import { RecordReader } from './source.ts';
+import { exportName } from './translate.ts';
+import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
 
 /** Times a block is found at the end of a budget before it is translated. */
 const HOT = 2;
-/** A region smaller than this is not worth its entry and exit. */
+/** A region smaller than this is not worth its entry and exit, unless it goes round. */
 const LEAST_INSTRUCTIONS = 4;
+/** Regions installed at most; then everything is dropped, and what is hot comes back. */
+const MOST_INSTALLED = 8192;
 
 export interface RegionCounts {
   regions: number;
   instructions: number;
   bytes: number;
   milliseconds: number;
-  dropped: number;
+  /** Dropped because their code was written, was mapped elsewhere, or all code was dropped. */
+  written: number;
+  remapped: number;
+  flushed: number;
+  /** Came too late: the code had changed meanwhile. */
+  late: number;
   refused: number;
+}
+
+/** How regions are found and translated. */
+export interface RegionOptions {
+  readonly tier0: Tier0;
+  readonly code: CodeCache;
+  readonly memory: WebAssembly.Memory;
+  /** The vCPU's handlers; regions are put behind them. */
+  readonly table: WebAssembly.Table;
+  readonly places: CodePlaces;
+  /** Everything is translated on first sight, however small. */
+  readonly eager?: boolean;
+  /** To the translator's thread; without one, regions are translated here and now. */
+  readonly port?: MessagePort | undefined;
 }
 
 export class Regions {
@@ -23,26 +47,33 @@ export class Regions {
   readonly #code: CodeCache;
   readonly #memory: WebAssembly.Memory;
   readonly #table: WebAssembly.Table;
+  readonly #places: CodePlaces;
+  readonly #eager: boolean;
+  readonly #port: MessagePort | undefined;
+  readonly #translator: Translator | undefined;
   readonly #reader: RecordReader;
   readonly #free: number[] = [];
+  /** Asked for and not there yet, by number. */
+  readonly #waiting = new Map<number, Collected & { readonly record: number; readonly generation: number }>();
+  #requests = 0;
+  /** Modules instantiated for this vCPU. */
+  readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>();
   readonly counts: RegionCounts = {
-    regions: 0,
-    instructions: 0,
-    bytes: 0,
-    milliseconds: 0,
-    dropped: 0,
-    refused: 0,
-  };
+    regions: 0, instructions: 0, bytes: 0, milliseconds: 0, written: 0, remapped: 0, flushed: 0, late: 0, refused: 0,
+  }; // prettier-ignore
 
-  /** @param table the vCPU's handlers; regions are put behind them */
-  constructor(tier0: Tier0, code: CodeCache, memory: WebAssembly.Memory, table: WebAssembly.Table) {
-    this.#tier0 = tier0;
-    this.#code = code;
-    this.#memory = memory;
-    this.#table = table;
-    this.#reader = new RecordReader(memory);
-    code.onRegionDropped = (region) => {
-      this.counts.dropped++;
+  constructor(options: RegionOptions) {
+    this.#tier0 = options.tier0;
+    this.#code = options.code;
+    this.#memory = options.memory;
+    this.#table = options.table;
+    this.#places = options.places;
+    this.#eager = options.eager === true;
+    this.#port = options.port;
+    this.#translator = options.port === undefined ? new Translator(options.tier0) : undefined;
+    this.#reader = new RecordReader(options.memory.buffer);
+    this.#code.onRegionDropped = (region, why) => {
+      this.counts[why]++;
       this.#table.set(region.handler, null);
       this.#free.push(region.handler);
     };
@@ -50,37 +81,90 @@ export class Regions {
 
   /** The guest was found at the block last looked up. */
   sampled(mode: CodeMode): void {
+    this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return;
-    if (++block.samples !== HOT) return;
-    const started = performance.now();
-    const { record } = block;
-    const forms = this.#tier0.forms.forms;
-    const region = collectRegion(this.#reader, record, forms, (at) => this.#code.originalHandler(at));
-    if (region === undefined || region.instructions < LEAST_INSTRUCTIONS) return;
-    const bytes = translateRegion(this.#tier0, this.#reader, region);
-    if (bytes === undefined) {
-      this.counts.refused++;
+    if (++block.samples !== (this.#eager ? 1 : HOT)) return;
+    this.#ask(block.record);
+  }
+
+  #ask(record: number): void {
+    if (this.#code.originalHandler(record) !== undefined) return;
+    const collected = collectRegion(this.#reader, record, this.#tier0.forms.forms, this.#places);
+    if (collected === undefined) return;
+    if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
+    const request: TranslationRequest = { request: this.#requests++, source: collected.source };
+    this.#waiting.set(request.request, { ...collected, record, generation: this.#code.generation });
+    if (this.#translator !== undefined) this.#take(this.#translator.translate([request]));
+    else this.#port!.postMessage(request);
+  }
+
+  /** Takes what the translator has sent, without waiting. */
+  #collectAnswers(): void {
+    while (this.#waiting.size > 0) {
+      const answer = receiveMessageOnPort(this.#port!) as { message: TranslationBatch } | undefined;
+      if (answer === undefined) return;
+      this.#take(answer.message);
+    }
+  }
+
+  #take({ translations, bytes, milliseconds }: TranslationBatch): void {
+    this.counts.bytes += bytes;
+    this.counts.milliseconds += milliseconds;
+    for (const { request, id, module } of translations) {
+      const wanted = this.#waiting.get(request)!;
+      this.#waiting.delete(request);
+      if (module === undefined) {
+        this.counts.refused++;
+        continue;
+      }
+      if (!this.#isTrue(wanted)) {
+        this.counts.late++;
+        continue;
+      }
+      this.#install(wanted, id, module);
+    }
+  }
+
+  /** Whether the records that a region was made from are still what they were. */
+  #isTrue({ witness, generation }: Collected & { readonly generation: number }): boolean {
+    if (generation !== this.#code.generation) return false;
+    for (let i = 0; i < witness.length; i += 2) {
+      const record = witness[i]!;
+      const handler = this.#code.originalHandler(record) ?? this.#reader.words[record >> 2];
+      if (handler !== witness[i + 1]) return false;
+    }
+    return true;
+  }
+
+  #install(collected: Collected & { readonly record: number }, id: number, module: WebAssembly.Module): void {
+    const { record, ranges, instructions, source } = collected;
+    if (this.#code.originalHandler(record) !== undefined) return;
+    if (
+      this.counts.regions - this.counts.written - this.counts.remapped - this.counts.flushed >=
+      MOST_INSTALLED
+    ) {
+      this.#code.flush();
       return;
     }
-    const module = new WebAssembly.Module(bytes);
-    const instance = new WebAssembly.Instance(module, {
-      [IMPORTS]: { memory: this.#memory, table: this.#table },
-    });
+    let instance = this.#instances.get(module);
+    if (instance === undefined) {
+      const imports = { [IMPORTS]: { memory: this.#memory, table: this.#table } };
+      instance = new WebAssembly.Instance(module, imports);
+      this.#instances.set(module, instance);
+    }
     const handler = this.#free.pop() ?? this.#table.grow(1);
-    this.#table.set(handler, instance.exports.region);
-    const at = (rip: bigint): number => block.from + Number(rip - region.entry.rip);
+    this.#table.set(handler, instance.exports[exportName(id)]);
     const installed: InstalledRegion = {
       record,
       original: this.#reader.words[record >> 2]!,
       handler,
-      from: at(region.first),
-      to: at(region.end),
+      id,
+      ranges,
+      global: source.global,
     };
     this.#code.install(installed);
     this.counts.regions++;
-    this.counts.instructions += region.instructions;
-    this.counts.bytes += bytes.length;
-    this.counts.milliseconds += performance.now() - started;
+    this.counts.instructions += instructions;
   }
 }

@@ -6,7 +6,7 @@
  * dominates; those of them that are joined from several places are placed behind a block around the rest.
  */
 import type { Code, Label } from '../emit/code.ts';
-import type { RegionNode } from './graph.ts';
+import { successors, type RegionNode } from './graph.ts';
 
 export interface Structured {
   /** Nodes in reverse postorder. */
@@ -18,8 +18,6 @@ export interface Structured {
   /** Whether a node is reached by one edge alone, so that its code stands at that edge. */
   isInline(to: RegionNode): boolean;
 }
-
-const successors = (node: RegionNode): RegionNode[] => [node.taken, node.next].filter((n) => n !== undefined);
 
 /** Orders the nodes and finds out which edges a structured program can have. */
 export function structure(entry: RegionNode): Structured & { emit: Emit } {

@@ -1,91 +1,126 @@
-/** Tier 1: a region becomes one WebAssembly function. */
+/** Tier 1: regions become WebAssembly functions, several to a module. */
+import type { Code } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
-import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
+import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { P, S } from '../private.ts';
 import { semantics } from '../semantics/env.ts';
 import { flagNeeds } from './flag-needs.ts';
-import type { RecordReader, Region, RegionNode } from './graph.ts';
+import { buildGraph, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState, Untranslatable, Way } from './region-env.ts';
-import type { FlagsAt } from './region-flags.ts';
+import { FlagsMissing, type FlagsAt } from './region-flags.ts';
+import { isDirect, type RegionSource } from './source.ts';
 import { structure } from './structure.ts';
 
+/** A region to translate, under a number that no other region of the machine has. */
+export interface NumberedSource {
+  readonly source: RegionSource;
+  readonly id: number;
+}
+
+/** Name under which a module exports region `id`: a function with a handler's signature. */
+export const exportName = (id: number): string => `region${id}`;
+
 /**
- * Translates.
+ * Translates regions into one module.
  *
- * @returns the module's bytes, exporting `region` with a handler's signature; undefined where the region
- *   holds something that cannot be translated
+ * @returns its bytes, and the numbers of those regions that hold something that cannot be translated
  */
-export function translateRegion(
+export function translateRegions(
   tier0: Tier0,
-  reader: RecordReader,
-  region: Region,
-): Uint8Array<ArrayBuffer> | undefined {
+  regions: readonly NumberedSource[],
+): { bytes: Uint8Array<ArrayBuffer>; refused: ReadonlySet<number> } {
   const m = new ModuleBuilder(tier0.types);
   m.importMemory(IMPORTS, 'memory', 1, 65536);
   m.importTable(IMPORTS, 'table', tier0.handlers);
-  try {
-    const func = m.function(HANDLER_PARAMS, ['i32'], (c) => {
-      const state = new RegionState(c);
-      const e = new RegionEnv(state, tier0.runtime, reader, region.entry.instructions[0]!);
-      const shape = structure(region.entry);
-      const needs = flagNeeds(shape.order, shape.isInside);
-      const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
-      c.block((exit) => {
-        state.exit = exit;
-        shape.emit(c, (node, go) => {
-          /** Continues at `rip`, inside where there is a node for it. */
-          const follow = (to: RegionNode | undefined, rip: bigint): void => {
-            if (to === undefined || !shape.isInside(node, to)) {
-              e.goOutside(rip);
-              return;
-            }
-            // Once round a loop is where interrupts are taken.
-            if (shape.isBack(node, to)) c.if(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
-            state.flags.handOn(flagsAt(to));
-            go(to);
-          };
-          state.flags.start(flagsAt(node));
-          const last = node.instructions.length - 1;
-          for (const [i, instruction] of node.instructions.entries()) {
-            e.move(instruction, i);
-            if (i === last && isDirect(instruction.form.name)) {
-              const target = BigInt.asUintN(64, BigInt(e.target().imm));
-              e.onTaken = () =>
-                e.aside(() => {
-                  e.charge(node.instructions.length);
-                  follow(node.taken, target);
-                });
-            }
-            semantics.get(instruction.form.name)!(e);
-            if (ALIGNMENT_CHECK.has(instruction.form.name)) state.loadTlb();
-          }
-          if (node.nextRip !== undefined) {
-            e.charge(node.instructions.length);
-            follow(node.next, node.nextRip);
-          } else c.unreachable();
-        });
-        c.unreachable();
-      });
-      state.store();
-      c.if(i32.eq(state.way.get, Way.Leave), () => {
-        c.store('i64', state.cpu, state.rip.get, S.rip);
-        c.store('i32', state.cpu, 0, P.exitRecord);
-        c.store('i32', state.cpu, state.budget.get, P.budget);
-        c.return(i32.load(state.cpu, P.exitCode));
-      });
-      c.returnCall(tier0.runtime.lookup, state.cpu, i64.add(state.rip.get, 0), state.budget.get);
-    });
-    m.export('region', func);
-    return m.encode();
-  } catch (reason) {
-    if (reason instanceof Untranslatable) return undefined;
-    throw reason;
+  const refused = new Set<number>();
+  for (const region of regions) {
+    const func = m.declare(HANDLER_PARAMS, ['i32']);
+    try {
+      m.define(func, (c) => emitRegion(c, tier0, region));
+      m.export(exportName(region.id), func);
+    } catch (reason) {
+      if (!(reason instanceof Untranslatable || reason instanceof FlagsMissing)) throw reason;
+      refused.add(region.id);
+      m.define(func, (c) => c.unreachable());
+    }
   }
+  return { bytes: m.encode(), refused };
+}
+
+function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void {
+  const { runtime } = tier0;
+  const { entry, reader } = buildGraph(source, tier0.forms.forms);
+  const state = new RegionState(c);
+  if (source.spread) {
+    // Code on other pages was found by way of mappings that may have changed since.
+    c.front(() => {
+      const tag = i32.load(i32.add(i32.load(state.cpu, P.regionTags), 4 * id), 0);
+      const valid = i32.load(state.cpu, source.global ? P.tagGlobal : P.tagLocal);
+      c.if(i32.ne(tag, valid), () =>
+        c.if(i32.eqz(c.call('i32', runtime.revalidate, c.param('i32', 1).get, id)), () =>
+          c.returnCall(runtime.lookup, state.cpu, i64.const(source.entry), state.budget.get),
+        ),
+      );
+    });
+  }
+  const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
+  const shape = structure(entry);
+  const needs = flagNeeds(shape.order, shape.isInside);
+  const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
+  c.block((exit) => {
+    state.exit = exit;
+    shape.emit(c, (node, go) => {
+      /** Continues at `rip`, inside where there is a node for it. */
+      const follow = (to: RegionNode | undefined, rip: bigint): void => {
+        if (to === undefined || !shape.isInside(node, to)) {
+          e.goOutside(rip);
+          return;
+        }
+        // Once round a loop is where interrupts are taken.
+        if (shape.isBack(node, to)) c.if(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
+        state.flags.handOn(flagsAt(to));
+        go(to);
+      };
+      state.flags.start(flagsAt(node));
+      const last = node.instructions.length - 1;
+      for (const [i, instruction] of node.instructions.entries()) {
+        e.move(instruction, i);
+        const { name } = instruction.form;
+        if (i === last && isDirect(name)) {
+          const target = BigInt.asUintN(64, BigInt(e.target().imm));
+          e.onTaken = () =>
+            e.aside(() => {
+              e.charge(node.instructions.length);
+              follow(node.taken, target);
+            });
+        }
+        e.onJump = (target) => {
+          for (const site of node.returns) {
+            if (!shape.isInside(node, site)) continue;
+            c.if(i64.eq(target, site.rip), () => e.aside(() => follow(site, site.rip)));
+          }
+        };
+        semantics.get(name)!(e);
+        if (ALIGNMENT_CHECK.has(name)) state.loadTlb();
+      }
+      if (node.nextRip !== undefined) {
+        e.charge(node.instructions.length);
+        follow(node.next, node.nextRip);
+      } else c.unreachable();
+    });
+    c.unreachable();
+  });
+  state.store();
+  c.if(i32.eq(state.way.get, Way.Leave), () => {
+    c.store('i64', state.cpu, state.rip.get, S.rip);
+    c.store('i32', state.cpu, 0, P.exitRecord);
+    c.store('i32', state.cpu, state.budget.get, P.budget);
+    c.return(i32.load(state.cpu, P.exitCode));
+  });
+  c.returnCall(runtime.lookup, state.cpu, i64.add(state.rip.get, 0), state.budget.get);
 }
 
 /** The only instructions in a region that change which TLB is in use. */
 const ALIGNMENT_CHECK = new Set(['stac', 'clac']);
-
-const isDirect = (name: string): boolean => /^(j(n?[obzspl]|n?be|n?le|mp|cxz)|call|loop(n?e)?)$/.test(name);

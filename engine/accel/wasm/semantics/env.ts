@@ -87,6 +87,8 @@ export interface Runtime {
   readonly slow: Func;
   /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
   readonly commit: Func;
+  /** (record, id) → 1 where the region there may run: its code is mapped as it was; 0 where it is gone. */
+  readonly revalidate: Func;
   /** (cpu, rec, budget) → exit code: leaves with whatever exit code was set. */
   readonly leave: Func;
   /** (cpu, rec, budget, vector, errorCode): leaves with an exception. */

@@ -1,0 +1,44 @@
+/**
+ * What a region is translated from: copies of tier 0's records, which say everything about the instructions,
+ * and where their jumps lead. It can be sent to another thread, and equal code has equal sources whatever
+ * vCPU it was found by.
+ */
+import { REC_BYTES } from '../private.ts';
+
+export interface RegionSource {
+  /** Of each instruction in turn: its address record, or zeros, and its own. Links, ordinals and the handlers
+   * of regions are not in them. */
+  readonly records: Uint8Array<ArrayBuffer>;
+  /** RIP of the instruction it is entered at. */
+  readonly entry: bigint;
+  /** Pairs of RIPs: of a direct jump or call, and of its target. */
+  readonly links: BigUint64Array<ArrayBuffer>;
+  /** It lies on more than one page, so that whoever enters has to see that all are still mapped there. */
+  readonly spread: boolean;
+  /** All its pages are global. */
+  readonly global: boolean;
+}
+
+/** Bytes of an instruction in {@link RegionSource.records}. */
+export const PAIR_BYTES = 2 * REC_BYTES;
+
+/** Reads records at byte addresses of a buffer. */
+export class RecordReader {
+  readonly words: Int32Array;
+  readonly halves: Uint16Array;
+  readonly bytes: Uint8Array;
+  readonly quads: BigUint64Array;
+  constructor(buffer: ArrayBufferLike) {
+    this.words = new Int32Array(buffer);
+    this.halves = new Uint16Array(buffer);
+    this.bytes = new Uint8Array(buffer);
+    this.quads = new BigUint64Array(buffer);
+  }
+}
+
+/** A direct jump or call: its record holds the target, and a link. */
+export const isDirect = (name: string): boolean =>
+  /^(j(n?[obzspl]|n?be|n?le|mp|cxz)|call|loop(n?e)?)$/.test(name);
+
+/** A direct jump after which control may also go on with the next instruction. */
+export const isConditional = (name: string): boolean => isDirect(name) && name !== 'jmp' && name !== 'call';

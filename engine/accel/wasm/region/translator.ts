@@ -1,0 +1,78 @@
+/**
+ * Translates regions for all vCPUs of a machine. What one has asked for, others that find the same code get
+ * without another translation.
+ */
+import { createHash } from 'node:crypto';
+import type { Tier0 } from '../interpreter/handlers.ts';
+import type { RegionSource } from './source.ts';
+import { translateRegions, type NumberedSource } from './translate.ts';
+
+/** Regions there can be in a machine's life; each has a word of its own in every vCPU. */
+export const REGION_IDS = 65_536;
+
+/** What a vCPU asks for; `request` is its own number for it. */
+export interface TranslationRequest {
+  readonly request: number;
+  readonly source: RegionSource;
+}
+
+/** What it gets: the region as an export of a module, or nothing where it cannot be translated. */
+export interface Translation {
+  readonly request: number;
+  readonly id: number;
+  readonly module: WebAssembly.Module | undefined;
+}
+
+/** The answer to several requests, and what it took; regions known already cost nothing. */
+export interface TranslationBatch {
+  readonly translations: readonly Translation[];
+  readonly bytes: number;
+  readonly milliseconds: number;
+}
+
+interface Known {
+  readonly id: number;
+  module: WebAssembly.Module | undefined;
+}
+
+export class Translator {
+  readonly #tier0: Tier0;
+  readonly #known = new Map<string, Known>();
+
+  constructor(tier0: Tier0) {
+    this.#tier0 = tier0;
+  }
+
+  translate(requests: readonly TranslationRequest[]): TranslationBatch {
+    const started = performance.now();
+    const fresh: Array<NumberedSource & { known: Known }> = [];
+    const answers = requests.map(({ request, source }) => {
+      const key = keyOf(source);
+      let known = this.#known.get(key);
+      if (known === undefined) {
+        known = { id: this.#known.size, module: undefined };
+        this.#known.set(key, known);
+        if (known.id < REGION_IDS) fresh.push({ source, id: known.id, known });
+      }
+      return { request, known };
+    });
+    let length = 0;
+    if (fresh.length > 0) {
+      const { bytes, refused } = translateRegions(this.#tier0, fresh);
+      ({ length } = bytes);
+      const module = new WebAssembly.Module(bytes);
+      for (const { id, known } of fresh) if (!refused.has(id)) known.module = module;
+    }
+    return {
+      translations: answers.map(({ request, known }) => ({ request, id: known.id, module: known.module })),
+      bytes: length,
+      milliseconds: performance.now() - started,
+    };
+  }
+}
+
+/** Equal for equal code at equal addresses. */
+function keyOf({ records, entry, links, spread, global }: RegionSource): string {
+  const hash = createHash('sha256').update(records).update(new Uint8Array(links.buffer));
+  return `${hash.digest('base64')} ${entry} ${spread} ${global}`;
+}
