@@ -22,6 +22,7 @@ test('a kernel is all that a machine needs', () => {
     boot: { order: ['disk', 'cdrom'], menu: false },
     modules: [],
     serial: [{ kind: 'null' }],
+    display: { kind: 'none' },
     debugExit: false,
   });
 });

@@ -81,6 +81,19 @@ export const machineFields = z.strictObject({
     .array(stream)
     .max(MOST_SERIAL_PORTS, `has more than ${MOST_SERIAL_PORTS} ports`)
     .default([{ kind: 'null' }]),
+  /** Who sees the screen. A machine without a kernel has a display adapter even if nobody does. */
+  display: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('none') }),
+      /** An RFB server at a Unix socket (a path) or at `HOST:PORT`. */
+      z.strictObject({
+        kind: z.literal('vnc'),
+        address: z.string().min(1, 'is empty'),
+        /** A file whose first line is the password, of which 8 characters count. */
+        passwordFile: path.optional(),
+      }),
+    ])
+    .default({ kind: 'none' }),
   debugcon: stream.optional(),
   /** Whether a guest may end the machine through port 0xF4. */
   debugExit: z.boolean().default(false),

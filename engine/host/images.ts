@@ -27,6 +27,26 @@ export function readImages(config: MachineConfig): BootImages {
   };
 }
 
+/** Whether a machine has a display adapter: what its firmware writes to, or somebody wants to see. */
+export function hasDisplayAdapter(config: MachineConfig): boolean {
+  return config.kernel === undefined || config.display.kind !== 'none';
+}
+
+/**
+ * The display adapter's firmware. A machine whose firmware is of its own, or that has none, does without it where it
+ * is not to be found.
+ *
+ * @throws GuesthouseError `file` where SeaBIOS needs it and it is missing or cannot be read
+ */
+export function readVgaBios(config: MachineConfig): Uint8Array | null {
+  try {
+    return readShared('VGA BIOS', findFirmware('vgaBios'));
+  } catch (error) {
+    if (config.kernel === undefined && config.firmware === undefined) throw error;
+    return null;
+  }
+}
+
 function readShared(what: string, path: string): Uint8Array {
   const wrong = (reason: string, cause?: unknown) =>
     new GuesthouseError('file', `cannot read ${what} ${path}: ${reason}`, undefined, { cause });

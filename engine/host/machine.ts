@@ -8,6 +8,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type MachineConfig, type MachineConfigInput, parseMachineConfig } from '../api/config.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
+import type { Screen } from '../device/video/screen.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import { type LogSink, Logger } from '../base/log.ts';
 import {
@@ -17,13 +18,13 @@ import {
   type Choice,
   requireVcpus,
 } from '../machine/accelerator.ts';
-import { Board, boardAreaBytes, type BoardOptions } from '../machine/board.ts';
-import { MachineMemory } from '../memory/machine-memory.ts';
+import { Board, boardAreaBytes, type BoardOptions, boardVideoBytes } from '../machine/board.ts';
+import { hostMemoryAvailable, MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
 import type { LoopEnd } from '../vcpu/run-loop.ts';
 import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
-import { readImages } from './images.ts';
+import { hasDisplayAdapter, readImages, readVgaBios } from './images.ts';
 import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
 
 /** How a machine ended. */
@@ -88,6 +89,9 @@ export class Machine {
   /** Resolves once the machine has ended and all its output is written; never rejects. */
   readonly ended: Promise<Outcome>;
 
+  /** What is on the screen, for whoever looks at it from this thread; undefined without a display adapter. */
+  readonly screen: Screen | undefined;
+
   readonly #board: Board;
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
   readonly #log: Logger;
@@ -114,6 +118,7 @@ export class Machine {
     this.config = config;
     this.accelerator = accelerator;
     this.#board = board;
+    this.screen = board.createScreen();
     this.#boardOptions = options;
     this.#logSink = io.log;
     this.#log = new Logger('machine', io.log);
@@ -142,9 +147,15 @@ export class Machine {
       debugcon: config.debugcon !== undefined,
       debugExit: config.debugExit,
       boot: { order: config.boot.order, menu: config.boot.menu ? BOOT_MENU_WAIT : undefined },
+      ...(hasDisplayAdapter(config) ? { vga: { bios: readVgaBios(config) } } : {}),
     };
     const ramBytes = config.memory * 0x100000;
-    const memory = MachineMemory.create(ramBytes, boardAreaBytes(plan, ramBytes, accelerator.areaBytes()));
+    const memory = MachineMemory.create(
+      ramBytes,
+      boardAreaBytes(plan, ramBytes, accelerator.areaBytes()),
+      hostMemoryAvailable(),
+      boardVideoBytes(plan),
+    );
     const options = { ...plan, description: memory.description, acceleratorArea: accelerator.areaBytes() };
     const board = new Board({ ...options, log: io.log });
     board.install();

@@ -9,12 +9,15 @@ import { Logger, type LogSink } from '../base/log.ts';
 import { Mutex } from '../base/mutex.ts';
 import { AddressMap } from '../memory/address-map.ts';
 import { DirtyLog } from '../memory/dirty-log.ts';
-import { layout, type View } from '../memory/layout.ts';
+import { type Arena, layout, type View } from '../memory/layout.ts';
 import { MachineMemory, type MemoryDescription, PAGE_SIZE, WASM_PAGE } from '../memory/machine-memory.ts';
 import { MmioBus } from '../memory/mmio-bus.ts';
 import { PhysicalMemory } from '../memory/physical-memory.ts';
 import { PortBus } from '../memory/port-bus.ts';
 import type { TimedDevice } from '../device/device.ts';
+import { Screen } from '../device/video/screen.ts';
+import { Vga } from '../device/video/vga.ts';
+import { TEXT_WINDOW_BYTES, VIDEO_BYTES } from '../device/video/vga-state.ts';
 import type { AcpiPm } from '../device/power/acpi-pm.ts';
 import { GuestClock } from '../vcpu/clock.ts';
 import { EXIT_COUNTERS_BYTES, ExitCounters } from '../vcpu/exit-counters.ts';
@@ -40,6 +43,9 @@ const DEVICE_BYTES = 0x40000;
 
 const DEBUG_OUTPUT_BYTES = 65536;
 
+/** Where the display adapter is on the PCI bus. */
+const VGA_SLOT = { device: 2, function: 0 } as const;
+
 const sleepLayout = layout('timer-sleep', 1, { until: 'f64' });
 
 /** What is on the board. */
@@ -54,6 +60,8 @@ export interface BoardPlan {
   readonly debugExit: boolean;
   /** How firmware looks for something to boot. */
   readonly boot: BootPlan;
+  /** The display adapter, with the firmware that travels in its ROM; absent for a machine without. */
+  readonly vga?: { readonly bios: Uint8Array | null };
 }
 
 export interface BoardOptions extends BoardPlan {
@@ -70,15 +78,32 @@ export interface BoardOptions extends BoardPlan {
 export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorArea: number): number {
   const perVcpu =
     vcpuLayout.size + EXIT_COUNTERS_BYTES + WASM_PAGE + Math.ceil(acceleratorArea / WASM_PAGE) * WASM_PAGE;
-  const dirtyLog = Math.ceil(ramBytes / PAGE_SIZE / 4);
+  const dirtyLog = Math.ceil((ramBytes + boardVideoBytes(plan)) / PAGE_SIZE / 4);
   return (
     DEVICE_BYTES +
+    vgaBiosArea(plan) +
     plan.vcpus * perVcpu +
     dirtyLog +
     plan.serial.length * SERIAL_PORT_BYTES +
     DEBUG_OUTPUT_BYTES +
     firmwareArea(plan.images.firmware)
   );
+}
+
+/** Bytes of video memory that a board needs beside its RAM. */
+export function boardVideoBytes(plan: BoardPlan): number {
+  return plan.vga === undefined ? 0 : VIDEO_BYTES + TEXT_WINDOW_BYTES;
+}
+
+/** Bytes that the VGA BIOS takes: its ROM has a power of two, and begins on a page. */
+function vgaBiosArea(plan: BoardPlan): number {
+  const bytes = romBytes(plan.vga?.bios);
+  return bytes === 0 ? 0 : bytes + PAGE_SIZE;
+}
+
+function romBytes(bios: Uint8Array | null | undefined): number {
+  const length = bios?.length ?? 0;
+  return length === 0 ? 0 : Math.max(PAGE_SIZE, 2 ** Math.ceil(Math.log2(length)));
 }
 
 export class Board {
@@ -107,6 +132,10 @@ export class Board {
   /** What the accelerator has for the machine as a whole, where it has anything. */
   readonly accelerated: AcceleratedMachine | undefined;
 
+  /** The display adapter, where there is one. */
+  readonly vga: Vga | undefined;
+
+  readonly #vgaRom: number;
   readonly #boardMemory: BoardMemory;
   readonly #facts: FirmwareFacts;
   readonly #sleep: View<typeof sleepLayout.fields>;
@@ -132,9 +161,8 @@ export class Board {
     const flushTlb = () => this.signals.raiseAll(VcpuEvent.FlushTlb);
     const written = () => this.signals.raiseAll(VcpuEvent.FlushCode);
     this.map = new AddressMap(arena, flushTlb);
-    this.dirty = new DirtyLog(arena, this.memory.ramBytes / PAGE_SIZE, flushTlb, () =>
-      this.accelerated?.pullDirty(this.dirty),
-    );
+    const pages = (this.memory.ramBytes + this.memory.videoBytes) / PAGE_SIZE;
+    this.dirty = new DirtyLog(arena, pages, flushTlb, () => this.accelerated?.pullDirty(this.dirty));
     this.physical = new PhysicalMemory(this.memory, this.map, this.dirty, written);
     this.ports = new PortBus(arena);
     this.mmio = new MmioBus(arena);
@@ -155,6 +183,8 @@ export class Board {
       systemManagement: acceleratorOf(options.accelerator).systemManagement?.() ?? false,
       routingChanged: () => this.#boardMemory.applyPam(),
     });
+    this.#vgaRom = arena.reserve(romBytes(options.vga?.bios), PAGE_SIZE);
+    if (options.vga !== undefined) this.vga = this.#addVga(arena, options.vga.bios);
     const pamRanges = () => this.chipset.hostBridge.pamRanges();
     const { firmware } = options.images;
     this.#boardMemory = new BoardMemory(this.memory, arena, this.map, firmware, pamRanges, written);
@@ -192,6 +222,25 @@ export class Board {
   /** What is done once, by the thread that has made the memory. */
   install(): void {
     this.#boardMemory.programRom();
+    const bios = this.options.vga?.bios;
+    if (bios !== undefined && bios !== null) this.memory.bytes.set(bios, this.#vgaRom);
+  }
+
+  #addVga(arena: Arena, bios: Uint8Array | null): Vga {
+    const { buffer, ramBase, videoBase } = this.memory;
+    const vga = new Vga(arena, {
+      ports: this.ports,
+      mmio: this.mmio,
+      map: this.map,
+      clock: this.clock,
+      buffer,
+      videoAddress: videoBase,
+      romBytes: romBytes(bios),
+      romAddress: this.#vgaRom,
+      written: (address) => this.dirty.mark(Math.floor((address - ramBase) / PAGE_SIZE)),
+    });
+    this.chipset.addPciDevice(VGA_SLOT, vga.fn, vga);
+    return vga;
   }
 
   /**
@@ -228,6 +277,26 @@ export class Board {
     this.devices.with(() => {
       initializeVcpu(state, this.memory.buffer, this.stateAddresses[index], () => powerUp(state));
       this.lapics.initReset(index);
+    });
+  }
+
+  /** The picture on the screen, to be kept up to date by one thread; undefined without a display adapter. */
+  createScreen(): Screen | undefined {
+    const { vga, dirty, memory, clock, devices } = this;
+    if (vga === undefined) return undefined;
+    const first = memory.ramBytes / PAGE_SIZE;
+    return new Screen({
+      vga,
+      video: new Uint8Array(memory.buffer, memory.videoBase, VIDEO_BYTES),
+      dirt: {
+        get enabled() {
+          return dirty.isLogged(first);
+        },
+        enable: (pages) => dirty.enable(first, pages),
+        collect: (pages) => dirty.collect(first, pages).map((page) => page - first),
+      },
+      clock,
+      locked: devices.with,
     });
   }
 

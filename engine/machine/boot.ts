@@ -87,7 +87,7 @@ export function acpiTables(board: Board, base: number): AcpiTables {
     localApicAddress: LAPIC_BASE,
     ioApic: { id: 0, address: IOAPIC_BASE },
     ps2Mouse: false,
-    vga: false,
+    vga: board.vga !== undefined,
   });
 }
 

@@ -4,7 +4,8 @@
  * ```
  * 0          the null page, 64 KiB, never used: address 0 means "no address" to emitted code
  * 64 KiB     the machine area: device and vCPU states, streams, accelerator areas, ROM images
- * ramBase    guest RAM, 64 KiB aligned; the end is the end of the memory
+ * ramBase    guest RAM, 64 KiB aligned
+ * videoBase  video memory, up to the end of the memory; its pages count on from the RAM's in the dirty log
  * ```
  *
  * Pages that nobody touches cost nothing: the memory is reserved, not filled.
@@ -37,6 +38,7 @@ export interface MemoryDescription {
   readonly machineEnd: number;
   readonly ramBase: number;
   readonly ramBytes: number;
+  readonly videoBytes: number;
 }
 
 export class MachineMemory {
@@ -49,6 +51,9 @@ export class MachineMemory {
   readonly ramBase: number;
   /** Bytes of guest RAM. */
   readonly ramBytes: number;
+  /** Address of the video memory, which follows guest RAM. */
+  readonly videoBase: number;
+  readonly videoBytes: number;
 
   /** Attaches to a memory made by {@link create}, in any thread. */
   constructor(description: MemoryDescription) {
@@ -61,6 +66,8 @@ export class MachineMemory {
     this.view = new DataView(buffer);
     this.ramBase = description.ramBase;
     this.ramBytes = description.ramBytes;
+    this.videoBase = description.ramBase + description.ramBytes;
+    this.videoBytes = description.videoBytes;
   }
 
   /**
@@ -69,20 +76,26 @@ export class MachineMemory {
    * @param ramBytes guest RAM, a multiple of 64 KiB, at most {@link MAX_RAM}
    * @param areaBytes what the machine area must hold
    * @param availableBytes what the host has to give
+   * @param videoBytes video memory, a multiple of 64 KiB
    * @throws GuesthouseError `config` where the RAM is of an impossible size, `resources` where the host
    *   cannot provide it
    */
-  static create(ramBytes: number, areaBytes: number, availableBytes = hostMemoryAvailable()): MachineMemory {
+  static create(
+    ramBytes: number,
+    areaBytes: number,
+    availableBytes = hostMemoryAvailable(),
+    videoBytes = 0,
+  ): MachineMemory {
     if (!Number.isInteger(ramBytes) || ramBytes <= 0 || ramBytes % WASM_PAGE !== 0) {
       throw new GuesthouseError('config', `guest memory of ${ramBytes} bytes is not a multiple of 64 KiB`);
     }
     const ramBase = Math.ceil((NULL_PAGE + areaBytes) / WASM_PAGE) * WASM_PAGE;
-    const total = ramBase + ramBytes;
+    const total = ramBase + ramBytes + videoBytes;
     if (ramBytes > MAX_RAM || total > MAX_MEMORY) {
       throw new GuesthouseError(
         'config',
         `${mebibytes(ramBytes)} MiB of guest memory is more than this accelerator can address`,
-        `at most ${mebibytes(Math.min(MAX_RAM, MAX_MEMORY - ramBase))} MiB`,
+        `at most ${mebibytes(Math.min(MAX_RAM, MAX_MEMORY - ramBase - videoBytes))} MiB`,
       );
     }
     if (total > availableBytes) {
@@ -104,7 +117,8 @@ export class MachineMemory {
         { cause: error },
       );
     }
-    return new MachineMemory({ memory, machineStart: NULL_PAGE, machineEnd: ramBase, ramBase, ramBytes });
+    const place = { machineStart: NULL_PAGE, machineEnd: ramBase, ramBase, ramBytes, videoBytes };
+    return new MachineMemory({ memory, ...place });
   }
 
   /** A fresh arena over the machine area. Placing the same things in the same order gives the same
