@@ -13,16 +13,21 @@ export const hostInfoSchema = z.strictObject({
   /** Bytes. */
   memory: z.number().positive(),
   freeMemory: z.number().nonnegative(),
-  /** All that are known, the preferred first; what cannot run here says why. */
-  accelerators: z.array(acceleratorInfoSchema),
-  /** What a new machine gets where nothing is said, after the host's size. Memory in MiB. */
-  defaults: z.strictObject({ memory: z.int().positive(), vcpus: z.int().positive() }),
-  /** The most a machine can have here. Memory in MiB. */
-  limits: z.strictObject({ memory: z.int().positive(), vcpus: z.int().positive() }),
+  /** Memory that a new machine gets where nothing is said, and the most that one can have, in MiB. */
+  machineMemory: z.strictObject({ usual: z.int().positive(), most: z.int().positive() }),
   /** Where machines are kept. */
   library: z.string(),
 });
 export type HostInfo = z.output<typeof hostInfoSchema>;
+
+/** What can run machines here. Finding that out takes a process and a second or two. */
+export const capabilitiesSchema = z.strictObject({
+  /** All that are known, the preferred first; what cannot run here says why. */
+  accelerators: z.array(acceleratorInfoSchema),
+  /** Virtual processors that a new machine gets where nothing is said, and the most that one can have. */
+  machineVcpus: z.strictObject({ usual: z.int().positive(), most: z.int().positive() }),
+});
+export type Capabilities = z.output<typeof capabilitiesSchema>;
 
 /** Any JSON value: what the interface remembers in its own shape. */
 const json = z.json();

@@ -5,7 +5,13 @@
 import { z } from 'zod';
 import { exitStatisticsSchema } from '../../engine/api/statistics.ts';
 import { documentSchema } from './document.ts';
-import { folderSchema, hostInfoSchema, settingsPatchSchema, settingsSchema } from './host.ts';
+import {
+  folderSchema,
+  capabilitiesSchema,
+  hostInfoSchema,
+  settingsPatchSchema,
+  settingsSchema,
+} from './host.ts';
 import {
   logRecordSchema,
   machineIdSchema,
@@ -43,6 +49,7 @@ const method = <P extends z.ZodType, R extends z.ZodType>(params: P, result: R) 
 
 const TABLE = {
   'host.info': method(nothing, hostInfoSchema),
+  'host.capabilities': method(nothing, capabilitiesSchema),
 
   /** All machines, by name. Changes follow as `machine.changed` and `machine.removed`. */
   'machine.list': method(nothing, z.strictObject({ machines: z.array(machineSummarySchema) })),

@@ -21,6 +21,7 @@ export function handlersFor(
   const { manager, host } = services;
   return {
     'host.info': handler('host.info', () => host.info()),
+    'host.capabilities': handler('host.capabilities', () => host.capabilities()),
     'machine.list': handler('machine.list', async () => ({ machines: await manager.list() })),
     'machine.get': handler('machine.get', ({ id }) => manager.get(id)),
     'machine.validate': handler('machine.validate', ({ document, files, id }) => ({

@@ -7,7 +7,7 @@ import { MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
 import type { AcceleratorInfo } from '../../engine/api/statistics.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { filesOf, type MachineDocument } from '../contract/document.ts';
-import type { Folder, HostInfo } from '../contract/host.ts';
+import type { Capabilities, Folder, HostInfo } from '../contract/host.ts';
 import type { Issue } from '../contract/methods.ts';
 import { runtimeDirectory } from '../store/paths.ts';
 import { EngineClient } from './engine-client.ts';
@@ -16,61 +16,74 @@ import { type EngineLauncher, exitLine } from './launcher.ts';
 /** Entries of a folder that are listed. */
 const MOST_ENTRIES = 2000;
 
-/** How long accelerators that were found count as known, in milliseconds: permissions change. */
+/** Milliseconds after which accelerators that were found are looked for again: permissions change. */
 const FRESH = 60_000;
+
+/** How long that may take, in milliseconds. */
+const PROBE_PATIENCE = 60_000;
 
 const MIB = 2 ** 20;
 
 export class Host {
   readonly #launcher: EngineLauncher;
   readonly #library: string;
-  #accelerators: { readonly time: number; readonly found: Promise<AcceleratorInfo[]> } | undefined;
+  #found: readonly AcceleratorInfo[] | undefined;
+  /** When they were found, as of performance.now(). */
+  #foundAt = 0;
+  #probing: Promise<readonly AcceleratorInfo[]> | undefined;
 
   constructor(launcher: EngineLauncher, library: string) {
     this.#launcher = launcher;
     this.#library = library;
   }
 
-  async info(): Promise<HostInfo> {
-    const accelerators = await this.accelerators();
-    const cpus = os.availableParallelism();
+  info(): HostInfo {
     const memory = Math.floor(os.totalmem() / MIB);
-    const offered = accelerators.filter(({ available }) => available).map((each) => each.mostVcpus);
-    const most = Math.max(1, ...offered);
-    const limits = {
-      memory: Math.min(MEMORY_MIB.most, memory),
-      vcpus: Math.min(MOST_VCPUS, most),
-    };
+    const most = Math.min(MEMORY_MIB.most, memory);
     return {
       hostname: os.hostname(),
       system: `${os.type()} ${os.release()} ${os.arch()}`,
-      cpus,
+      cpus: os.availableParallelism(),
       cpuModel: os.cpus()[0]?.model.trim() ?? 'unknown',
       memory: os.totalmem(),
       freeMemory: os.freemem(),
-      accelerators,
-      defaults: {
+      machineMemory: {
         // An eighth of the host's, in steps of 256 MiB, from 512 MiB to 2 GiB.
-        memory: Math.min(limits.memory, Math.max(512, Math.min(2048, Math.floor(memory / 8 / 256) * 256))),
-        // What every accelerator can give: which one a machine gets is known only when it starts.
-        vcpus: Math.min(limits.vcpus, cpus, 2, ...offered),
+        usual: Math.min(most, Math.max(512, Math.min(2048, Math.floor(memory / 8 / 256) * 256))),
+        most,
       },
-      limits,
       library: this.#library,
     };
   }
 
-  /** All accelerators, found out by a process of its own: what speaks to kernels may fail badly. */
-  accelerators(): Promise<AcceleratorInfo[]> {
-    const now = Date.now();
-    if (this.#accelerators === undefined || now - this.#accelerators.time > FRESH) {
-      const found = this.#probe();
-      this.#accelerators = { time: now, found };
-      found.catch(() => (this.#accelerators = undefined));
-    }
-    return this.#accelerators.found;
+  /** @throws GuesthouseError where no engine comes up to say */
+  async capabilities(): Promise<Capabilities> {
+    const accelerators = await this.#accelerators();
+    const offered = accelerators.filter(({ available }) => available).map((each) => each.mostVcpus);
+    const most = Math.min(MOST_VCPUS, Math.max(1, ...offered));
+    return {
+      accelerators: [...accelerators],
+      // What every accelerator can give: which one a machine gets is known only when it starts.
+      machineVcpus: { usual: Math.min(most, os.availableParallelism(), 2, ...offered), most },
+    };
   }
 
+  /** All accelerators. Those that were found before are what there is until it is known better. */
+  async #accelerators(): Promise<readonly AcceleratorInfo[]> {
+    if (this.#found === undefined || performance.now() - this.#foundAt > FRESH) {
+      this.#probing ??= this.#probe()
+        .then((found) => {
+          this.#foundAt = performance.now();
+          return (this.#found = found);
+        })
+        .finally(() => (this.#probing = undefined));
+      // Where nobody waits for it, a failure is found again by the next who asks.
+      this.#probing.catch(() => undefined);
+    }
+    return this.#found ?? (await this.#probing) ?? [];
+  }
+
+  /** In a process of its own: what speaks to kernels may fail badly. */
   async #probe(): Promise<AcceleratorInfo[]> {
     const directory = runtimeDirectory();
     const name = `probe-${process.pid}-${Date.now()}`;
@@ -80,19 +93,26 @@ export class Host {
     const engine = this.#launcher.launch(['--socket', socket], log);
     let ended: string | undefined;
     void engine.exited.then((exit) => (ended = exitLine(exit)));
+    const deadline = performance.now() + PROBE_PATIENCE;
     try {
       for (;;) {
         const connected = await EngineClient.connect(socket);
         if (connected !== undefined) {
           const found = await connected.client.request({ kind: 'probe' });
-          await connected.client.request({ kind: 'stop' });
+          // It may be gone before it has answered.
+          await connected.client.request({ kind: 'stop' }).catch(() => null);
           connected.client.close();
           return found;
         }
         if (ended !== undefined)
           throw new GuesthouseError('internal', `the engine ${ended} when it was started`);
+        if (performance.now() > deadline)
+          throw new GuesthouseError('resources', 'the engine does not come up', 'the host may be too busy');
         await sleep(20);
       }
+    } catch (error) {
+      engine.kill();
+      throw error;
     } finally {
       rmSync(log, { force: true });
     }

@@ -3,7 +3,7 @@ import { checkDocument } from '../../main/contract/index.ts';
 import { type Answers, documentOf, freeName, initialAnswers, SOURCES, stepOf } from './wizard.ts';
 
 const filled: Answers = {
-  ...initialAnswers(undefined),
+  ...initialAnswers({ memory: 512, vcpus: 1 }),
   name: 'vm',
   kernel: ' /boot/vmlinuz ',
   initrd: '/boot/initrd.img',

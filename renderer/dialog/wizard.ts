@@ -1,6 +1,5 @@
 /** What the wizard asks, and the machine that comes of the answers. Steps and boot sources are tables: a new
  * kind of boot is an entry here and its fields. */
-import type { HostInfo } from '../../main/contract/index.ts';
 import type { Draft } from '../store/draft.ts';
 
 export const STEPS = ['boot', 'resources', 'summary'] as const;
@@ -43,16 +42,16 @@ export interface Answers {
   customise: boolean;
 }
 
-/** What is answered before anything was typed, after the host's size. */
-export function initialAnswers(host: HostInfo | undefined): Answers {
+/** What is answered before anything was typed. */
+export function initialAnswers(size: { readonly memory: number; readonly vcpus: number }): Answers {
   return {
     source: 'sample',
     kernel: '',
     initrd: '',
     firmware: '',
     append: 'console=ttyS0',
-    memory: host?.defaults.memory ?? 512,
-    vcpus: host?.defaults.vcpus ?? 1,
+    memory: size.memory,
+    vcpus: size.vcpus,
     name: '',
     customise: false,
   };

@@ -3,6 +3,7 @@
  * /?fake=12 for twelve machines) and for tests. Its machines do nothing but say so.
  */
 import {
+  type Capabilities,
   type CheckedParams,
   checkDocument,
   type ClientFrame,
@@ -37,6 +38,11 @@ const HOST: HostInfo = {
   cpuModel: 'Processor',
   memory: 16 * 2 ** 30,
   freeMemory: 9 * 2 ** 30,
+  machineMemory: { usual: 512, most: 3584 },
+  library: '/library',
+};
+
+const CAPABILITIES: Capabilities = {
   accelerators: [
     {
       name: 'kvm',
@@ -48,9 +54,7 @@ const HOST: HostInfo = {
     },
     { name: 'wasm', available: true, reason: null, features: [], cpuModels: ['x86-64-v2'], mostVcpus: 64 },
   ],
-  defaults: { memory: 512, vcpus: 2 },
-  limits: { memory: 3584, vcpus: 64 },
-  library: '/library',
+  machineVcpus: { usual: 2, most: 64 },
 };
 
 interface Stored {
@@ -260,6 +264,7 @@ export class FakeMain {
 
   readonly #handlers: Handlers = {
     'host.info': () => HOST,
+    'host.capabilities': () => CAPABILITIES,
     'machine.list': () => ({ machines: [...this.machines.values()].map(({ summary }) => summary) }),
     'machine.get': (params) => {
       const { summary, document, revision } = this.#stored(params);

@@ -1,19 +1,45 @@
-/** The host that the machines run on. */
+/** The host that the machines run on, and what can run them. */
 import { defineStore } from 'pinia';
-import { shallowRef } from 'vue';
-import type { HostInfo } from '../../main/contract/index.ts';
+import { computed, shallowRef } from 'vue';
+import {
+  type Capabilities,
+  type HostInfo,
+  MEMORY_MIB,
+  type MethodName,
+  MOST_VCPUS,
+} from '../../main/contract/index.ts';
 import { useConnection } from './connection.ts';
 
 export const useHost = defineStore('host', () => {
   const connection = useConnection();
   const info = shallowRef<HostInfo>();
+  /** Known a while later: an engine is asked. */
+  const capabilities = shallowRef<Capabilities>();
 
-  /** Asks again: free memory changes. */
-  async function refresh(): Promise<void> {
-    info.value = await connection.call('host.info', {});
+  /** What a new machine gets where nothing is said. Memory in MiB. */
+  const defaults = computed(() => ({
+    memory: info.value?.machineMemory.usual ?? MEMORY_MIB.usual,
+    vcpus: capabilities.value?.machineVcpus.usual ?? 1,
+  }));
+  /** The most that a machine can have. */
+  const limits = computed(() => ({
+    memory: info.value?.machineMemory.most ?? MEMORY_MIB.most,
+    vcpus: capabilities.value?.machineVcpus.most ?? MOST_VCPUS,
+  }));
+
+  async function ask(method: Extract<MethodName, 'host.info' | 'host.capabilities'>): Promise<void> {
+    try {
+      if (method === 'host.info') info.value = await connection.call(method, {});
+      else capabilities.value = await connection.call(method, {});
+    } catch (error) {
+      console.warn('the host is not known:', error);
+    }
   }
-  connection.whenOpen(() => {
-    refresh().catch((error: unknown) => console.warn('the host is not known:', error));
-  });
-  return { info, refresh };
+
+  /** Asks again: free memory and permissions change. */
+  async function refresh(): Promise<void> {
+    await Promise.all([ask('host.info'), ask('host.capabilities')]);
+  }
+  connection.whenOpen(() => void refresh());
+  return { info, capabilities, defaults, limits, refresh };
 });
