@@ -3,6 +3,7 @@
  * machine at the same time. Each figure is a median of several runs, less the median of an empty guest. The runs
  * of both engines take turns, so that a busy host slows both.
  */
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { sample } from '../main/cli/sample.ts';
@@ -15,7 +16,7 @@ import { bootLinux, median, runKernel } from './measure.ts';
 const USAGE = `Usage: npm run bench -- [OPTION]…
   --runs N       runs of each guest in each engine (default: 3)
   --scale N      percent of the usual work (default: 100)
-  --only NAME    just this guest (integer stream chase branch call float string boot kvm-exit); may be repeated
+  --only NAME    just this guest (integer stream chase branch call float string boot kvm-exit desktop); may be repeated
   --limit N      seconds a run may take (default: 300)
 `;
 
@@ -119,7 +120,18 @@ function report(name: string, series: readonly Series[]): boolean {
 
 async function main(): Promise<boolean> {
   const options = parseOptions();
+  let failed = await benchGuests(options);
+  if (options.wants('kvm-exit')) benchKvmExit(options.runs);
+  if (options.wants('desktop')) failed = !benchDesktop() || failed;
+  return failed;
+}
+
+/** Guests in all engines.
+ * @returns whether any failed */
+async function benchGuests(options: Options): Promise<boolean> {
   const { empty, measured } = kernels(options.scale);
+  const wanted = measured.filter(({ name }) => options.wants(name));
+  if (wanted.length === 0 && !options.wants('boot')) return false;
   const lacking = qemu.missing();
   const engines = lacking === undefined ? [guesthouse, qemu] : [guesthouse];
   if (lacking !== undefined) console.log(`${lacking}: nothing to compare with`);
@@ -131,8 +143,7 @@ async function main(): Promise<boolean> {
   const idle = await measureKernel(engines, empty, options);
   failed = report(empty.name, idle) || failed;
   const idleSeconds = idle.map(({ seconds }) => (seconds.length === 0 ? 0 : median(seconds)));
-  for (const kernel of measured) {
-    if (!options.wants(kernel.name)) continue;
+  for (const kernel of wanted) {
     const series = await measureKernel(engines, kernel, options);
     failed = report(kernel.name, series) || failed;
     const seconds = series.map((each, index) =>
@@ -154,8 +165,16 @@ async function main(): Promise<boolean> {
     failed = report('boot', boot) || failed;
     console.log(line('boot', boot.map(startTime), startRatio(boot)));
   }
-  if (options.wants('kvm-exit')) benchKvmExit(options.runs);
   return failed;
+}
+
+/** How quick the interface is. A program of its own, since part of it runs in a browser.
+ * @returns whether it could be measured and lost nothing */
+function benchDesktop(): boolean {
+  const build = spawnSync('npm', ['run', '--silent', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (build.status !== 0) return false;
+  const program = path.join(import.meta.dirname, '../test/interface/bench.ts');
+  return spawnSync(process.execPath, [program], { stdio: 'inherit' }).status === 0;
 }
 
 /** A port write's round trip under KVM, beside that of a minimal C program. */

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import path from 'node:path';
 
 const NEEDED = 26;
@@ -12,6 +13,9 @@ const NEEDED = 26;
 async function start(words: readonly string[]): Promise<number> {
   const [major] = process.versions.node.split('.', 1);
   if (Number(major) >= NEEDED) {
+    const { codeCacheDirectory } = await import('../store/paths.ts');
+    // Halves the time that a command takes to start. Where it can't be kept, nothing is lost.
+    enableCompileCache(codeCacheDirectory());
     const { main } = await import('./main.ts');
     return main(words);
   }

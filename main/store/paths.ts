@@ -52,6 +52,12 @@ export function cacheDirectory(around = own()): string {
   return place(around, 'XDG_CACHE_HOME', ['.cache', 'Library/Caches']);
 }
 
+/** Compiled code, for processes that start after the first (node:module, enableCompileCache). Under the user's own
+ * folder: what lies there is run. */
+export function codeCacheDirectory(around = own()): string {
+  return path.join(cacheDirectory(around), 'code');
+}
+
 /**
  * The folder for sockets and locks of running machines, made where missing. Nobody else can look into it.
  *

@@ -13,11 +13,11 @@ export interface Endpoint {
  * The endpoint of a machine. The same for everybody who means the same folder, and short: a socket's path
  * holds about 100 bytes (unix(7)).
  *
+ * @param directory that holds the endpoints of all machines
  * @throws GuesthouseError `resources` where there is no folder for it
  */
-export function endpointOf(folder: string): Endpoint {
+export function endpointOf(folder: string, directory = runtimeDirectory()): Endpoint {
   const key = createHash('sha256').update(path.resolve(folder)).digest('hex').slice(0, 24);
-  const directory = runtimeDirectory();
   const lock = path.join(directory, `${key}.lock`);
   const socket =
     process.platform === 'win32' ? `\\\\.\\pipe\\guesthouse-${key}` : path.join(directory, `${key}.sock`);

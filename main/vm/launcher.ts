@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { GuesthouseError } from '../../engine/base/errors.ts';
+import { codeCacheDirectory } from '../store/paths.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** The engine's entry. */
@@ -53,6 +54,7 @@ export const nodeLauncher: EngineLauncher = {
       // Not in the way of whoever wants to unmount or delete the folder that this was started in.
       cwd: '/',
       detached: true,
+      env: { ...process.env, NODE_COMPILE_CACHE: codeCacheDirectory() },
       stdio: ['ignore', 'ignore', errors],
       windowsHide: true,
     });

@@ -16,6 +16,11 @@ export interface Complaint {
   readonly time: number;
 }
 
+/** Bytes a second that a machine's disks move; undefined where it has none. */
+export function diskRate({ diskRead, diskWrite }: Sample): number | undefined {
+  return diskRead === null || diskWrite === null ? undefined : diskRead + diskWrite;
+}
+
 const NAMES = new Intl.ListFormat('en');
 
 const NONE: readonly Sample[] = [];

@@ -167,6 +167,23 @@ export class Shell {
     return path.join(this.home, 'data', 'guesthouse', 'machines');
   }
 
+  /** Where the sockets of machines are that run. */
+  get runtime(): string {
+    const folder = path.join(this.home, 'run', 'guesthouse');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
+  /** Processor time of the browser's processes that run pages, in seconds. */
+  async pageSeconds(): Promise<number> {
+    const session = await this.#browser.newBrowserCDPSession();
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+    await session.detach();
+    return processInfo
+      .filter(({ type }) => type === 'renderer')
+      .reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.endServer();
     for (const pid of processesWith(this.home)) kill(pid);
