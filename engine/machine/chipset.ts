@@ -9,6 +9,7 @@ import { Hpet, HPET_SIZE, hpetLayout } from '../device/chipset/hpet.ts';
 import { isMsiAddress, messageFromMsi } from '../device/chipset/apic-message.ts';
 import { Ioapic, ioapicLayout } from '../device/chipset/ioapic.ts';
 import { APIC_DEFAULT_BASE, lapicLayout, LocalApics } from '../device/chipset/lapic.ts';
+import { NumericError } from '../device/chipset/numeric-error.ts';
 import { Pic, picLayout } from '../device/chipset/pic.ts';
 import { Pit, pitLayout } from '../device/chipset/pit.ts';
 import { Rtc, rtcLayout } from '../device/chipset/rtc.ts';
@@ -67,7 +68,7 @@ export const HPET_BASE = 0xfed0_0000;
 export const LAPIC_BASE = APIC_DEFAULT_BASE;
 
 /** ISA interrupts of devices on the board. */
-const IRQ = { Timer: 0, Keyboard: 1, Rtc: 8, Sci: 9, Auxiliary: 12 } as const;
+const IRQ = { Timer: 0, Keyboard: 1, Rtc: 8, Sci: 9, Auxiliary: 12, Math: 13 } as const;
 
 /** Inputs of the I/O APIC that the HPET's timers may use, one bit each: those without an ISA interrupt. */
 const HPET_ROUTES = 0xff_0000;
@@ -108,6 +109,7 @@ export class Chipset {
   readonly isaBridge: IsaBridge;
   readonly pciBus: PciBus;
   readonly pmFunction: PmFunction;
+  readonly numericError: NumericError;
   readonly acpiPm: AcpiPm;
   readonly fwCfg: FwCfg;
   readonly serial: readonly SerialPort[];
@@ -157,6 +159,9 @@ export class Chipset {
       for (const state of states) state.a20 = open ? 1 : 0;
       signals.raiseAll(VcpuEvent.FlushTlb);
     });
+    this.numericError = new NumericError(arena, interrupts.connect(IRQ.Math), () => {
+      for (const state of states) state.ignne = 1;
+    });
     const keyboard = new Ps2Keyboard(arena);
     this.i8042 = new I8042(arena, {
       keyboardIrq: interrupts.connect(IRQ.Keyboard),
@@ -203,6 +208,7 @@ export class Chipset {
     ports.register(this.i8042.command, 0x64, 1);
     ports.register(this.rtc.ports, 0x70, 4);
     ports.register(portA, 0x92, 1);
+    ports.register(this.numericError, 0xf0, 2);
     ports.register(apm, 0xb2, 2);
     ports.register(this.fwCfg, FW_CFG_PORT, FW_CFG_PORTS);
     ports.register(pciPorts, 0xcf8, 8);
@@ -230,6 +236,7 @@ export class Chipset {
       this.pit,
       this.rtc,
       a20Gate,
+      this.numericError,
       keyboard,
       this.i8042,
       portA,

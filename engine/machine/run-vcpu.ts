@@ -57,6 +57,7 @@ export function runVcpu(
     timers: board.timersOf(index),
     timersTouched: index === 0 ? () => {} : board.wakeForTimers,
     sleeping: index === 0 ? board.noteSleep : () => {},
+    floatError: board.chipset.numericError.assert,
     initialize: () => {
       board.initialize(index, (at) => accelerator.resetState(at, { index, model }));
       state.activity = index === 0 ? Activity.Running : Activity.WaitForSipi;

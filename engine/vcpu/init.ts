@@ -6,12 +6,12 @@
 import { vcpuLayout, type VcpuState } from './state.ts';
 
 /** What INIT leaves unchanged: x87, SSE and AVX state, the MSRs and MTRRs, the TSC, and what is not the
- * processor's own: who it is, A20, and what has been requested of it. */
+ * processor's own: who it is, A20, IGNNE#, and what has been requested of it. */
 const KEPT = [
   'fpr', 'fcw', 'fsw', 'ftw', 'fop', 'fip', 'fdp', 'fcs', 'fds', 'mxcsr', 'ymm', 'xcr0', 'xss',
   'star', 'lstar', 'cstar', 'sfmask', 'kernelGsBase', 'sysenterCs', 'sysenterEsp', 'sysenterEip',
   'pat', 'tscAux', 'tscOffset', 'tscAdjust', 'apicBase', 'miscEnable', 'specCtrl', 'mcgStatus',
-  'mtrrDefType', 'mtrrFixed', 'mtrrVariable', 'smbase', 'a20', 'events', 'sipiVector', 'index',
+  'mtrrDefType', 'mtrrFixed', 'mtrrVariable', 'smbase', 'a20', 'ignne', 'events', 'sipiVector', 'index',
 ] as const; // prettier-ignore
 
 /** CR0.NW and CR0.CD, unchanged by INIT. */

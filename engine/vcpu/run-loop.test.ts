@@ -60,6 +60,7 @@ function setUp(steps: Step[], index = 0, more: Partial<AcceleratedVcpu> = {}) {
     timers,
     timersTouched: () => {},
     sleeping: () => {},
+    floatError: () => done.push(`FERR#, ${devices.tryLock() ? 'unlocked' : 'locked'}`),
     initialize: () => {
       done.push('init');
       initializeVcpu(state, buffer, addresses[index], () => (state.rip = 0xfff0n));
@@ -246,4 +247,13 @@ test('an accelerator that is not left by itself is told when the next timer is d
   machine.loop.run();
   expect(told.length).toBeGreaterThanOrEqual(2);
   expect(new Set(told)).toEqual(new Set([1e15]));
+});
+
+test('FERR# reaches the board once, with the device lock held', () => {
+  const machine = setUp([
+    () => (machine.signals.raise(0, VcpuEvent.FloatError), ExitReason.Interrupted),
+    () => ExitReason.Interrupted,
+  ]);
+  machine.loop.run();
+  expect(machine.done).toEqual(['FERR#, locked']);
 });

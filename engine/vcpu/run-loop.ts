@@ -42,6 +42,8 @@ export interface RunLoopParts {
   /** Told until when this vCPU will not look at the timers (guest nanoseconds), before it sleeps or enters a
    * guest that is not left by itself, and -Infinity afterwards. */
   readonly sleeping: (until: number) => void;
+  /** This vCPU asserts FERR#. Called with the device lock held. */
+  readonly floatError: () => void;
   /** Puts this vCPU's state where INIT leaves it. */
   readonly initialize: () => void;
   /** Resets the whole machine, and puts every vCPU where it starts. Called without the device lock. */
@@ -167,8 +169,10 @@ export class RunLoop {
 
   /** What is due is done; a kick has served its purpose once the guest has been left. */
   #poll(): void {
-    const { clock, timers, devices, signals, index } = this.#parts;
-    signals.clear(index, VcpuEvent.Kick);
+    const { clock, timers, devices, signals, index, floatError } = this.#parts;
+    if ((signals.clear(index, VcpuEvent.Kick | VcpuEvent.FloatError) & VcpuEvent.FloatError) !== 0) {
+      devices.with(floatError);
+    }
     const now = clock.now();
     if (now >= timers.deadline()) devices.with(() => timers.service(now));
   }

@@ -6,7 +6,7 @@
  */
 import { layout, type View } from '../memory/layout.ts';
 
-export const vcpuLayout = layout('vcpu', 2, {
+export const vcpuLayout = layout('vcpu', 3, {
   /** RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, in encoding order. */
   gpr: ['u64', 16],
   /** Always zero: the base or index of an address that has none. */
@@ -66,6 +66,9 @@ export const vcpuLayout = layout('vcpu', 2, {
   smbase: 'u32',
   /** 0 where address bit 20 is forced to zero. */
   a20: 'u32',
+  /** 1 while the board asserts IGNNE#: an x87 exception that CR0.NE leaves to the board does not stop the processor
+   * (SDM 1, 8.7). It ends with the exception. */
+  ignne: 'u32',
   /** Requests to this vCPU, OR-ed in atomically by any thread; see {@link VcpuEvent}. */
   events: 'i32',
   /** Vector of the latest start-up IPI. */
@@ -141,7 +144,8 @@ export const VcpuEvent = {
   /** Translations must be dropped: TLB (memory map changed) or decoded code (written by another vCPU). */
   FlushTlb: 1 << 6,
   FlushCode: 1 << 7,
-  /** An x87 exception is reported as the PC has it (CR0.NE clear): IRQ 13 of the PIC is to be raised. */
+  /** FERR#: the processor stands before an x87 instruction, with an exception that CR0.NE leaves to the board to report.
+   * The run loop tells the board. */
   FloatError: 1 << 8,
 } as const;
 

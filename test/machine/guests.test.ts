@@ -78,6 +78,16 @@ test('code that changes itself', async () => {
   expect(machine.output).toBe('all seen\r\n');
 });
 
+// Debian's QEMU 7.2 fails an assertion of its own here.
+test.runIf(engine === guesthouse)(
+  'x87 exceptions with CR0.NE clear come as IRQ 13, before the instruction that waits',
+  async () => {
+    await using machine = start('float-error');
+    expect(await machine.status()).toBe(2 * 2 + 1);
+    expect(machine.output).toBe('both reported\r\n');
+  },
+);
+
 test.each(['cf9', 'i8042', 'acpi'])('reset by %s starts the kernel again', async (way) => {
   await using machine = start(`reset-${way}`);
   expect(await machine.status()).toBe(1);

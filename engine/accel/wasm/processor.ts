@@ -376,6 +376,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
         return -1;
       case Leave.Exception:
         this.#access.finish();
+        if (this.#private.vector === Vector.MF && !this.#reportsMathFault()) {
+          // FERR#: the processor stands still here until the board's interrupt comes (SDM 1, 8.7).
+          Atomics.or(this.#events, 0, VcpuEvent.FloatError);
+          return ExitReason.Interrupted;
+        }
         this.#fault(
           new GuestFault(
             this.#private.vector,
@@ -396,6 +401,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
       default:
         throw new Error(`emitted code left with code ${code}`);
     }
+  }
+
+  /** CR0.NE: x87 exceptions are #MF, and not the board's to report. */
+  #reportsMathFault(): boolean {
+    return (this.#words[(this.#at + S.cr0) >> 2]! & Cr0.NE) !== 0;
   }
 
   /** Delivers an exception found at `rip`. */

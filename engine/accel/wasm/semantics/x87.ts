@@ -325,7 +325,7 @@ function moveTop(name: string, modrm: number, by: number): void {
 moveTop('fdecstp', 0xf6, -1);
 moveTop('fincstp', 0xf7, 1);
 
-// Control.
+// Control. What clears an exception ends IGNNE#, which the board asserts for as long as there is FERR#.
 
 define('fldcw', (e) => {
   waitForException(e);
@@ -333,8 +333,9 @@ define('fldcw', (e) => {
   const fcw = e.c.let(i32.or(i32.and(word, CONTROL_BITS), 0x40));
   e.setField32('fcw', fcw);
   const fsw = e.c.let(i32.and(e.field32('fsw'), ~(StatusWord.ES | StatusWord.Busy)));
-  const pending = i32.and(i32.and(fsw, i32.xor(fcw, -1)), FloatFlag.Exceptions);
+  const pending = e.c.let(i32.and(i32.and(fsw, i32.xor(fcw, -1)), FloatFlag.Exceptions));
   e.setField32('fsw', i32.or(fsw, i32.select(pending, StatusWord.ES | StatusWord.Busy, 0)));
+  e.setField32('ignne', i32.select(pending, e.field32('ignne'), 0));
 });
 define('fnstcw', (e) => e.writeN(e.operands[0]!, 2, e.field32('fcw')));
 define('fnstsw', (e) => e.writeN(e.operands[0]!, 2, e.field32('fsw')));
@@ -342,10 +343,11 @@ define('fnstsw_ax', (e) => e.setGpr(0, e.field32('fsw'), 2));
 define('fnclex', (e) => {
   const cleared = FloatFlag.Exceptions | StatusWord.SF | StatusWord.ES | StatusWord.Busy;
   e.setField32('fsw', i32.and(e.field32('fsw'), ~cleared));
+  e.setField32('ignne', 0);
 });
 define('fninit', (e) => {
   e.setField32('fcw', 0x37f);
-  for (const field of ['fsw', 'ftw', 'fop', 'fcs', 'fds'] as const) e.setField32(field, 0);
+  for (const field of ['fsw', 'ftw', 'fop', 'fcs', 'fds', 'ignne'] as const) e.setField32(field, 0);
   e.setField64('fip', 0);
   e.setField64('fdp', 0);
 });

@@ -5,6 +5,7 @@
  * Intel SDM volume 1, 10.5 and 13.4.1; volume 2, FXSAVE, table 3-43 (32-bit pointers) and 3-45 (64-bit pointers).
  */
 import type { VcpuState } from '../../../vcpu/state.ts';
+import { setStatusWord } from './x87-stack.ts';
 
 /** A state area in guest memory, by offset. Both functions may throw a guest's fault; all is read before the
  * first register is changed. */
@@ -86,7 +87,7 @@ export function loadX87(area: Source, format: StateFormat): (state: VcpuState) =
   return (state) => {
     state.fcw = (head.getUint16(OFFSET.fcw, true) & CONTROL_BITS) | CONTROL_FIXED;
     const status = head.getUint16(OFFSET.fsw, true) & ~SUMMARY;
-    state.fsw = status | ((status & ~state.fcw & EXCEPTIONS) !== 0 ? SUMMARY : 0);
+    setStatusWord(state, status | ((status & ~state.fcw & EXCEPTIONS) !== 0 ? SUMMARY : 0));
     state.ftw = head.getUint8(OFFSET.ftw);
     state.fop = head.getUint16(OFFSET.fop, true) & OPCODE_BITS;
     if (format.pointers64) {
@@ -111,7 +112,7 @@ export function loadX87(area: Source, format: StateFormat): (state: VcpuState) =
 /** x87 state as FNINIT and XRSTOR leave it, with empty registers that hold zero (SDM 1, 13.6). */
 export function initX87(state: VcpuState): void {
   state.fcw = 0x37f;
-  state.fsw = 0;
+  setStatusWord(state, 0);
   state.ftw = 0;
   state.fop = 0;
   state.fip = 0n;

@@ -11,7 +11,7 @@ import { CONTROL_BITS, StatusWord } from '../semantics/x87-registers.ts';
 import { type Cpu, defineComplex, type Instruction, Outcome } from './cpu.ts';
 import { asUser, operandAddress, requireAlignment } from './operands.ts';
 import { isRealLike } from './registers.ts';
-import { readStack, waitForException, writeStack } from './x87-stack.ts';
+import { readStack, setStatusWord, waitForException, writeStack } from './x87-stack.ts';
 
 const REGISTER_BYTES = 80;
 
@@ -83,7 +83,7 @@ function readEnvironment(state: VcpuState, bytes: Uint8Array, small: boolean): v
   state.fcw = (low(0) & CONTROL_BITS) | 0x40;
   const fsw = low(1) & ~(StatusWord.ES | StatusWord.Busy);
   const pending = (fsw & ~state.fcw & FloatFlag.Exceptions) !== 0;
-  state.fsw = pending ? fsw | StatusWord.ES | StatusWord.Busy : fsw;
+  setStatusWord(state, pending ? fsw | StatusWord.ES | StatusWord.Busy : fsw);
   state.ftw = abridgedTags(low(2));
   if (isRealLike(state)) {
     const above = (index: number) =>
@@ -137,7 +137,7 @@ defineComplex('fnstenv', (cpu, instruction) => {
   store(cpu, instruction, writeEnvironment(state, narrow(instruction)));
   // All exceptions are masked then, and so none is pending.
   state.fcw |= FloatFlag.Exceptions;
-  state.fsw &= ~(StatusWord.ES | StatusWord.Busy);
+  setStatusWord(state, state.fsw & ~(StatusWord.ES | StatusWord.Busy));
   return Outcome.Next;
 });
 
@@ -170,7 +170,7 @@ defineComplex('fnsave', (cpu, instruction) => {
   }
   store(cpu, instruction, bytes);
   state.fcw = 0x37f;
-  state.fsw = 0;
+  setStatusWord(state, 0);
   state.ftw = 0;
   state.fop = 0;
   state.fip = 0n;

@@ -3,25 +3,29 @@
  *
  * Intel SDM volume 1, 8.1 (registers), 8.5 (exceptions), 8.7 (reporting them).
  */
-import { Seg, VcpuEvent, type VcpuState } from '../../../vcpu/state.ts';
+import { Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { FloatFlag } from '../float/format.ts';
 import { INVALID80, type Number80 } from '../float/number.ts';
 import { StatusWord, STACK_OVERFLOW, STACK_UNDERFLOW } from '../semantics/x87-registers.ts';
 import { type Cpu, GuestFault, type Instruction, Vector } from './cpu.ts';
-import { S } from '../private.ts';
 
 const CR0_NE = 1n << 5n;
 
 /** Exceptions that, not masked, keep an operation from happening. */
 const BEFORE = FloatFlag.IE | FloatFlag.DE | FloatFlag.ZE;
 
-/** Reports an exception left pending, as every waiting instruction does first. @throws GuestFault #MF */
+/** Reports an exception left pending, as every waiting instruction does first: see semantics/x87-wait.ts.
+ * @throws GuestFault #MF */
 export function waitForException(cpu: Cpu): void {
   const { state } = cpu;
   if ((state.fsw & StatusWord.ES) === 0) return;
-  if (state.cr0 & CR0_NE) throw new GuestFault(Vector.MF);
-  const events = cpu.stateBytes.byteOffset + S.events;
-  Atomics.or(new Int32Array(cpu.stateBytes.buffer, events, 1), 0, VcpuEvent.FloatError);
+  if ((state.cr0 & CR0_NE) !== 0n || state.ignne === 0) throw new GuestFault(Vector.MF);
+}
+
+/** Sets the status word. IGNNE# ends with the exception that it was asserted for. */
+export function setStatusWord(state: VcpuState, fsw: number): void {
+  state.fsw = fsw;
+  if ((fsw & StatusWord.ES) === 0) state.ignne = 0;
 }
 
 /** Notes an instruction for FSTENV. @param opcode the low three opcode bits and modrm */
