@@ -28,6 +28,12 @@ export interface MmioDevice {
   mmioWrite64?(offset: number, value: bigint, vcpu: number): void;
 }
 
+/** A device that each vCPU finds on a page of its own choosing: its local APIC. */
+export interface LocalMmioDevice extends MmioDevice {
+  /** Guest-physical address of the page, or -1 where the vCPU has none. */
+  placeOf(vcpu: number): number;
+}
+
 /** What every device has. */
 export interface Device {
   /** Unique in the machine; names its section in a saved state. */

@@ -248,3 +248,26 @@ test('CMOS tells firmware the boot order and how many processors there are', () 
   const cmos = (address: number) => (board.ports.write(0x70, 1, address), board.ports.read(0x71, 1));
   expect([cmos(0x3d), cmos(0x38), cmos(0x5f)]).toEqual([0x23, 0x41, 1]);
 });
+
+test('each vCPU finds its local APIC where its IA32_APIC_BASE says, and nowhere once it is disabled', () => {
+  const { board } = setUp({ vcpus: 2 });
+  const id = (address: number, vcpu: number) => board.mmio.read(address + 0x20, 4, vcpu);
+  const nothing = 0xffff_ffffn;
+  expect([id(0xfee0_0000, 0), id(0xfee0_0000, 1)]).toEqual([0n, 1n << 24n]);
+  expect(board.lapics.writeMsr(1, 0x1b, 0xd000_0800n)).toBe(true);
+  expect([id(0xfee0_0000, 1), id(0xd000_0000, 1)]).toEqual([nothing, 1n << 24n]);
+  expect([id(0xfee0_0000, 0), id(0xd000_0000, 0)]).toEqual([0n, nothing]);
+  expect(board.lapics.writeMsr(1, 0x1b, 0xd000_0000n)).toBe(true);
+  expect(id(0xd000_0000, 1)).toBe(nothing);
+});
+
+test('port 0x70 holds the NMI signal back', () => {
+  const { board } = setUp();
+  board.lapics.mmioWrite(0xf0, 4, 0x1ff, 0); // SVR: enabled
+  board.lapics.mmioWrite(0x360, 4, 0x400, 0); // LINT1: NMI
+  board.ports.write(0x70, 1, 0x80);
+  board.chipset.nmi.signal(true);
+  expect(board.signals.load(0) & VcpuEvent.Nmi).toBe(0);
+  board.ports.write(0x70, 1, 0);
+  expect(board.signals.load(0) & VcpuEvent.Nmi).toBe(VcpuEvent.Nmi);
+});

@@ -9,6 +9,7 @@ import { Hpet, HPET_SIZE, hpetLayout } from '../device/chipset/hpet.ts';
 import { isMsiAddress, messageFromMsi } from '../device/chipset/apic-message.ts';
 import { Ioapic, ioapicLayout } from '../device/chipset/ioapic.ts';
 import { APIC_DEFAULT_BASE, lapicLayout, LocalApics } from '../device/chipset/lapic.ts';
+import { NmiGate } from '../device/chipset/nmi-gate.ts';
 import { NumericError } from '../device/chipset/numeric-error.ts';
 import { Pic, picLayout } from '../device/chipset/pic.ts';
 import { Pit, pitLayout } from '../device/chipset/pit.ts';
@@ -109,6 +110,8 @@ export class Chipset {
   readonly isaBridge: IsaBridge;
   readonly pciBus: PciBus;
   readonly pmFunction: PmFunction;
+  /** The board's NMI signal. */
+  readonly nmi: NmiGate;
   readonly numericError: NumericError;
   readonly acpiPm: AcpiPm;
   readonly fwCfg: FwCfg;
@@ -144,7 +147,9 @@ export class Chipset {
     );
     const gate = new LegacyTimerGate(arena, interrupts.connect(IRQ.Timer), interrupts.connect(IRQ.Rtc));
     this.pit = new Pit(arena.place(pitLayout), clock, gate.pit);
-    this.rtc = new Rtc(arena.place(rtcLayout), clock, { unixMilliseconds: () => Date.now() }, gate.rtc);
+    this.nmi = new NmiGate(arena, (level) => this.lapics.setNmi(level));
+    const wallClock = { unixMilliseconds: () => Date.now() };
+    this.rtc = new Rtc(arena.place(rtcLayout), clock, wallClock, gate.rtc, this.nmi.mask);
     this.hpet = new Hpet(arena.place(hpetLayout), {
       clock,
       setPin: (pin, level) => this.ioapic.setPin(pin, level),
@@ -220,7 +225,7 @@ export class Chipset {
     }
     if (parts.debugExit) ports.register(new DebugExit(control), 0xf4, 4);
 
-    mmio.register(this.lapics, LAPIC_BASE, 0x1000);
+    mmio.registerLocal(this.lapics);
     mmio.register(this.ioapic, IOAPIC_BASE, 0x1000);
     mmio.register(this.hpet, HPET_BASE, HPET_SIZE);
 
@@ -234,6 +239,7 @@ export class Chipset {
       gate,
       this.hpet,
       this.pit,
+      this.nmi,
       this.rtc,
       a20Gate,
       this.numericError,

@@ -5,9 +5,10 @@
  * to a device without registers of that width, are split in halves. Everything here is called with the
  * device lock held.
  */
-import type { AccessSize, MmioDevice } from '../device/device.ts';
+import type { AccessSize, LocalMmioDevice, MmioDevice } from '../device/device.ts';
 import { type BusRange, BusRanges } from './bus-ranges.ts';
 import type { Arena } from './layout.ts';
+import { PAGE_SIZE } from './machine-memory.ts';
 
 interface Decoded {
   readonly device: MmioDevice;
@@ -20,6 +21,9 @@ export class MmioBus {
   /** The enabled ranges, the one decoded first in front; as of {@link #seen}. */
   #decoded: Decoded[] = [];
   #seen = -1;
+  #local: LocalMmioDevice | undefined;
+  /** Where each vCPU has last found it. */
+  readonly #localDecoded: Decoded[] = [];
 
   constructor(arena: Arena) {
     this.#ranges = new BusRanges(arena);
@@ -28,6 +32,12 @@ export class MmioBus {
   /** Adds a device at `size` bytes from `start` on, in front of those added before. */
   register(device: MmioDevice, start: number, size: number, enabled = true): BusRange {
     return this.#ranges.register(device, { start, size, enabled });
+  }
+
+  /** Adds the device that each vCPU finds at a place of its own, in front of all others. There is one at most. */
+  registerLocal(device: LocalMmioDevice): void {
+    if (this.#local !== undefined) throw new RangeError('a bus has one local device at most');
+    this.#local = device;
   }
 
   /** Puts every device where it is at power-on. */
@@ -43,7 +53,7 @@ export class MmioBus {
    * @returns little-endian, unsigned
    */
   read(address: number, size: AccessSize | 8, vcpu: number): bigint {
-    const found = this.#find(address, size);
+    const found = this.#find(address, size, vcpu);
     if (found === null) return (1n << BigInt(size * 8)) - 1n;
     if (found !== undefined) {
       const offset = address - found.start;
@@ -61,7 +71,7 @@ export class MmioBus {
 
   /** Writes the low `size` bytes of `data` at a guest-physical address; see {@link read}. */
   write(address: number, size: AccessSize | 8, data: bigint, vcpu: number): void {
-    const found = this.#find(address, size);
+    const found = this.#find(address, size, vcpu);
     if (found === null) return;
     if (found !== undefined) {
       const offset = address - found.start;
@@ -81,14 +91,29 @@ export class MmioBus {
 
   /** The device that decodes all of the access; null where none decodes any of it, undefined where it must
    * be split. */
-  #find(address: number, size: number): Decoded | null | undefined {
-    if (this.#ranges.generation !== this.#seen) this.#build();
+  #find(address: number, size: number, vcpu: number): Decoded | null | undefined {
     const end = address + size;
+    const local = this.#localTo(vcpu);
+    if (local !== undefined && address < local.end && end > local.start) {
+      return address >= local.start && end <= local.end ? local : undefined;
+    }
+    if (this.#ranges.generation !== this.#seen) this.#build();
     for (const range of this.#decoded) {
       if (address >= range.end || end <= range.start) continue;
       return address >= range.start && end <= range.end ? range : undefined;
     }
     return null;
+  }
+
+  #localTo(vcpu: number): Decoded | undefined {
+    const start = this.#local?.placeOf(vcpu) ?? -1;
+    if (this.#local === undefined || start < 0) return undefined;
+    let decoded = this.#localDecoded[vcpu];
+    if (decoded?.start !== start) {
+      decoded = { device: this.#local, start, end: start + PAGE_SIZE };
+      this.#localDecoded[vcpu] = decoded;
+    }
+    return decoded;
   }
 
   #build(): void {

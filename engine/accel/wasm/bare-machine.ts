@@ -31,7 +31,7 @@ export interface BareMachine {
   run(rounds?: number): ExitReason;
 }
 
-const NO_INTERRUPTS: InterruptSource = {
+export const NO_INTERRUPTS: InterruptSource = {
   pending: () => false,
   acknowledge: () => -1,
   getTaskPriority: () => 0,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
 import { loadSegment } from '../../vcpu/segment.ts';
 import { Flag, Seg, VcpuEvent, vcpuLayout } from '../../vcpu/state.ts';
-import { bareMachine, type BareMachine, CODE, DATA, DEVICE, STACK } from './bare-machine.ts';
+import { bareMachine, type BareMachine, CODE, DATA, DEVICE, NO_INTERRUPTS, STACK } from './bare-machine.ts';
 import { resetState } from './index.ts';
 
 const HLT = 0xf4;
@@ -259,4 +259,33 @@ test('a delivery that waits for its stack in a device is in the state until it i
   }
   expect(m.run()).toBe(ExitReason.Halt);
   expect([m.state.rip, m.state.injected]).toEqual([0x3001n, 0]);
+});
+
+test('the registers of the local APIC lie over memory where IA32_APIC_BASE puts them (SDM 3A, 11.4.5)', () => {
+  const place = 0x5000;
+  const m: BareMachine = bareMachine({
+    ...NO_INTERRUPTS,
+    writeMsr: (_vcpu, _msr, value) => {
+      m.state.apicBase = value;
+      return true;
+    },
+  });
+  m.ram.setUint32(place + 0x30, 0x1234, true);
+  // mov ecx, 0x1b; l: mov ebx, [place + 0x30]; wrmsr; mov ebx, [place + 0x30]; hlt
+  const read = [0x8b, 0x1c, 0x25, ...le32(place + 0x30)];
+  const run = (base: number) => {
+    m.state.gpr[0] = BigInt(base);
+    m.state.gpr[2] = 0n;
+    m.load([0xb9, 0x1b, 0, 0, 0, ...read, 0x0f, 0x30, ...read, HLT]);
+    return m.run();
+  };
+  expect(run(place | 0x800)).toBe(ExitReason.Mmio);
+  expect([m.cpu.io.address, m.cpu.io.size, m.cpu.io.write]).toEqual([place + 0x30, 4, false]);
+  m.cpu.io.data = 0x14n;
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[3]).toBe(0x14n);
+  // Disabled, there is memory again.
+  expect(run(place)).toBe(ExitReason.Mmio);
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[3]).toBe(0x1234n);
 });

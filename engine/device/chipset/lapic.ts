@@ -3,7 +3,7 @@
  * interrupts, local interrupts and the timer (Intel SDM 3A, chapter 11).
  *
  * They are one device, since what one does is mostly done to another. IA32_APIC_BASE lies in the vCPU's
- * state; where in memory the register page appears is the business of the vCPU's address translation.
+ * state, since its address translation has to know of a register page that lies over memory.
  *
  * What a vCPU gets to see of all this is its event word: `VcpuEvent.Interrupt` is a level, recomputed
  * after every change, that tells whether a maskable interrupt would be accepted; NMI, SMI, INIT and
@@ -11,7 +11,7 @@
  */
 import type { InterruptSource } from '../../accel/contract.ts';
 import { VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
-import type { AccessSize, Clock, Device, MmioDevice } from '../device.ts';
+import type { AccessSize, Clock, Device, LocalMmioDevice } from '../device.ts';
 import { DeliveryMode, type InterruptMessage, messageFromMsi } from './apic-message.ts';
 import {
   apicBaseAcceptable,
@@ -85,7 +85,7 @@ const MSR_X2APIC = 0x800;
 /** Vectors below are exceptions; no APIC sends or accepts them. */
 const FIRST_VECTOR = 16;
 
-export class LocalApics implements Device, MmioDevice, InterruptSource {
+export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
   readonly name = 'lapic';
   readonly #apics: readonly LapicState[];
   readonly #vcpus: readonly VcpuState[];
@@ -229,6 +229,12 @@ export class LocalApics implements Device, MmioDevice, InterruptSource {
   }
 
   // ---- Registers in memory ----
+
+  /** Where IA32_APIC_BASE puts the registers of a vCPU; nowhere while the APIC is disabled or in x2APIC mode (SDM 3A,
+   * 11.4.3 and 11.4.5). */
+  placeOf(vcpu: number): number {
+    return this.#isXapic(vcpu) ? Number(this.#vcpus[vcpu]!.apicBase & ~0xfffn) : -1;
+  }
 
   /** Registers are 32 bits wide, 16 bytes apart; the bytes between them read as zero. Where the APIC is
    * disabled or in x2APIC mode the page has no registers. */

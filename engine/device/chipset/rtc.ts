@@ -22,13 +22,11 @@ import {
 } from './rtc-calendar.ts';
 import { nanosecondsAt, ticksAt } from './ticks.ts';
 
-export const rtcLayout = layout('rtc', 1, {
+export const rtcLayout = layout('rtc', 2, {
   /** Time bytes are kept here only while the clock is held; registers A and B always. */
   cmos: ['u8', 256],
   /** Selected byte of each bank of 128. */
   index: ['u8', 2],
-  /** Bit 7 of port 0x70: 1 where NMI is disabled. */
-  nmiDisabled: 'u8',
   /** Interrupt flags of register C: PF, AF, UF in bits 6-4. */
   flags: 'u8',
   /** 1 once the registers have had their first values, which outlast every later reset. */
@@ -81,13 +79,18 @@ export class Rtc implements Device, TimedDevice {
   readonly #clock: Clock;
   readonly #wall: WallClock;
   readonly #irq: Line;
+  readonly #maskNmi: Line;
 
-  /** @param irq IRQ 8, a level until register C is read */
-  constructor(state: RtcState, clock: Clock, wall: WallClock, irq: Line) {
+  /**
+   * @param irq IRQ 8, a level until register C is read
+   * @param maskNmi bit 7 of port 0x70, which has found its place here
+   */
+  constructor(state: RtcState, clock: Clock, wall: WallClock, irq: Line, maskNmi: Line) {
     this.#state = state;
     this.#clock = clock;
     this.#wall = wall;
     this.#irq = irq;
+    this.#maskNmi = maskNmi;
     this.ports = bytePorts(
       4,
       (offset) => this.#readPort(offset),
@@ -107,14 +110,9 @@ export class Rtc implements Device, TimedDevice {
     s.cmos[At.B] = s.cmos[At.B]! & ~(Interrupt.All | RegB.Square);
     s.flags = 0;
     s.index.fill(0);
-    s.nmiDisabled = 0;
+    this.#maskNmi(false);
     s.lastTick = ticksAt(this.#clock.now(), CRYSTAL_HZ);
     this.#irq(false);
-  }
-
-  /** True where the guest has masked NMI by bit 7 of port 0x70. */
-  get nmiDisabled(): boolean {
-    return this.#state.nmiDisabled !== 0;
   }
 
   /** Sets a byte of CMOS memory outside of the clock's registers (0x0e … 0xff), as firmware setup would. */
@@ -195,7 +193,7 @@ export class Rtc implements Device, TimedDevice {
       return;
     }
     s.index[bank] = value & 0x7f;
-    if (bank === 0) s.nmiDisabled = value >> 7;
+    if (bank === 0) this.#maskNmi((value & 0x80) !== 0);
   }
 
   #read(address: number): number {

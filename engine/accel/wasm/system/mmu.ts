@@ -11,7 +11,7 @@
 import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 import type { AddressMap } from '../../../memory/address-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
-import { P, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
+import { P, S, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
@@ -25,6 +25,10 @@ export const MMU_AREA_BYTES = TLBS * TLB_BYTES;
 
 /** Physical address width: what CPUID leaf 0x80000008 says. */
 export const PHYSICAL_BITS = 40;
+
+/** IA32_APIC_BASE: enabled, and not in x2APIC mode, in which there are no registers in memory (SDM 3A, 11.4.4). */
+const APIC_ENABLE = 0x800;
+const APIC_MODE = 0xc00;
 
 /** Page-table entry bits, low half. */
 const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
@@ -76,6 +80,8 @@ export class Mmu {
   #cr3 = 0;
   #levels = 0;
   #a20Mask = ~0;
+  /** Guest-physical page of the local APIC's registers, which are in front of memory; -1 where it has none. */
+  #apicPage = -1;
   /** False while nothing may be put into the TLB in use. */
   #fill = true;
   /** Linear pages covered by large-page entries that are cached in pieces: any of them may be meant by
@@ -116,13 +122,15 @@ export class Mmu {
     const cr4 = Number(s.cr4);
     const efer = Number(s.efer);
     const a20Mask = s.a20 === 0 ? ~0x100 : ~0;
+    const apicPage = this.#findApicPage();
     const cr0Bits = Cr0.PG | Cr0.WP;
     const cr4Bits = Cr4.PAE | Cr4.PSE | Cr4.SMEP | Cr4.SMAP | Cr4.LA57 | Cr4.PGE;
     if (
       ((cr0 ^ this.#cr0) & cr0Bits) !== 0 ||
       ((cr4 ^ this.#cr4) & cr4Bits) !== 0 ||
       ((efer ^ this.#efer) & (Efer.NXE | Efer.LMA)) !== 0 ||
-      a20Mask !== this.#a20Mask
+      a20Mask !== this.#a20Mask ||
+      apicPage !== this.#apicPage
     ) {
       this.flush(true);
     }
@@ -130,6 +138,7 @@ export class Mmu {
     this.#cr4 = cr4;
     this.#efer = efer;
     this.#a20Mask = a20Mask;
+    this.#apicPage = apicPage;
     const cr3 = Number(s.cr3 & 0xf_ffff_ffff_ffffn);
     this.#cr3 = cr3;
     this.#levels =
@@ -153,6 +162,13 @@ export class Mmu {
     if (watching)
       for (const name of ['tlbSupervisorAc', 'tlbSupervisor'] as const)
         words[this.#private + (P[name] >> 2)] = this.#tlb(3);
+  }
+
+  #findApicPage(): number {
+    const at = this.#private + (S.apicBase >> 2);
+    const low = this.words[at]!;
+    if ((low & APIC_MODE) !== APIC_ENABLE) return -1;
+    return (this.words[at + 1]! & (2 ** (PHYSICAL_BITS - 32) - 1)) * 0x10_0000 + (low >>> 12);
   }
 
   /** Byte address of the TLB an access goes through. At CPL 3 a supervisor access is implicit, and RFLAGS.AC
@@ -254,6 +270,7 @@ export class Mmu {
       return (low + words[at + E.addend]!) >>> 0;
     }
     this.walk(low, high, access, user);
+    if (this.page === this.#apicPage) return -1;
     const found = this.#parts.addressMap.resolve(this.page);
     const host = found & ~0xfff;
     if (found === 0) return -1;
