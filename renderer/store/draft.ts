@@ -9,8 +9,17 @@ export type Draft = Record<string, Json>;
 export function draftOf(document: MachineDocument): Draft {
   const draft: Draft = {};
   for (const [field, value] of Object.entries(document))
-    if (value !== undefined) draft[field] = structuredClone(value);
+    if (value !== undefined) draft[field] = jsonOf(value);
   return draft;
+}
+
+/** A value as JSON has it, of its own: fields that are undefined are absent. */
+function jsonOf(value: unknown): Json {
+  if (Array.isArray(value)) return value.map(jsonOf);
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  if (typeof value !== 'object' || value === null) return null;
+  const fields = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(fields.map(([name, each]) => [name, jsonOf(each)]));
 }
 
 /** Whether two JSON values say the same, whatever the order of their fields. */
