@@ -24,6 +24,9 @@ const UNITS = {
   string: 'bytes',
 } as const satisfies Record<string, Kernel['unit']>;
 
+/** Their names, in the order of the table. */
+export const KERNELS = Object.keys(UNITS);
+
 /** MiB of guest memory that the kernels need. */
 export const MEMORY = 64;
 

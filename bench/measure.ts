@@ -1,10 +1,22 @@
 /** Runs a guest and says how long it took. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '../test/guest/engines.ts';
 import { Console } from '../test/machine/harness.ts';
 import { type Kernel, MEMORY } from './kernels.ts';
 
 /** Status of a guest that leaves through the debug exit port with the value 0. */
 const DONE = 1;
+
+/** Clock ticks a second in which /proc says processor times: USER_HZ, 100 on every Linux (proc(5)). */
+const TICKS = 100;
+
+/** What something took: by the host's clock, and of its processors. */
+export interface Cost {
+  readonly seconds: number;
+  /** Of the engine's process with all its threads, user and system. */
+  readonly cpuSeconds: number;
+}
 
 /** One run of a kernel. */
 export interface Run {
@@ -15,6 +27,20 @@ export interface Run {
 }
 
 /**
+ * Processor time that a process, its threads and its children that have ended have used, in seconds; user and
+ * system, in steps of 10 ms (proc_pid_stat(5), fields 14 to 17).
+ *
+ * @throws Error where there is no such process or no /proc
+ */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  // The second field, the command's name in parentheses, may hold spaces and parentheses itself.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return ticks / TICKS;
+}
+
+/**
  * Runs a kernel once.
  *
  * @throws Error where the machine does not end as it should, or takes more than `limit` seconds
@@ -22,7 +48,7 @@ export interface Run {
 export async function runKernel(engine: Engine, kernel: Kernel, limit: number): Promise<Run> {
   const spec = { kernel: kernel.image, memory: MEMORY, stdio: 'debugcon', debugExit: true } as const;
   const start = performance.now();
-  await using machine = Console.start(engine.command(spec));
+  await using machine = Console.start(engine.command(spec), engine.environment);
   const status = await machine.status(limit);
   const seconds = (performance.now() - start) / 1000;
   const result = machine.output.trim();
@@ -32,19 +58,48 @@ export async function runKernel(engine: Engine, kernel: Kernel, limit: number): 
   return { seconds, result };
 }
 
-/** Seconds from the start of the process until a Linux guest's shell prompts.
+/** A Linux guest with a shell on its serial port. */
+export interface Linux {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** What its shell prompts with. */
+  readonly prompt: string;
+}
+
+function startLinux(engine: Engine, { kernel, initrd }: Linux): Console {
+  const spec = { kernel, initrd, append: 'console=ttyS0', memory: 256, stdio: 'serial' } as const;
+  return Console.start(engine.command(spec), engine.environment);
+}
+
+/** From the start of the process until the guest's shell prompts.
  * @throws Error where that takes more than `limit` seconds */
-export async function bootLinux(
-  engine: Engine,
-  files: { readonly kernel: string; readonly initrd: string },
-  prompt: string,
-  limit: number,
-): Promise<number> {
-  const spec = { ...files, append: 'console=ttyS0', memory: 256, stdio: 'serial' } as const;
+export async function bootLinux(engine: Engine, linux: Linux, limit: number): Promise<Cost> {
   const start = performance.now();
-  await using machine = Console.start(engine.command(spec));
-  await machine.expect(prompt, limit);
-  return (performance.now() - start) / 1000;
+  await using machine = startLinux(engine, linux);
+  await machine.expect(linux.prompt, limit);
+  return { seconds: (performance.now() - start) / 1000, cpuSeconds: cpuSeconds(machine.pid) };
+}
+
+/**
+ * What a guest at its prompt takes of the host, over `seconds` that begin `settle` seconds after the prompt.
+ *
+ * @throws Error where the boot takes more than `limit` seconds
+ */
+export async function idleLinux(
+  engine: Engine,
+  linux: Linux,
+  { settle, seconds, limit }: { settle: number; seconds: number; limit: number },
+): Promise<Cost> {
+  await using machine = startLinux(engine, linux);
+  await machine.expect(linux.prompt, limit);
+  await sleep(settle * 1000);
+  const start = performance.now();
+  const used = cpuSeconds(machine.pid);
+  await sleep(seconds * 1000);
+  return {
+    cpuSeconds: cpuSeconds(machine.pid) - used,
+    seconds: (performance.now() - start) / 1000,
+  };
 }
 
 /** The middle of some numbers, the mean of the two middle ones where their count is even. */
@@ -53,4 +108,10 @@ export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** The geometric mean, the one for ratios. */
+export function geometricMean(numbers: readonly number[]): number {
+  if (numbers.length === 0) throw new RangeError('the mean of nothing');
+  return Math.exp(numbers.reduce((sum, number) => sum + Math.log(number), 0) / numbers.length);
 }

@@ -1,171 +1,159 @@
 /**
- * `npm run bench`: how fast guests run, in Guesthouse and, where it is installed, in QEMU's TCG on the same
- * machine at the same time. Each figure is a median of several runs, less the median of an empty guest. The runs
- * of both engines take turns, so that a busy host slows both.
+ * `npm run bench`: how fast guests run, in Guesthouse with and without its second tier and, where it is
+ * installed, in QEMU's TCG, on the same machine at the same time. Each figure is a median of several runs; runs
+ * of all columns take turns, so that a busy host slows all of them. Where processor time is given beside the
+ * clock's, it is what a busy host distorts least.
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { sample } from '../main/cli/sample.ts';
 import { CACHE } from '../test/guest/assemble.ts';
-import { type Engine, guesthouse, qemu } from '../test/guest/engines.ts';
-import { type Kernel, kernels } from './kernels.ts';
+import { type Column, NOT_MEASURED, REFERENCE } from './columns.ts';
+import { EMPTY, type Kernel, KERNELS, kernels } from './kernels.ts';
 import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
-import { bootLinux, median, runKernel } from './measure.ts';
-
-const USAGE = `Usage: npm run bench -- [OPTION]…
-  --runs N       runs of each guest in each engine (default: 3)
-  --scale N      percent of the usual work (default: 100)
-  --only NAME    just this guest (integer stream chase branch call float string boot kvm-exit desktop); may be repeated
-  --limit N      seconds a run may take (default: 300)
-`;
+import { bootLinux, idleLinux, type Linux, runKernel, type Run } from './measure.ts';
+import { type Options, parseOptions, USAGE } from './options.ts';
+import { demandOneResult, middle, report, type Series, takeTurns } from './series.ts';
+import { costLine, head, line, type Speed, speeds, summary } from './table.ts';
+import { workloadTree } from './workloads/tree.ts';
+import { runInGuest, runOnHost, type Workload, WORKLOADS } from './workloads/workloads.ts';
 
 const PROMPT = 'guesthouse:/# ';
 
-interface Options {
-  readonly runs: number;
-  readonly scale: number;
-  readonly limit: number;
-  wants(name: string): boolean;
-}
+/** An idle guest is left alone for a while, then watched, in seconds. */
+const SETTLE = 3;
+const WATCH = 10;
 
-/** An engine's part in the benchmark of one guest: what came of each run. */
-interface Series {
-  readonly engine: Engine;
-  readonly seconds: number[];
-  failure: string | undefined;
-}
-
-function parseOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string', default: '3' },
-      scale: { type: 'string', default: '100' },
-      limit: { type: 'string', default: '300' },
-      only: { type: 'string', multiple: true },
-    },
-  });
-  const whole = (name: 'runs' | 'scale' | 'limit'): number => {
-    const value = Number(values[name]);
-    if (!Number.isInteger(value) || value < 1)
-      throw new Error(`--${name} must be a whole number of at least 1`);
-    return value;
-  };
-  return {
-    runs: whole('runs'),
-    scale: whole('scale'),
-    limit: whole('limit'),
-    wants: (name) => values.only === undefined || values.only.includes(name),
-  };
-}
-
-/** Runs `once` in each engine by turns. A failure ends an engine's part. */
-async function takeTurns(
-  engines: readonly Engine[],
-  runs: number,
-  once: (engine: Engine) => Promise<number>,
-): Promise<Series[]> {
-  const series: Series[] = engines.map((engine) => ({ engine, seconds: [], failure: undefined }));
-  for (let run = 0; run < runs; run++) {
-    for (const each of series) {
-      if (each.failure !== undefined) continue;
-      try {
-        each.seconds.push(await once(each.engine));
-      } catch (error) {
-        each.failure = error instanceof Error ? error.message : String(error);
-      }
-    }
-  }
-  return series;
-}
-
-/** Runs a kernel in every engine, and sees to it that all of them compute the same. */
-async function measureKernel(
-  engines: readonly Engine[],
-  kernel: Kernel,
-  options: Options,
-): Promise<Series[]> {
-  const results = new Map<string, string>();
-  const series = await takeTurns(engines, options.runs, async (engine) => {
-    const { seconds, result } = await runKernel(engine, kernel, options.limit);
-    results.set(result, engine.name);
-    return seconds;
-  });
-  if (results.size > 1) {
-    const all = [...results].map(([result, name]) => `${result} (${name})`).join(', ');
-    for (const each of series) each.failure ??= `results differ: ${all}`;
-  }
-  return series;
-}
-
-/** A table's line: the guest, a figure for each engine, and Guesthouse's share of the other's speed. */
-function line(name: string, figures: readonly string[], ratio: number | undefined): string {
-  const share = ratio === undefined ? '' : `${ratio.toFixed(2)} ×`.padStart(12);
-  return name.padEnd(10) + figures.map((figure) => figure.padStart(20)).join('') + share;
-}
-
-/** Work per second, in millions of instructions or in MiB. */
-function speed({ unit, work }: Kernel, seconds: number): string {
-  return unit === 'bytes'
-    ? `${(work / 2 ** 20 / seconds).toFixed(1)} MiB/s`
-    : `${(work / 1e6 / seconds).toFixed(1)} MIPS`;
-}
-
-/** Prints what failed; returns whether anything did. */
-function report(name: string, series: readonly Series[]): boolean {
-  const failed = series.filter(({ failure }) => failure !== undefined);
-  for (const { engine, failure } of failed) console.error(`${name}: ${engine.name}: ${failure}`);
-  return failed.length > 0;
-}
-
-async function main(): Promise<boolean> {
-  const options = parseOptions();
-  let failed = await benchGuests(options);
+async function main(options: Options): Promise<boolean> {
+  for (const text of options.lacking) console.log(text);
+  const guests = options.columns.filter(({ engine }) => engine !== 'native');
+  let failed = false;
+  if (KERNELS.some(options.wants)) failed = (await benchKernels(guests, options)) || failed;
+  if (WORKLOADS.some(options.wants)) failed = (await benchWorkloads(options)) || failed;
+  if (options.wants('boot')) failed = (await benchBoot(guests, options)) || failed;
+  if (options.wants('idle')) failed = (await benchIdle(guests, options)) || failed;
   if (options.wants('kvm-exit')) benchKvmExit(options.runs);
   if (options.wants('desktop')) failed = !benchDesktop() || failed;
   return failed;
 }
 
-/** Guests in all engines.
- * @returns whether any failed */
-async function benchGuests(options: Options): Promise<boolean> {
+/** Small kernels without an operating system: speeds, and beside QEMU's. */
+async function benchKernels(columns: readonly Column[], options: Options): Promise<boolean> {
   const { empty, measured } = kernels(options.scale);
-  const wanted = measured.filter(({ name }) => options.wants(name));
-  if (wanted.length === 0 && !options.wants('boot')) return false;
-  const lacking = qemu.missing();
-  const engines = lacking === undefined ? [guesthouse, qemu] : [guesthouse];
-  if (lacking !== undefined) console.log(`${lacking}: nothing to compare with`);
-  console.log(`median of ${options.runs}; millions of guest instructions a second, or memory moved\n`);
-  const titles = engines.map(({ name }) => name);
-  console.log(line('', titles, undefined) + (engines.length > 1 ? 'ratio'.padStart(12) : ''));
-
-  let failed = false;
-  const idle = await measureKernel(engines, empty, options);
-  failed = report(empty.name, idle) || failed;
-  const idleSeconds = idle.map(({ seconds }) => (seconds.length === 0 ? 0 : median(seconds)));
-  for (const kernel of wanted) {
-    const series = await measureKernel(engines, kernel, options);
+  console.log(
+    `\nkernels: median of ${options.runs}; millions of guest instructions a second, or memory moved`,
+  );
+  console.log(head(columns));
+  const idle = await measureKernel(columns, empty, options);
+  let failed = report(EMPTY, idle);
+  for (const kernel of measured) {
+    if (!options.wants(kernel.name)) continue;
+    const series = await measureKernel(columns, kernel, options);
     failed = report(kernel.name, series) || failed;
-    const seconds = series.map((each, index) =>
-      each.failure === undefined ? median(each.seconds) - idleSeconds[index] : NaN,
-    );
-    const figures = seconds.map((each) => (each > 0 ? speed(kernel, each) : '—'));
-    // Speeds, so the other's time over ours.
-    const ratio =
-      seconds.length > 1 && seconds.every((each) => each > 0) ? seconds[1] / seconds[0] : undefined;
-    console.log(line(kernel.name, figures, ratio));
+    // What the machine's start and end take is not the kernel's.
+    const seconds = series.map((each, index) => {
+      const all = middle(each, (run) => run.seconds);
+      const none = middle(idle[index], (run) => run.seconds);
+      return all === undefined || none === undefined || all <= none ? undefined : all - none;
+    });
+    const reference = seconds[columns.findIndex(({ name }) => name === REFERENCE)];
+    const cells = seconds.map((each, index) => {
+      if (each === undefined) return '—';
+      const share = reference === undefined || columns[index].name === REFERENCE ? '' : reference / each;
+      return speed(kernel, each) + (share === '' ? '' : ` ${share.toFixed(2)} ×`);
+    });
+    console.log(line(kernel.name, cells));
   }
-
-  console.log(line('start', idle.map(startTime), startRatio(idle)));
-  if (options.wants('boot')) {
-    const files = await sample(path.join(CACHE, 'sample'));
-    const boot = await takeTurns(engines, options.runs, (engine) =>
-      bootLinux(engine, files, PROMPT, options.limit),
-    );
-    failed = report('boot', boot) || failed;
-    console.log(line('boot', boot.map(startTime), startRatio(boot)));
-  }
+  const start = idle.map((each) => middle(each, (run) => run.seconds));
+  console.log(line('start', start.map((each) => (each === undefined ? '—' : `${each.toFixed(2)} s`)))); // prettier-ignore
   return failed;
+}
+
+/** Runs a kernel in every engine, and sees to it that all of them compute the same. */
+async function measureKernel(
+  columns: readonly Column[],
+  kernel: Kernel,
+  options: Options,
+): Promise<Array<Series<Run>>> {
+  const series = await takeTurns(columns, options.runs, async ({ engine }) => {
+    if (engine === 'native') throw new Error('a kernel needs a machine');
+    return runKernel(engine, kernel, options.limit);
+  });
+  demandOneResult(series);
+  return series;
+}
+
+/** Work per second, in millions of instructions or in MiB. */
+function speed({ unit, work }: Kernel, seconds: number): string {
+  return unit === 'bytes'
+    ? `${(work / 2 ** 20 / seconds).toFixed(0)} MiB/s`
+    : `${(work / 1e6 / seconds).toFixed(1)} MIPS`;
+}
+
+/** Programs in a guest Linux. */
+async function benchWorkloads({ columns, runs, limit, wants }: Options): Promise<boolean> {
+  const tree = await workloadTree(path.join(CACHE, 'workloads'));
+  const { kernel } = await sampleGuest();
+  console.log(`\nworkloads: median of ${runs}; times as fast as QEMU TCG, by clock and by processor time`);
+  console.log(NOT_MEASURED);
+  console.log(head(columns));
+  const all: Speed[] = [];
+  let failed = false;
+  const once = async ({ engine }: Column, workload: Workload) =>
+    engine === 'native'
+      ? runOnHost(tree, workload, limit)
+      : runInGuest(engine, kernel, tree, workload, limit);
+  for (const workload of WORKLOADS) {
+    if (!wants(workload)) continue;
+    const series = await takeTurns(columns, runs, (column) => once(column, workload));
+    demandOneResult(series);
+    failed = report(workload, series) || failed;
+    console.log(costLine(workload, series));
+    for (const { column, failure, runs: done } of series) {
+      // A guest's clock that does not keep up with the host's would make a slow guest look fast.
+      const off = done.map(({ seconds, guestSeconds }) => guestSeconds - seconds).filter(isOff);
+      if (failure === undefined && column.engine !== 'native' && off.length > 0) {
+        const seconds = off.map((each) => each.toFixed(2)).join(', ');
+        console.log(`  ${workload}: ${column.title}: the guest's clock is off by ${seconds} s`);
+      }
+    }
+    all.push(...speeds(series));
+  }
+  for (const each of all.length > 0 ? summary(columns, all) : []) console.log(each);
+  return failed;
+}
+
+const isOff = (seconds: number): boolean => Math.abs(seconds) > 0.5;
+
+async function sampleGuest(): Promise<Linux> {
+  return { ...(await sample(path.join(CACHE, 'sample'))), prompt: PROMPT };
+}
+
+/** From the start of the process to the shell's prompt. */
+async function benchBoot(columns: readonly Column[], { runs, limit }: Options): Promise<boolean> {
+  const linux = await sampleGuest();
+  console.log(`\nboot to a shell, one vCPU: median of ${runs}; clock and processor time`);
+  console.log(head(columns));
+  const series = await takeTurns(columns, runs, async ({ engine }) => {
+    if (engine === 'native') throw new Error('a boot needs a machine');
+    return bootLinux(engine, linux, limit);
+  });
+  console.log(costLine('boot', series));
+  return report('boot', series);
+}
+
+/** What a guest at its prompt takes of one processor of the host. */
+async function benchIdle(columns: readonly Column[], { runs, limit }: Options): Promise<boolean> {
+  const linux = await sampleGuest();
+  console.log(`\nidle at the prompt: median of ${runs} times ${WATCH} s; share of a processor`);
+  console.log(head(columns));
+  const series = await takeTurns(columns, runs, async ({ engine }) => {
+    if (engine === 'native') throw new Error('a boot needs a machine');
+    return idleLinux(engine, linux, { settle: SETTLE, seconds: WATCH, limit });
+  });
+  const shares = series.map((each) => middle(each, (run) => (100 * run.cpuSeconds) / run.seconds));
+  console.log(line('idle', shares.map((share) => (share === undefined ? '—' : `${share.toFixed(2)} %`)))); // prettier-ignore
+  return report('idle', series);
 }
 
 /** How quick the interface is. A program of its own, since part of it runs in a browser.
@@ -181,30 +169,32 @@ function benchDesktop(): boolean {
 function benchKvmExit(runs: number): void {
   const lacking = kvmExitMissing();
   if (lacking !== undefined) {
-    console.log(`kvm-exit: not measured: ${lacking}`);
+    console.log(`\nkvm-exit: not measured: ${lacking}`);
     return;
   }
   const { ours, minimal } = measureKvmExit(runs);
   const microseconds = (time: number): string => `${(time / 1000).toFixed(2)} µs`;
   const times = `${microseconds(ours)}, a minimal C program ${microseconds(minimal)}`;
-  console.log(`kvm-exit  round trip of a port write: ${times}: ${(ours / minimal).toFixed(2)} × its time`);
+  console.log(`\nkvm-exit  round trip of a port write: ${times}: ${(ours / minimal).toFixed(2)} × its time`);
 }
 
-function startTime({ seconds, failure }: Series): string {
-  return failure === undefined ? `${median(seconds).toFixed(2)} s` : '—';
+function optionsOf(words: readonly string[]): Options | undefined {
+  try {
+    return parseOptions(words);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    console.error(USAGE);
+    return undefined;
+  }
 }
 
-/** How many times as fast as the other engine. */
-function startRatio(series: readonly Series[]): number | undefined {
-  if (series.length < 2 || series.some(({ failure }) => failure !== undefined)) return undefined;
-  const [ours, other] = series.map(({ seconds }) => median(seconds));
-  return other / ours;
-}
-
-try {
-  process.exitCode = (await main()) ? 1 : 0;
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  console.error(USAGE);
-  process.exitCode = 64;
+const options = optionsOf(process.argv.slice(2));
+if (options === undefined) process.exitCode = 64;
+else {
+  try {
+    process.exitCode = (await main(options)) ? 1 : 0;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 }

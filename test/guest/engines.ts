@@ -24,8 +24,12 @@ export interface MachineSpec {
 /** How an engine is started: a program and its arguments. */
 export type Command = readonly [program: string, ...args: string[]];
 
+/** Environment variables to start it with, besides those of the caller. */
+export type Environment = Readonly<Record<string, string>>;
+
 export interface Engine {
   readonly name: string;
+  readonly environment?: Environment;
   /** Undefined where it can run here, else what is missing. */
   missing(): string | undefined;
   command(spec: MachineSpec): Command;

@@ -2,7 +2,7 @@
  * A machine as a child process: reads what its console prints, types, and collects how it ended.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import type { Command } from '../guest/engines.ts';
+import type { Command, Environment } from '../guest/engines.ts';
 
 /** How a process ended: its exit status, or the name of the signal that ended it. */
 export type Status = number | NodeJS.Signals;
@@ -22,8 +22,8 @@ export class Console {
   #closed = false;
   #wake: () => void = () => {};
 
-  private constructor([program, ...args]: Command) {
-    this.#child = spawn(program, args, { stdio: 'pipe' });
+  private constructor([program, ...args]: Command, environment: Environment) {
+    this.#child = spawn(program, args, { stdio: 'pipe', env: { ...process.env, ...environment } });
     this.#child.stdout.setEncoding('latin1').on('data', (text: string) => {
       this.output += text;
       this.#pending += text;
@@ -44,9 +44,10 @@ export class Console {
     this.#ended.catch(() => {});
   }
 
-  /** Starts a machine. Dispose of it (`await using`) to be sure that it is gone. */
-  static start(command: Command): Console {
-    return new Console(command);
+  /** Starts a machine. Dispose of it (`await using`) to be sure that it is gone.
+   * @param environment variables to set, besides those of this process */
+  static start(command: Command, environment: Environment = {}): Console {
+    return new Console(command, environment);
   }
 
   get pid(): number {

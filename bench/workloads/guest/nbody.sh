@@ -1,0 +1,1 @@
+work() { "$ROOT/bin/nbody" 1200000; }

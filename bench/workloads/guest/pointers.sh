@@ -1,0 +1,1 @@
+work() { "$ROOT/bin/chase" 12000000; }

@@ -1,0 +1,1 @@
+work() { run python3 -S -B "$ROOT/workloads/benchmark.py"; }

@@ -1,0 +1,1 @@
+work() { run sqlite3 -batch :memory: <"$ROOT/workloads/database.sql"; }
