@@ -71,5 +71,5 @@ def mandelbrot(size):
     return inside
 
 
-for turn in range(3):
+for turn in range(6):
     print(distances(graph(1500), "v0"), words(12000), sieve(200000), mandelbrot(60))
