@@ -42,6 +42,8 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   /** Address of a word for each region of the machine, by its number: the tag at which the mappings of a region
    * that lies on several pages were last seen to be what they were. */
   regionTags: 'u32',
+  /** RIP of the instruction that the last STI's interrupt shadow covers. */
+  shadowRip: 'u64',
   /** Instructions that regions have run. */
   regionInstructions: 'u64',
   /** Scratch results of TypeScript helpers that return more than one value. */
@@ -68,12 +70,10 @@ export const Leave = {
   Halt: 3,
   /** `rip`, mode or mappings changed: look the next block up anew. */
   Changed: 4,
-  /** The records ahead were discarded; `rip` of the record is where to go on. */
-  Stale: 5,
   /** Triple fault. */
-  Shutdown: 6,
+  Shutdown: 5,
   /** A region came to a store that tier 0 must make: `rip` is the instruction's. */
-  Interpret: 7,
+  Interpret: 6,
 } as const;
 
 /**

@@ -299,6 +299,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
       }
       const tracing = (this.#words[this.#flags]! & Flag.TF) !== 0;
       const watching = this.#watching;
+      // The shadow of an STI is over once its instruction has been run.
+      if (this.#words[this.#shadow] === 1 && state.rip !== this.#private.shadowRip) state.interruptShadow = 0;
       const step = replaying || tracing || watching || this.#single || this.#words[this.#shadow] !== 0;
       if (!step) {
         const code = this.#execute(this.#mode, budget);
@@ -365,8 +367,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
     switch (code) {
       case Leave.Budget:
         this.#sample = true;
-        return -1;
-      case Leave.Stale:
         return -1;
       case Leave.Interpret:
         this.#single = true;
@@ -606,7 +606,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #findDirect(record: number): number {
     const generation = this.#code.generation;
     const target = this.#code.find(this.#words[this.#rip]!, this.#words[this.#rip + 1]!, this.#mode);
-    if (generation === this.#code.generation) this.#words[(record + REC.chain) >> 2] = target;
+    if (generation === this.#code.generation) this.#code.link(record, target);
     else this.#dropJumps(true);
     return target;
   }

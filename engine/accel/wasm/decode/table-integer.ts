@@ -217,6 +217,7 @@ fa cli
 fb sti
 np 0f 01/ca clac feature=smap
 np 0f 01/cb stac feature=smap
+np 0f 01/e8 serialize feature=serialize
 
 0f 0b ud end
 0f b9 ud1 Gv,Ev nocheck end

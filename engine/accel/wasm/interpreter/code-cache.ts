@@ -54,6 +54,8 @@ export interface Block {
   next: Block | undefined;
   /** How often it was where a look at the running guest found it. */
   samples: number;
+  /** Records of the direct jumps that have a link to it. */
+  readonly links: number[];
 }
 
 /** A region in place of the first record of a block. */
@@ -169,8 +171,18 @@ export class CodeCache implements CodeWatch {
     }
   }
 
+  /** Remembers where a direct jump leads: to the block last found, at its first record. */
+  link(jump: number, target: number): void {
+    this.#words[(jump + REC.chain) >> 2] = target;
+    if (this.found?.record === target) this.found.links.push(jump);
+  }
+
   #drop(block: Block): void {
     this.invalidated++;
+    // A jump that has been dropped itself keeps nothing in the place of its link.
+    for (const jump of block.links) {
+      if (this.#words[(jump + REC.chain) >> 2] === block.record) this.#words[(jump + REC.chain) >> 2] = 0;
+    }
     for (let at = block.record; at < block.end; at += REC_BYTES) this.#words[at >> 2] = Fixed.Stale;
     const first = this.#blocks.get(block.from);
     if (first === block) {
@@ -342,7 +354,7 @@ export class CodeCache implements CodeWatch {
     this.found = undefined;
     if (from >= 0)
       this.#keep({
-        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0,
+        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0, links: [],
       }); // prettier-ignore
     return start;
   }

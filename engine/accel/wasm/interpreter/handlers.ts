@@ -107,6 +107,15 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.store('i32', cpu, Leave.Budget, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   };
+  const refind = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
+    const cpu = c.param('i32', 0).get;
+    const budget = c.param('i32', 2).get;
+    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
+    c.store('i64', cpu, c.param('i64', 1).get, S.rip);
+    const record = c.let(c.call('i32', find));
+    c.if(record, () => enter(c, cpu, record, budget));
+    c.returnCall(leave, cpu, 0, budget);
+  });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
@@ -121,10 +130,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.if(i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear))), () =>
       enter(c, cpu, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
     );
-    c.store('i64', cpu, rip, S.rip);
-    const record = c.let(c.call('i32', find));
-    c.if(record, () => enter(c, cpu, record, budget));
-    c.returnCall(leave, cpu, 0, budget);
+    c.returnCall(refind, cpu, rip, budget);
   });
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
@@ -146,6 +152,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     leave,
     raise,
     lookup,
+    refind,
     link,
     leaveNext,
     leaveComplex,
@@ -225,8 +232,8 @@ export function buildTier0(): Tier0 {
   };
 
   add(NO_FORM, true, (e) => {
-    e.c.store('i32', e.cpu, Leave.Stale, P.exitCode);
-    e.leave();
+    // What led here was true once; `find` is asked, since the jump cache may lead here as well.
+    e.c.returnCall(runtime.refind, e.cpu, e.rip(), i32.add(e.spent(), 1));
   });
   add(NO_FORM, true, (e) => e.jump(e.imm64()));
   add(NO_FORM, true, (e) => e.c.returnCall(runtime.raise, e.cpu, e.record(), e.budget(), e.imm(), 0));

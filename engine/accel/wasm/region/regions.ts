@@ -96,7 +96,10 @@ export class Regions {
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, { ...collected, record, generation: this.#code.generation });
     if (this.#translator !== undefined) this.#take(this.#translator.translate([request]));
-    else this.#port!.postMessage(request);
+    else {
+      const { records, links } = request.source;
+      this.#port!.postMessage(request, [records.buffer, links.buffer]);
+    }
   }
 
   /** Takes what the translator has sent, without waiting. */

@@ -95,6 +95,8 @@ export interface Runtime {
   readonly raise: Func;
   /** (cpu, rip, budget): goes on at `rip` by way of the jump cache. */
   readonly lookup: Func;
+  /** The same, past the jump cache. */
+  readonly refind: Func;
   /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
   readonly link: Func;
   /** (cpu, rec, budget): leaves behind the record with Leave.Changed. */

@@ -176,6 +176,7 @@ define('sti', (e) => {
       e.c.if(i32.eqz(i32.and(sys(e), Flag.IF)), () => {
         e.setField32('flagsSys', i32.or(sys(e), Flag.IF));
         e.setField32('interruptShadow', 1);
+        e.c.store('i64', e.cpu, e.nextRip(), P.shadowRip);
         e.c.if(e.field32('events'), () => e.leaveNext());
       });
     },
@@ -230,6 +231,9 @@ function setAlignmentCheck(name: string, on: boolean): void {
 }
 setAlignmentCheck('stac', true);
 setAlignmentCheck('clac', false);
+
+// Whatever was to be seen before the next instruction is fetched is an event here.
+define('serialize', (e) => e.c.if(e.field32('events'), () => e.leaveNext()));
 
 // A spin-wait hint: there is nothing to slow down within one vCPU.
 define('pause', () => {});

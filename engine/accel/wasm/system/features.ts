@@ -99,6 +99,7 @@ parse(`
   umip 9 7.c:2
   la57 9 7.c:16 lm
   rdpid 9 7.c:22
+  serialize 9 7.d:14
   fsrm 9 7.d:4
   xsaveopt 9 d.1.a:0 xsave
   xsavec 9 d.1.a:1 xsave
