@@ -85,11 +85,11 @@ function runBoard(firmware: Uint8Array): number {
     debugExit: true,
     boot: { order: [], menu: undefined },
   } as const;
-  const memory = MachineMemory.create(MIB, boardAreaBytes(plan, MIB, accelerator.areaBytes()));
+  const memory = MachineMemory.create(MIB, boardAreaBytes(plan, MIB, accelerator.areaBytes(1)));
   const board = new Board({
     ...plan,
     description: memory.description,
-    acceleratorArea: accelerator.areaBytes(),
+    acceleratorArea: accelerator.areaBytes(1),
     log: () => {},
   });
   board.install();

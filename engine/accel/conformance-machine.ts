@@ -118,7 +118,7 @@ export class TestMachine {
   /** @param shared the memory of a machine that another thread has made */
   constructor(accelerator: Accelerator, shared?: SharedMachine) {
     this.#accelerator = accelerator;
-    const area = Math.ceil(accelerator.areaBytes() / WASM_PAGE) * WASM_PAGE;
+    const area = Math.ceil(accelerator.areaBytes(1) / WASM_PAGE) * WASM_PAGE;
     const machineAt = NULL_PAGE + area;
     const ramBase = machineAt + MACHINE_BYTES;
     const pages = (ramBase + RAM_BYTES + WASM_PAGE) / WASM_PAGE;

@@ -150,13 +150,14 @@ export class Machine {
       ...(hasDisplayAdapter(config) ? { vga: { bios: readVgaBios(config) } } : {}),
     };
     const ramBytes = config.memory * 0x100000;
+    const acceleratorArea = accelerator.areaBytes(config.vcpus);
     const memory = MachineMemory.create(
       ramBytes,
-      boardAreaBytes(plan, ramBytes, accelerator.areaBytes()),
+      boardAreaBytes(plan, ramBytes, acceleratorArea),
       hostMemoryAvailable(),
       boardVideoBytes(plan),
     );
-    const options = { ...plan, description: memory.description, acceleratorArea: accelerator.areaBytes() };
+    const options = { ...plan, description: memory.description, acceleratorArea };
     const board = new Board({ ...options, log: io.log });
     board.install();
     board.powerOn(accelerator);

@@ -6,6 +6,7 @@ import * as wasm from '../accel/wasm/index.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import type { AddressMap } from '../memory/address-map.ts';
 import type { DirtyLog } from '../memory/dirty-log.ts';
+import type { Coherence } from '../vcpu/coherence.ts';
 import type { VcpuState } from '../vcpu/state.ts';
 
 /** What an accelerator's vCPU is made of. */
@@ -22,6 +23,9 @@ export interface VcpuOptions {
   readonly ramBase: number;
   readonly addressMap: AddressMap;
   readonly dirtyLog: DirtyLog;
+  /** What the vCPUs agree on about translated code; absent where this is the only one and no device writes
+   * to memory. */
+  readonly coherence?: Coherence;
   readonly interrupts: InterruptSource;
   readonly cpuModel: string;
   /** The machine's TSC, before the vCPU's offset is added. */
@@ -67,8 +71,8 @@ export type ProbeResult =
 /** What an accelerator's module exports. */
 export interface Accelerator {
   probe(): ProbeResult;
-  /** Bytes of the machine area that each vCPU needs. */
-  areaBytes(): number;
+  /** Bytes of the machine area that each of so many vCPUs needs. */
+  areaBytes(vcpus: number): number;
   createVcpu(options: VcpuOptions): AcceleratedVcpu;
   /** Puts a vCPU into the state after power-up (SDM volume 3A, table 10-1). */
   resetState(state: VcpuState, options: { index: number; model: string }): void;

@@ -19,6 +19,7 @@ import { Screen } from '../device/video/screen.ts';
 import { Vga } from '../device/video/vga.ts';
 import { TEXT_WINDOW_BYTES, VIDEO_BYTES } from '../device/video/vga-state.ts';
 import type { AcpiPm } from '../device/power/acpi-pm.ts';
+import { Coherence, coherenceBytes } from '../vcpu/coherence.ts';
 import { GuestClock } from '../vcpu/clock.ts';
 import { EXIT_COUNTERS_BYTES, ExitCounters } from '../vcpu/exit-counters.ts';
 import { initializeVcpu } from '../vcpu/init.ts';
@@ -79,15 +80,18 @@ export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorAre
   const perVcpu =
     vcpuLayout.size + EXIT_COUNTERS_BYTES + WASM_PAGE + Math.ceil(acceleratorArea / WASM_PAGE) * WASM_PAGE;
   const dirtyLog = Math.ceil((ramBytes + boardVideoBytes(plan)) / PAGE_SIZE / 4);
-  return (
+  const area =
     DEVICE_BYTES +
     vgaBiosArea(plan) +
     plan.vcpus * perVcpu +
     dirtyLog +
     plan.serial.length * SERIAL_PORT_BYTES +
     DEBUG_OUTPUT_BYTES +
-    firmwareArea(plan.images.firmware)
-  );
+    firmwareArea(plan.images.firmware);
+  // What is kept for every page of the memory is kept for its own pages too.
+  const total = area + ramBytes + boardVideoBytes(plan);
+  const pages = Math.ceil((total * 1.01) / PAGE_SIZE) + 1024;
+  return area + coherenceBytes(pages, plan.vcpus);
 }
 
 /** Bytes of video memory that a board needs beside its RAM. */
@@ -123,6 +127,8 @@ export class Board {
   readonly devices: Mutex;
   readonly map: AddressMap;
   readonly dirty: DirtyLog;
+  /** What the vCPUs, and devices that write to memory, agree on about translated code. */
+  readonly coherence: Coherence;
   readonly physical: PhysicalMemory;
   readonly ports: PortBus;
   readonly mmio: MmioBus;
@@ -159,7 +165,8 @@ export class Board {
     this.#sleep = arena.place(sleepLayout);
 
     const flushTlb = () => this.signals.raiseAll(VcpuEvent.FlushTlb);
-    const written = () => this.signals.raiseAll(VcpuEvent.FlushCode);
+    this.coherence = new Coherence(arena, buffer.byteLength / PAGE_SIZE, options.vcpus, this.signals);
+    const written = (address: number, bytes: number) => this.coherence.written(-1, address, bytes);
     this.map = new AddressMap(arena, flushTlb);
     const pages = (this.memory.ramBytes + this.memory.videoBytes) / PAGE_SIZE;
     this.dirty = new DirtyLog(arena, pages, flushTlb, () => this.accelerated?.pullDirty(this.dirty));

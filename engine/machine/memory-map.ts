@@ -48,12 +48,13 @@ export class BoardMemory {
   /** The RAM of each PAM range, as it lies over the bus. */
   readonly #pam: MappedRange[] = [];
   readonly #pamRanges: () => PamRange[];
-  readonly #written: () => void;
+  readonly #written: (address: number, bytes: number) => void;
 
   /**
    * @param pamRanges the host bridge's ranges; every call of {@link applyPam} asks anew
    * @param firmware image, which ends at 4 GiB; null where there is none
-   * @param written called after a write to RAM: code may have been overwritten
+   * @param written called after a write to RAM, with its place in the shared memory: code may have been
+   *   overwritten
    */
   constructor(
     memory: MachineMemory,
@@ -61,7 +62,7 @@ export class BoardMemory {
     map: AddressMap,
     firmware: Uint8Array | null,
     pamRanges: () => PamRange[],
-    written: () => void,
+    written: (address: number, bytes: number) => void,
   ) {
     this.#memory = memory;
     this.#firmware = firmware;
@@ -119,8 +120,8 @@ export class BoardMemory {
         );
         if (range === undefined || !range.writeRam || address >= this.#memory.ramBytes) continue;
         this.#memory.bytes[this.#memory.ramBase + address] = value >>> (8 * i);
+        this.#written(this.#memory.ramBase + address, 1);
       }
-      this.#written();
     },
   };
 }

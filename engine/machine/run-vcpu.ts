@@ -31,6 +31,7 @@ export function runVcpu(
     vmArea: board.areas[0],
     addressMap: board.map,
     dirtyLog: board.dirty,
+    coherence: board.coherence,
     ramBase: board.memory.ramBase,
     interrupts: lapics,
     cpuModel: model,

@@ -12,10 +12,16 @@ export class PhysicalMemory {
   readonly #memory: MachineMemory;
   readonly #map: AddressMap;
   readonly #dirty: DirtyLog;
-  readonly #written: () => void;
+  readonly #written: (address: number, bytes: number) => void;
 
-  /** @param written called after each write: code may have been overwritten */
-  constructor(memory: MachineMemory, map: AddressMap, dirty: DirtyLog, written: () => void) {
+  /** @param written called after each write within a page, with its place in the shared memory: code may have
+   *   been overwritten */
+  constructor(
+    memory: MachineMemory,
+    map: AddressMap,
+    dirty: DirtyLog,
+    written: (address: number, bytes: number) => void,
+  ) {
     this.#memory = memory;
     this.#map = map;
     this.#dirty = dirty;
@@ -116,14 +122,12 @@ export class PhysicalMemory {
 
   #modify(address: number, length: number, body: (at: number, offset: number, bytes: number) => void): void {
     const { ramBase } = this.#memory;
-    let any = false;
     this.#eachPage(address, length, (at, offset, bytes, readOnly) => {
       if (at === 0 || readOnly) return;
       if (at >= ramBase) this.#dirty.mark(Math.floor((at - ramBase) / PAGE_SIZE));
       body(at, offset, bytes);
-      any = true;
+      this.#written(at, bytes);
     });
-    if (any) this.#written();
   }
 
   /** Calls `body` for each page that the `length` bytes at `address` touch: its part's address in the shared

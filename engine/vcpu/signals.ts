@@ -37,6 +37,12 @@ export class VcpuSignals {
     this.#kick(vcpu);
   }
 
+  /** As {@link raise}, but lets a vCPU that sleeps or is in the guest find out by itself. */
+  post(vcpu: number, events: number): void {
+    const word = this.#words[vcpu];
+    if (word !== undefined) Atomics.or(word, 0, events);
+  }
+
   raiseAll(events: number): void {
     for (let vcpu = 0; vcpu < this.#words.length; vcpu++) this.raise(vcpu, events);
   }

@@ -147,6 +147,11 @@ export const VcpuEvent = {
   /** FERR#: the processor stands before an x87 instruction, with an exception that CR0.NE leaves to the board to report.
    * The run loop tells the board. */
   FloatError: 1 << 8,
+  /** Of vcpu/coherence.ts: translations that allow writing must be dropped; code that was decoded has been
+   * written; another vCPU wants to be alone for a moment. */
+  DropWrites: 1 << 9,
+  CodeWritten: 1 << 10,
+  StandStill: 1 << 11,
 } as const;
 
 /** Segment register numbers, as encoded, and the pseudo-segments behind them. */

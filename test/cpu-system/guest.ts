@@ -55,7 +55,7 @@ export interface Run {
  * @param source NASM; `prelude.ts` is before it. Execution begins with it, in real mode
  */
 export function runGuest(source: string, cpuModel = 'max'): Run {
-  const area = wasm.areaBytes();
+  const area = wasm.areaBytes(1);
   const memory = MachineMemory.create(RAM, area + 0x4_0000);
   const arena = memory.arena();
   const addressMap = new AddressMap(arena, () => {});

@@ -64,7 +64,7 @@ export class ProcessorSubject implements Subject {
 
   constructor(accelerator: Accelerator, options: ProcessorOptions) {
     const ramBytes = 0x100_0000;
-    const area = accelerator.areaBytes();
+    const area = accelerator.areaBytes(1);
     const memory = MachineMemory.create(ramBytes, area + 0x4_0000);
     const arena = memory.arena();
     const addressMap = new AddressMap(arena, () => {});

@@ -66,7 +66,7 @@ export class FuzzedMachine {
   constructor(accelerator: Accelerator, model: string) {
     this.#accelerator = accelerator;
     this.#model = model;
-    const areaBytes = accelerator.areaBytes();
+    const areaBytes = accelerator.areaBytes(1);
     const ram = 2 * GUARD + RAM_BYTES;
     const memory = MachineMemory.create(ram, areaBytes + vcpuLayout.size + ROM_BYTES + 8 * GUARD);
     this.#memory = memory;

@@ -1,7 +1,8 @@
 /** The `wasm` accelerator: our own x86-64 processor. It runs wherever Node does. */
 import type { AcceleratedVcpu } from '../contract.ts';
+import { MAX_VCPUS } from '../../device/chipset/lapic.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
-import { AREA_BYTES, Processor } from './processor.ts';
+import { Processor } from './processor.ts';
 import { CPU_MODELS, CpuModel } from './system/cpuid.ts';
 import { resetState as reset } from './system/reset.ts';
 import type { VcpuState } from '../../vcpu/state.ts';
@@ -21,8 +22,10 @@ export function probe(): { ok: true; features: string[] } | { ok: false; reason:
   return { ok: true, features: [...new CpuModel('max').features] };
 }
 
-/** Bytes of the machine area that each vCPU needs. */
-export const areaBytes = (): number => AREA_BYTES;
+export { areaBytes } from './processor.ts';
+
+/** As many as a machine can have local APICs. */
+export const maxVcpus = (): number => MAX_VCPUS;
 
 /** One for a machine: translates hot code for its vCPUs. */
 export const translatorThread = new URL('./region/translator-thread.ts', import.meta.url);

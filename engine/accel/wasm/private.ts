@@ -46,6 +46,8 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   shadowRip: 'u64',
   /** Instructions that regions have run. */
   regionInstructions: 'u64',
+  /** 1 where other vCPUs share the memory. */
+  shared: 'u32',
   /** Scratch results of TypeScript helpers that return more than one value. */
   result: ['u64', 4],
 });

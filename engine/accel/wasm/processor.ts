@@ -4,6 +4,7 @@
  */
 import { ExitReason, type AcceleratedVcpu, type InterruptSource, type IoExit } from '../contract.ts';
 import { clearInjected } from '../../vcpu/injected.ts';
+import { Coherence } from '../../vcpu/coherence.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
@@ -31,10 +32,14 @@ import { tiersOf } from './tiers.ts';
 
 const JUMP_BYTES = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 const REGION_BYTES = 4 * REGION_IDS;
-const ARENA_BYTES = 48 << 20;
+/** Decoded code of a machine: each vCPU has a part, within limits. */
+const ARENAS_BYTES = 256 << 20;
+const MOST_ARENA_BYTES = 48 << 20;
 
-/** Machine-area bytes per vCPU. */
-export const AREA_BYTES = MMU_AREA_BYTES + JUMP_BYTES + REGION_BYTES + ARENA_BYTES;
+const arenaBytes = (vcpus: number): number => Math.min(MOST_ARENA_BYTES, Math.floor(ARENAS_BYTES / vcpus));
+
+/** Machine-area bytes of each of so many vCPUs. */
+export const areaBytes = (vcpus: number): number => MMU_AREA_BYTES + JUMP_BYTES + REGION_BYTES + arenaBytes(vcpus);
 
 /** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
 const TURN_COST = 16;
@@ -51,6 +56,9 @@ const TAG_SHIFT = 13;
 const GENERATIONS = 1 << (32 - TAG_SHIFT);
 
 const TIERS = tiersOf(process.env.GUESTHOUSE_TIER);
+
+/** What has to be seen to after an instruction that serialises, before the next (SDM 3A, 9.3). */
+const SERIALIZED = VcpuEvent.FlushTlb | VcpuEvent.FlushCode | VcpuEvent.CodeWritten;
 
 let shared: Tier0 | undefined;
 
@@ -80,6 +88,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #mmu: Mmu;
   readonly #code: CodeCache;
   readonly #run: (cpu: number, record: number, budget: number) => number;
+  readonly #copy16: (to: number, from: number) => void;
+  readonly #coherence: Coherence;
+  readonly #vcpu: number;
+  /** How far the log of writes to code has been read. */
+  #codeWrites: number;
   readonly #complex: readonly ComplexInstruction[];
   readonly #modes = new Map<string, CodeMode>();
   #mode: CodeMode;
@@ -124,22 +137,33 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#bytes = new Uint8Array(buffer);
     this.#quads = new BigUint64Array(buffer);
     this.#events = new Int32Array(buffer, stateAddress + S.events, 1);
-    this.interrupts = options.interrupts;
+    this.interrupts = lockedInterrupts(options);
+    this.#vcpu = state.index;
+    this.#coherence = options.coherence ?? Coherence.alone(buffer.byteLength / 4096);
+    this.#codeWrites = this.#coherence.codeWrites.position();
     this.vcpus = options.vcpus;
     this.model = new CpuModel(options.cpuModel);
     this.#jumpCache = options.area + MMU_AREA_BYTES;
     const built = tier0();
-    this.#code = new CodeCache(built, memory, this.#jumpCache + JUMP_BYTES + REGION_BYTES, ARENA_BYTES, {
+    const arena = this.#jumpCache + JUMP_BYTES + REGION_BYTES;
+    this.#code = new CodeCache(built, memory, arena, arenaBytes(options.vcpus), {
       fetch: (low, high) => this.#fetch(low, high),
     });
     this.#mmu = new Mmu({
       memory, state, stateAddress, area: options.area, addressMap: options.addressMap, dirtyLog: options.dirtyLog,
-      ramBase: options.ramBase, code: this.#code,
+      ramBase: options.ramBase, code: this.#code, coherence: this.#coherence,
     }); // prettier-ignore
-    this.#code.onCodePage = (page) => this.#mmu.protectHostPage(page);
+    this.#code.onCodePage = (page) => {
+      this.#mmu.protectHostPage(page);
+      this.#coherence.addCode(this.#vcpu, page >>> 12);
+      this.#dropWrites();
+    };
+    this.#code.onPageFree = (page) => this.#coherence.removeCode(this.#vcpu, page >>> 12);
     this.#code.onFlush = () => this.#dropJumps(true);
     this.#access = new GuestAccess({
-      memory, state, stateAddress, mmu: this.#mmu, code: this.#code,
+      memory, state, stateAddress, mmu: this.#mmu, code: this.#code, coherence: this.#coherence,
+      copy16: (to, from) => this.#copy16(to, from),
+      reentered: () => this.#dropWrites(),
       watch: (linear, bytes, write) => {
         if (dataBreakpoint(this, linear, bytes, write)) this.#debugHit = true;
       },
@@ -156,9 +180,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
         const page = options.addressMap.resolve(Math.floor(address / 4096));
         if (page === 0 || (page & 1) !== 0) return;
         const host = (page >>> 0) + (address & 0xffc);
-        this.#code.written(host, 4);
         options.dirtyLog.mark((host - options.ramBase) >>> 12);
-        this.#words[host >>> 2] = value;
+        this.#access.storePhysical(host, value);
       },
     };
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: built.handlers });
@@ -184,6 +207,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       },
     }); // prettier-ignore
     this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
+    this.#copy16 = instance.exports.copy16 as (to: number, from: number) => void;
     this.#complex = complexNames().map((name) => {
       const run = complexInstructions.get(name);
       if (run === undefined)
@@ -255,7 +279,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#private.underway = 0n;
     // The state may have been changed from outside: by a reset, an INIT, a debugger.
     this.#stale = true;
+    this.#coherence.gate.enter(this.#vcpu);
     try {
+      this.#dropWrites();
       const exit = this.#enter();
       if (this.#access.pending) this.#private.underway = 1n;
       return exit;
@@ -266,7 +292,26 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#detail = `${what} at rip ${this.state.rip.toString(16)}`;
       if (reason instanceof Error && reason.stack) this.log(reason.stack);
       return ExitReason.InternalError;
+    } finally {
+      this.#coherence.gate.leave(this.#vcpu);
     }
+  }
+
+  /** Drops translations for writing, where another vCPU waits for that. */
+  #dropWrites(): void {
+    if ((Atomics.load(this.#events, 0) & VcpuEvent.DropWrites) === 0) return;
+    Atomics.and(this.#events, 0, ~VcpuEvent.DropWrites);
+    this.#mmu.dropWrites();
+  }
+
+  /** Drops decoded code that others have overwritten. */
+  #dropWritten(): void {
+    Atomics.and(this.#events, 0, ~VcpuEvent.CodeWritten);
+    const log = this.#coherence.codeWrites;
+    const now = log.position();
+    const next = log.read(this.#codeWrites, (host, bytes) => this.#code.written(host, bytes));
+    if (next < 0) this.#code.flush();
+    this.#codeWrites = next < 0 ? now : next;
   }
 
   /** Why to leave for the access that waits. */
@@ -463,6 +508,14 @@ export class Processor implements AcceleratedVcpu, Cpu {
       Atomics.and(this.#events, 0, ~VcpuEvent.FlushCode);
       this.#code.flush();
     }
+    if ((events & VcpuEvent.CodeWritten) !== 0) this.#dropWritten();
+    if ((events & VcpuEvent.StandStill) !== 0) {
+      Atomics.and(this.#events, 0, ~VcpuEvent.StandStill);
+      const { gate } = this.#coherence;
+      gate.leave(this.#vcpu);
+      gate.enter(this.#vcpu);
+    }
+    this.#dropWrites();
     if ((events & WANTED) !== 0) return ExitReason.Interrupted;
     if ((state.interruptShadow & 2) !== 0) return -1;
     if ((events & VcpuEvent.Smi) !== 0 && state.smm === 0) {
@@ -484,7 +537,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       (state.flagsSys & Flag.IF) !== 0 &&
       state.interruptShadow === 0
     ) {
-      const vector = this.#options.lockDevices(() => this.interrupts.acknowledge(state.index));
+      const vector = this.interrupts.acknowledge(state.index);
       if (vector >= 0) {
         this.#wake();
         this.#deliver({ vector, kind: 'external' });
@@ -651,8 +704,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     }
     switch (outcome) {
       case Outcome.Next:
-        return 0;
+        if ((this.#fence() & SERIALIZED) === 0) return 0;
+        this.#private.exitCode = Leave.Changed;
+        break;
       case Outcome.Changed:
+        this.#fence();
         this.#private.exitCode = Leave.Changed;
         break;
       case Outcome.Halt:
@@ -662,6 +718,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
         this.#private.exitCode = Leave.Shutdown;
     }
     return ComplexResult.LeaveBehind;
+  }
+
+  /** Drains the store buffer, as instructions that serialise do, and says what is requested. */
+  #fence(): number {
+    return Atomics.or(this.#events, 0, 0);
   }
 
   // Keeping up with the state.
@@ -694,6 +755,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (this.#private.jumpCache === 0) {
       this.#private.jumpCache = this.#jumpCache;
       this.#private.regionTags = this.#jumpCache + JUMP_BYTES;
+      this.#private.shared = this.#coherence.shared ? 1 : 0;
       this.#seen.fill(0);
     }
     if (this.#modeChanged()) {
@@ -780,6 +842,18 @@ export class Processor implements AcceleratedVcpu, Cpu {
     }
     return mode;
   }
+}
+
+/** The interrupt controllers, with the device lock taken for each call. */
+function lockedInterrupts({ interrupts, lockDevices }: VcpuOptions): InterruptSource {
+  return {
+    pending: (vcpu) => lockDevices(() => interrupts.pending(vcpu)),
+    acknowledge: (vcpu) => lockDevices(() => interrupts.acknowledge(vcpu)),
+    getTaskPriority: (vcpu) => lockDevices(() => interrupts.getTaskPriority(vcpu)),
+    setTaskPriority: (vcpu, priority) => lockDevices(() => interrupts.setTaskPriority(vcpu, priority)),
+    readMsr: (vcpu, msr) => lockDevices(() => interrupts.readMsr(vcpu, msr)),
+    writeMsr: (vcpu, msr, value) => lockDevices(() => interrupts.writeMsr(vcpu, msr, value)),
+  };
 }
 
 /** Thrown through {@link Processor.run} by a triple fault. */

@@ -232,7 +232,7 @@ np 0f 01/e8 serialize feature=serialize
 0f 1e nop Ev nocheck
 0f 1f nop Ev nocheck
 np 0f ae/5 r nop feature=sse2
-np 0f ae/6 r nop feature=sse2
+np 0f ae/6 r mfence feature=sse2
 np 0f ae/7 r nop feature=sse
 np 0f ae/7 m clflush Mb ro feature=clflush
 66 0f ae/7 m clflush Mb ro feature=clflushopt

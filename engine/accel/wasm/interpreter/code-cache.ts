@@ -108,8 +108,10 @@ export class CodeCache implements CodeWatch {
   readonly #decoder: Decoder;
   /** Counts arenas used up: a record address from before is worthless. */
   generation = 0;
-  /** Told when a page gets its first code, so that writable translations of it can be dropped. */
+  /** Told before the first code of a page is decoded, so that writable translations of it can be dropped, and
+   * when the last is gone. */
   onCodePage: (hostPage: number) => void = () => {};
+  onPageFree: (hostPage: number) => void = () => {};
   /** Told when everything was dropped. */
   onFlush: () => void = () => {};
   invalidated = 0;
@@ -142,10 +144,6 @@ export class CodeCache implements CodeWatch {
     this.#next = arena;
     this.#reader = reader;
     this.#decoder = new Decoder((index) => this.#byteAt(index));
-  }
-
-  hasCode(hostPage: number): boolean {
-    return this.#pages.has(hostPage);
   }
 
   /** True where bytes are code that has been decoded. */
@@ -195,7 +193,7 @@ export class CodeCache implements CodeWatch {
       const key = (host & ~0xfff) >>> 0;
       const page = this.#pages.get(key);
       page?.delete(block);
-      if (page?.size === 0) this.#pages.delete(key);
+      if (page?.size === 0 && this.#pages.delete(key)) this.onPageFree(key);
     }
   }
 
@@ -235,6 +233,7 @@ export class CodeCache implements CodeWatch {
     this.#regions.clear();
     this.found = undefined;
     this.#blocks.clear();
+    for (const page of this.#pages.keys()) this.onPageFree(page);
     this.#pages.clear();
     this.#next = this.#arena;
     this.generation++;
@@ -276,13 +275,17 @@ export class CodeCache implements CodeWatch {
   /** Byte `index` of the present instruction; what is not memory reads as all ones. */
   #byteAt(index: number): number {
     if (index < this.#available) return this.#host < 0 ? 0xff : this.#bytes[this.#host + index]!;
-    if (this.#host2 === 0) this.#host2 = this.#fetchNextPage();
+    if (this.#host2 === 0) {
+      this.#host2 = this.#fetchNextPage();
+      if (this.#host2 >= 0) this.#claim(this.#host2);
+    }
     return this.#host2 < 0 ? 0xff : this.#bytes[this.#host2 + index - this.#available]!;
   }
 
   #decodeBlock(low: number, high: number, mode: CodeMode): number {
     const start = this.#next;
     const from = this.#host;
+    if (from >= 0) this.#claim(from);
     const first = this.#low;
     const long = mode.code === 64;
     const rip = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
@@ -364,15 +367,20 @@ export class CodeCache implements CodeWatch {
     block.next = this.#blocks.get(block.from);
     this.#blocks.set(block.from, block);
     for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {
-      const key = (host & ~0xfff) >>> 0;
-      let page = this.#pages.get(key);
-      if (!page) {
-        page = new Set();
-        this.#pages.set(key, page);
-        this.onCodePage(key);
-      }
-      page.add(block);
+      this.#claim(host).add(block);
     }
+  }
+
+  /** The blocks of a page; from now on writes to it are noticed, so its bytes can be read. */
+  #claim(host: number): Set<Block> {
+    const key = (host & ~0xfff) >>> 0;
+    let page = this.#pages.get(key);
+    if (page === undefined) {
+      page = new Set();
+      this.#pages.set(key, page);
+      this.onCodePage(key);
+    }
+    return page;
   }
 
   #clearRecord(at: number): void {

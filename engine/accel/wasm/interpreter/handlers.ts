@@ -5,7 +5,7 @@
 import '../semantics/index.ts';
 import { Seg } from '../../../vcpu/state.ts';
 import type { Code, Func } from '../emit/code.ts';
-import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
+import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
@@ -267,6 +267,10 @@ export function buildTier0(): Tier0 {
     );
   });
   m.export('run', run);
+  const copy16 = m.function(['i32', 'i32'], [], (c) => {
+    c.store('v128', c.param('i32', 0).get, v128.load(c.param('i32', 1).get));
+  });
+  m.export('copy16', copy16);
   let module: WebAssembly.Module | undefined;
   return {
     get module() {

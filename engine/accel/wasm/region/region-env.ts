@@ -11,6 +11,7 @@ import {
   Env,
   type FlagSource,
   type FormContext,
+  type HostAccess,
   type Operand,
   type Runtime,
   type Size,
@@ -246,7 +247,7 @@ export class RegionEnv extends Env {
     return this.#state.tlb.get;
   }
 
-  override host(linear: I64, bytes: number, write: boolean | 'modify', stack = false): I32 {
+  override host(linear: I64, bytes: number, write: HostAccess, stack = false): I32 {
     return super.host(linear, bytes, write, stack || this.#viaStack());
   }
 

@@ -39,7 +39,7 @@ function bitTest(name: string, change: Change): void {
       testBit(e, e.loadLinear(linear, e.size), index);
       return;
     }
-    const address = e.host(linear, e.size, 'modify');
+    const address = e.host(linear, e.size, e.modifying);
     testBit(
       e,
       e.modifyHost(address, (old) => changed(e, old, mask, change)),

@@ -81,9 +81,13 @@ export interface FlagSource {
   overflow?(): I32;
 }
 
+/** What an access at a host address is for: true writes, 'modify' reads what is there first, 'lock' does both
+ * at once as far as other vCPUs can see. */
+export type HostAccess = boolean | 'modify' | 'lock';
+
 /** Functions every module of emitted code can call: see interpreter/runtime.ts. */
 export interface Runtime {
-  /** (record, size | write << 8 | stack << 9 | modify << 10) → address to use instead, or 0 to leave. */
+  /** (record, size | write << 8 | stack << 9 | modify << 10 | lock << 11) → address to use instead, or 0 to leave. */
   readonly slow: Func;
   /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
   readonly commit: Func;
@@ -382,7 +386,12 @@ export abstract class Env {
       this.write(operand, compute(old), size);
       return old;
     }
-    return this.modifyHost(this.host(this.memLinear(), size, 'modify'), compute, size);
+    return this.modifyHost(this.host(this.memLinear(), size, this.modifying), compute, size);
+  }
+
+  /** The access of an operand that is read, computed with and written back. */
+  get modifying(): HostAccess {
+    return this.form.lock ? 'lock' : 'modify';
   }
 
   /** {@link modify} at a host address for writing. */
@@ -394,7 +403,10 @@ export abstract class Env {
     return old;
   }
 
-  /** The locked form of {@link modify} at a host address, which may be unaligned or the bounce buffer. */
+  /**
+   * The locked form of {@link modify} at a host address from a 'lock' access. Where that is the bounce buffer,
+   * or not aligned, nobody is there to see the parts: see GuestAccess.slow.
+   */
   atomicModify(address: I32, size: Size, compute: (old: Expr) => Expr): Expr {
     const c = this.c;
     const type = size === 8 ? 'i64' : 'i32';
@@ -434,9 +446,9 @@ export abstract class Env {
    * The host address at which `bytes` (up to 64) at a linear address can be read or written now. Leaves
    * with a page fault or a device access where they cannot. Bound. After a store through it,
    * {@link finishStore} must follow. `stack`: an implied stack access, for which a non-canonical address is
-   * #SS instead of #GP. `write` is 'modify' where what is there is read through the same address first.
+   * #SS instead of #GP. After a 'lock' access nothing may leave before finishStore.
    */
-  host(linear: I64, bytes: number, write: boolean | 'modify', stack = false): I32 {
+  host(linear: I64, bytes: number, write: HostAccess, stack = false): I32 {
     const c = this.c;
     const lin = c.let(linear);
     const address = c.local('i32');
@@ -446,6 +458,13 @@ export abstract class Env {
       c.brIf(found, fast.hit);
       c.set(address, this.slowHost(lin, bytes, write, stack));
     });
+    if (write === 'lock' && bytes > 1) {
+      // No atomic instruction of the host does these.
+      const split = bytes === 16 ? i32.eqz(this.bounced(address.get)) : i32.and(address.get, bytes - 1);
+      c.if(i32.and(i32.ne(split, 0), i32.load(this.cpu, P.shared)), () => {
+        c.set(address, this.slowHost(lin, bytes, write, stack));
+      });
+    }
     return address.get;
   }
 
@@ -468,10 +487,12 @@ export abstract class Env {
   }
 
   /** The same by way of TypeScript, where the TLB has nothing. Leaves where that cannot be. Bound. */
-  slowHost(lin: I64, bytes: number, write: boolean | 'modify', stack: boolean): I32 {
+  slowHost(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
     const c = this.c;
     c.store('i64', this.cpu, lin, P.slowAddress);
-    const info = bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | (write === 'modify' ? 0x400 : 0);
+    const modify = write === 'modify' || write === 'lock' ? 0x400 : 0;
+    const lock = write === 'lock' ? 0x800 : 0;
+    const info = bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | modify | lock;
     const address = c.let(c.call('i32', this.runtime.slow, this.record(), info));
     c.if(i32.eqz(address), () => this.leave());
     return address;

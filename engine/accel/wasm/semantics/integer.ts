@@ -393,6 +393,8 @@ define('cmc', (e) => setCarry(e, e.c.let(i32.xor(carryFlag(e), 1))));
 define('cld', (e) => e.setField32('flagsSys', i32.and(e.field32('flagsSys'), ~0x400)));
 define('std', (e) => e.setField32('flagsSys', i32.or(e.field32('flagsSys'), 0x400)));
 define('nop', () => {});
+// Loads and stores keep their order by themselves; only a store and a later load need this.
+define('mfence', (e) => e.c.fence());
 define('ud', (e) => e.raise(6));
 define('ud1', (e) => e.raise(6));
 // A line is written back or flushed; there is no cache, but the access is checked like a load of a byte.
@@ -494,7 +496,7 @@ define('cmpxchg8b', (e) => {
   }
   const linear = c.let(e.memLinear());
   e.requireAligned(linear, 16);
-  const address = e.host(linear, 16, 'modify');
+  const address = e.host(linear, 16, e.modifying);
   const low = c.let(i64.load(address));
   const high = c.let(i64.load(address, 8));
   const same = c.let(i32.and(i64.eq(low, e.gpr64(0)), i64.eq(high, e.gpr64(2))));

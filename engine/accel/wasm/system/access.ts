@@ -7,6 +7,7 @@
  * accesses thus leaves several times and does each of them once.
  */
 import type { IoExit } from '../../contract.ts';
+import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
 import { P } from '../private.ts';
 import { AccessPending, GuestFault, InterpretInstead, Vector, type LinearMemory, type Ports } from './cpu.ts';
@@ -23,7 +24,17 @@ interface LoggedAccess {
 }
 
 /** What the slow path is told about an access: see Runtime.slow. */
-export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400 } as const;
+export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400, lock: 0x800 } as const;
+
+/** What a locked access holds from where its operand is read to where it is written. */
+const Held = {
+  None: 0,
+  /** The lock of the operand's page. */
+  Page: 1,
+  /** The whole machine: no other vCPU is in the guest. */
+  Machine: 2,
+} as const;
+type Held = (typeof Held)[keyof typeof Held];
 
 export interface AccessParts {
   readonly memory: WebAssembly.Memory;
@@ -31,6 +42,11 @@ export interface AccessParts {
   readonly stateAddress: number;
   readonly mmu: Mmu;
   readonly code: CodeWatch;
+  readonly coherence: Coherence;
+  /** Copies 16 bytes between aligned addresses of the memory, in one piece. */
+  readonly copy16: (to: number, from: number) => void;
+  /** The vCPU may have been outside the guest: its requests are to be looked at. */
+  readonly reentered: () => void;
   /** Compares an access with the data breakpoints, while {@link GuestAccess.watching}. */
   readonly watch: (linear: bigint, bytes: number, write: boolean) => void;
 }
@@ -39,6 +55,9 @@ export class GuestAccess implements LinearMemory, Ports {
   readonly #state: VcpuState;
   readonly #mmu: Mmu;
   readonly #code: CodeWatch;
+  readonly #coherence: Coherence;
+  readonly #vcpu: number;
+  readonly #parts: AccessParts;
   readonly #watch: AccessParts['watch'];
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -52,6 +71,8 @@ export class GuestAccess implements LinearMemory, Ports {
   #storeLow = 0;
   #storeHigh = 0;
   #storeBytes = 0;
+  #held: Held = Held.None;
+  #heldPage = 0;
   /** Data breakpoints are set: every access is compared with them. */
   watching = false;
   /** Filled in for the run loop when an access waits. */
@@ -61,6 +82,9 @@ export class GuestAccess implements LinearMemory, Ports {
     this.#state = parts.state;
     this.#mmu = parts.mmu;
     this.#code = parts.code;
+    this.#parts = parts;
+    this.#coherence = parts.coherence;
+    this.#vcpu = parts.state.index;
     this.#watch = parts.watch;
     this.#bytes = new Uint8Array(parts.memory.buffer);
     this.#view = new DataView(parts.memory.buffer);
@@ -127,10 +151,47 @@ export class GuestAccess implements LinearMemory, Ports {
 
   // Physical pieces: `bytes` within one page, at a host address or a device.
 
-  /** Host address for writing, with everyone told who must know. */
+  /**
+   * Host address for a write that is made at once, with this vCPU's own code told; -1 where it must be made by
+   * {@link #store}, since other vCPUs have to know of it.
+   */
   #toWrite(host: number, bytes: number): number {
-    if (this.#code.hasCode((host & ~0xfff) >>> 0)) this.#code.written(host, bytes);
+    if (this.#mmu.writing === Writing.Watched) return -1;
+    if (this.#mmu.writing === Writing.Once) this.#code.written(host, bytes);
     return host;
+  }
+
+  /** Writes within a page, from an address in the shared memory, and tells whoever must know. */
+  #store(host: number, from: number, bytes: number): void {
+    switch (this.#mmu.writing) {
+      case Writing.Free:
+        this.#copy(host, from, bytes);
+        return;
+      case Writing.Once:
+        this.#code.written(host, bytes);
+        this.#copy(host, from, bytes);
+        return;
+      case Writing.Watched:
+        if (this.#held === Held.Page) {
+          this.#copy(host, from, bytes);
+          this.#release();
+        } else {
+          this.#coherence.locked(host >>> 12, () => this.#copy(host, from, bytes));
+        }
+        this.#code.written(host, bytes);
+        this.#coherence.written(this.#vcpu, host, bytes);
+    }
+  }
+
+  /** Copies in one piece what a processor would: 2, 4, 8 or 16 aligned bytes. */
+  #copy(to: number, from: number, bytes: number): void {
+    const view = this.#view;
+    if ((to & (bytes - 1)) !== 0) this.#bytes.copyWithin(to, from, from + bytes);
+    else if (bytes === 8) view.setBigUint64(to, view.getBigUint64(from, true), true);
+    else if (bytes === 4) view.setUint32(to, view.getUint32(from, true), true);
+    else if (bytes === 2) view.setUint16(to, view.getUint16(from, true), true);
+    else if (bytes === 16) this.#parts.copy16(to, from);
+    else this.#bytes.copyWithin(to, from, from + bytes);
   }
 
   /** Splits a device access into naturally sized ones, and copies between them and `to`. */
@@ -156,7 +217,7 @@ export class GuestAccess implements LinearMemory, Ports {
 
   /**
    * Finds where an access can be made: guest memory itself, or the bounce buffer.
-   * @param info bytes | write << 8 | stack << 9 | modify << 10; the linear address is in `slowAddress`
+   * @param info bytes | write << 8 | stack << 9 | modify << 10 | lock << 11; the linear address is in `slowAddress`
    * @param region asked by a region, which must not go on over changed code
    * @throws GuestFault, AccessPending, InterpretInstead
    */
@@ -172,30 +233,85 @@ export class GuestAccess implements LinearMemory, Ports {
     if (checksAlignment(this.#state) && unit <= 16 && (low & (unit - 1)) !== 0)
       throw new GuestFault(Vector.AC, 0);
     if (this.watching) this.#watch(join(low, high), bytes, write);
+    const lock = (info & SlowInfo.lock) !== 0 && this.#coherence.shared;
     if ((low & 0xfff) + bytes <= 4096) {
       const host = this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user);
       if (host >= 0) {
         if (!write) return host;
-        if (region && this.#code.overlaps(host, bytes)) throw new InterpretInstead();
-        return this.#toWrite(host, bytes);
+        const watched = this.#mmu.writing === Writing.Watched;
+        const held = lock && (watched || bytes === 16 || (host & (bytes - 1)) !== 0);
+        if (region && (held || watched || this.#code.overlaps(host, bytes))) throw new InterpretInstead();
+        if (held) this.#hold(host, bytes);
+        const direct = this.#held === Held.None ? this.#toWrite(host, bytes) : -1;
+        if (direct >= 0) return direct;
       }
       if (!write) this.#deviceRead(this.#mmu.page * 4096 + (low & 0xfff), this.#bounce, bytes);
-    } else if (write) this.#probe(low, high, bytes, user);
-    else this.#copyIn(low, high, this.#bounce, bytes, user);
+    } else if (write) {
+      if (region) throw new InterpretInstead();
+      this.#probe(low, high, bytes, user);
+      if (lock) this.#holdMachine();
+    } else this.#copyIn(low, high, this.#bounce, bytes, user);
     if (write) {
       if (region) throw new InterpretInstead();
       this.#storeLow = low;
       this.#storeHigh = high;
       this.#storeBytes = bytes;
       // What is read before it is written must be there.
-      if ((info & SlowInfo.modify) !== 0) this.#copyIn(low, high, this.#bounce, bytes, user);
+      if ((info & SlowInfo.modify) !== 0) this.#copyInHeld(low, high, bytes, user);
     }
     return this.#bounce;
   }
 
+  /**
+   * Makes a locked access to memory within a page atomic where an aligned atomic instruction does not: holds
+   * the page's lock where other vCPUs' writes take it, for 16 bytes by making that so; and stops the others
+   * for an operand that is not aligned, of which a plain access might else see a part.
+   */
+  #hold(host: number, bytes: number): void {
+    if ((host & (bytes - 1)) !== 0) this.#holdMachine();
+    else if (bytes === 16) {
+      this.#coherence.lockPair(this.#vcpu, host >>> 12, () => this.#mmu.protectHostPage(host & ~0xfff));
+      this.#held = Held.Page;
+      this.#mmu.writing = Writing.Watched;
+      this.#parts.reentered();
+    }
+    while (this.#held === Held.None && this.#mmu.writing === Writing.Watched) {
+      if (this.#coherence.lockWatched(this.#vcpu, host >>> 12)) this.#held = Held.Page;
+      else this.#mmu.writing = this.#coherence.admit(this.#vcpu, host >>> 12);
+    }
+    this.#heldPage = host >>> 12;
+  }
+
+  #holdMachine(): void {
+    this.#coherence.beAlone(this.#vcpu);
+    this.#held = Held.Machine;
+    this.#parts.reentered();
+  }
+
+  #release(): void {
+    if (this.#held === Held.Page) this.#coherence.unlock(this.#heldPage);
+    else if (this.#held === Held.Machine) this.#coherence.gate.beTogether();
+    this.#held = Held.None;
+  }
+
+  /** {@link #copyIn} to the bounce buffer, giving up what is held where it does not come to its end. */
+  #copyInHeld(low: number, high: number, bytes: number, user: boolean): void {
+    let done = false;
+    try {
+      this.#copyIn(low, high, this.#bounce, bytes, user);
+      done = true;
+    } finally {
+      if (!done) this.#release();
+    }
+  }
+
   /** Carries the bounce buffer to where `slow` found the access to go. @throws AccessPending */
   commit(): void {
-    this.#copyOut(this.#storeLow, this.#storeHigh, this.#bounce, this.#storeBytes, this.#state.cpl === 3);
+    try {
+      this.#copyOut(this.#storeLow, this.#storeHigh, this.#bounce, this.#storeBytes, this.#state.cpl === 3);
+    } finally {
+      this.#release();
+    }
   }
 
   #checkCanonical(low: number, high: number, bytes: number, vector: number): void {
@@ -205,6 +321,13 @@ export class GuestAccess implements LinearMemory, Ports {
     const first = join(low, high);
     const last = BigInt.asUintN(64, first + BigInt(bytes - 1));
     if (!isCanonical(this.#state, first) || !isCanonical(this.#state, last)) throw new GuestFault(vector, 0);
+  }
+
+  /** Writes a doubleword of memory at an aligned host address. */
+  storePhysical(host: number, value: number): void {
+    this.#mmu.writing = this.#coherence.admit(this.#vcpu, host >>> 12);
+    this.#view.setUint32(this.#bounce, value, true);
+    this.#store(host, this.#bounce, 4);
   }
 
   /** Translates both pages of an access for writing, so that it faults before anything is written. */
@@ -224,7 +347,7 @@ export class GuestAccess implements LinearMemory, Ports {
     while (bytes > 0) {
       const part = Math.min(bytes, 4096 - (low & 0xfff));
       const host = this.#mmu.translate(low, high, Access.Read, user);
-      if (host >= 0) this.#bytes.copyWithin(to, host, host + part);
+      if (host >= 0) this.#copy(to, host, part);
       else this.#deviceRead(this.#mmu.page * 4096 + (low & 0xfff), to, part);
       bytes -= part;
       to += part;
@@ -236,7 +359,7 @@ export class GuestAccess implements LinearMemory, Ports {
     while (bytes > 0) {
       const part = Math.min(bytes, 4096 - (low & 0xfff));
       const host = this.#mmu.translate(low, high, Access.Write, user);
-      if (host >= 0) this.#bytes.copyWithin(this.#toWrite(host, part), from, from + part);
+      if (host >= 0) this.#store(host, from, part);
       else this.#deviceWrite(this.#mmu.page * 4096 + (low & 0xfff), from, part);
       bytes -= part;
       from += part;

@@ -9,6 +9,7 @@
  * Intel SDM 3A, chapter 4.
  */
 import { Flag, type VcpuState } from '../../../vcpu/state.ts';
+import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { AddressMap } from '../../../memory/address-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
@@ -48,8 +49,6 @@ const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 
 /** Told before a page that holds decoded code is written. */
 export interface CodeWatch {
-  /** True where some of the host page has been decoded. */
-  hasCode(hostPage: number): boolean;
   /** True where some of `bytes` at a host address have been decoded. */
   overlaps(host: number, bytes: number): boolean;
   /** `bytes` at a host address are about to be written. */
@@ -67,6 +66,7 @@ export interface MmuParts {
   /** Byte address of guest RAM, for the dirty log's page numbers. */
   readonly ramBase: number;
   readonly code: CodeWatch;
+  readonly coherence: Coherence;
 }
 
 export class Mmu {
@@ -95,6 +95,8 @@ export class Mmu {
   // Results of a walk.
   /** Guest-physical page number. */
   page = 0;
+  /** After a translation for writing: how the page may be written to. */
+  writing: Writing = Writing.Free;
   #writable = false;
   #global = false;
 
@@ -198,7 +200,20 @@ export class Mmu {
       }
     }
     this.#usedCount = kept;
-    if (!keepGlobal) this.#largePages = false;
+    if (keepGlobal) return;
+    this.#largePages = false;
+    this.#parts.coherence.gate.advance(this.#state.index);
+  }
+
+  /** Takes the permission to write away from every cached translation. */
+  dropWrites(): void {
+    const words = this.words;
+    for (let i = 0; i < this.#usedCount; i++) {
+      const at = this.#used[i]! + E.write;
+      words[at] = -1;
+      words[at + 1] = -1;
+    }
+    this.#parts.coherence.gate.advance(this.#state.index);
   }
 
   /** Notes an entry as one that a flush must look at. */
@@ -267,6 +282,7 @@ export class Mmu {
     const tag = at + (access === Access.Read ? E.read : access === Access.Write ? E.write : E.fetch);
     if (this.#fill && words[tag] === page && words[tag + 1] === (high | 0)) {
       this.#global = (words[at + E.flags]! & 1) !== 0;
+      this.writing = Writing.Free;
       return (low + words[at + E.addend]!) >>> 0;
     }
     this.walk(low, high, access, user);
@@ -277,6 +293,7 @@ export class Mmu {
     if (access === Access.Write) {
       if ((found & 1) !== 0) return -1;
       this.#parts.dirtyLog.mark((host - this.#parts.ramBase) >>> 12);
+      this.writing = this.#parts.coherence.admit(this.#state.index, host >>> 12);
     }
     if (this.#fill) this.#cache(at, page, high, host, access, (found & 1) !== 0);
     return ((host >>> 0) + (low & 0xfff)) >>> 0;
@@ -306,7 +323,7 @@ export class Mmu {
     set(E.read);
     if (access !== Access.Write || readOnly || !this.#writable) return;
     const ramPage = (host - this.#parts.ramBase) >>> 12;
-    if (!this.#parts.code.hasCode(host >>> 0) && !this.#parts.dirtyLog.needsTrap(ramPage)) set(E.write);
+    if (this.writing === Writing.Free && !this.#parts.dirtyLog.needsTrap(ramPage)) set(E.write);
   }
 
   #fault(low: number, high: number, code: number, access: Access, user: boolean): never {
@@ -327,16 +344,12 @@ export class Mmu {
   walk(low: number, high: number, access: Access, user: boolean): void {
     this.#writable = true;
     this.#global = false;
-    switch (this.#levels) {
-      case 0:
-        this.page = ((low >>> 12) & this.#a20Mask) >>> 0;
-        return;
-      case 2:
-        this.#walk32(low, access, user);
-        return;
-      default:
-        this.#walk64(low, high, access, user);
+    if (this.#levels === 0) {
+      this.page = ((low >>> 12) & this.#a20Mask) >>> 0;
+      return;
     }
+    // An entry that another vCPU changes under the walk is read again, with all above it.
+    while (!(this.#levels === 2 ? this.#walk32(low, access, user) : this.#walk64(low, high, access, user)));
   }
 
   /** Word index of a page-table entry at a physical address, or -1 where there is no memory. */
@@ -346,8 +359,8 @@ export class Mmu {
     return found === 0 ? -1 : ((found & ~0xfff) >>> 2) + (offset >>> 2);
   }
 
-  /** 32-bit paging (SDM 3A, 4.3). */
-  #walk32(low: number, access: Access, user: boolean): void {
+  /** 32-bit paging (SDM 3A, 4.3). @returns false where an entry has changed meanwhile */
+  #walk32(low: number, access: Access, user: boolean): boolean {
     const words = this.words;
     const directory = this.#entry(this.#cr3 >>> 12, (low >>> 20) & 0xffc);
     const pde = directory < 0 ? 0 : words[directory]!;
@@ -357,30 +370,30 @@ export class Mmu {
       // PSE-36: bits 20-13 are physical address bits 39-32; bit 21 is reserved.
       if ((pde & 0x20_0000) !== 0) this.#fault(low, 0, 9, access, user);
       this.#check(low, 0, flags, 0, access, user);
-      this.#mark(directory, pde, access);
+      if (!this.#mark(directory, pde, access)) return false;
       this.#finish(
         ((pde >>> 13) & 0xff) * 0x10_0000 + (pde >>> 22) * 0x400 + ((low >>> 12) & 0x3ff),
         pde,
         access,
       );
       this.#largePages = true;
-      return;
+      return true;
     }
     const table = this.#entry(pde >>> 12, (low >>> 10) & 0xffc);
     const pte = table < 0 ? 0 : words[table]!;
     if ((pte & PTE.P) === 0) {
-      this.#mark(directory, pde, Access.Read);
+      if (!this.#mark(directory, pde, Access.Read)) return false;
       this.#fault(low, 0, 0, access, user);
     }
     flags &= pte;
     this.#check(low, 0, flags, 0, access, user);
-    this.#mark(directory, pde, Access.Read);
-    this.#mark(table, pte, access);
+    if (!this.#mark(directory, pde, Access.Read) || !this.#mark(table, pte, access)) return false;
     this.#finish(pte >>> 12, pte, access);
+    return true;
   }
 
-  /** PAE, 4-level and 5-level paging (SDM 3A, 4.4 and 4.5). */
-  #walk64(low: number, high: number, access: Access, user: boolean): void {
+  /** PAE, 4-level and 5-level paging (SDM 3A, 4.4 and 4.5). @returns as {@link #walk32} */
+  #walk64(low: number, high: number, access: Access, user: boolean): boolean {
     const words = this.words;
     const nxReserved = this.#nx() ? 0 : NX_HIGH;
     let page = Math.floor(this.#cr3 / 4096);
@@ -400,6 +413,8 @@ export class Mmu {
       const lo = at < 0 ? 0 : words[at]!;
       const hi = at < 0 ? 0 : words[at + 1]!;
       if ((lo & PTE.P) === 0) this.#fault(low, high, 0, access, user);
+      // The halves are read one by one; a store of both by another vCPU may have come between.
+      if (Atomics.load(words, at) !== lo) return false;
       const large = level > 1 && (lo & PTE.PS) !== 0;
       const pae = this.#levels === 3;
       let reserved = hi & (RESERVED_HIGH | nxReserved);
@@ -413,16 +428,16 @@ export class Mmu {
       const frame = (hi & 0xfffff) * 0x10_0000 + (lo >>> 12);
       if (level === 1 || large) {
         this.#check(low, high, flags, nx, access, user);
-        this.#mark(at, lo, access);
+        if (!this.#mark(at, lo, access)) return false;
         if (!large) this.#finish(frame, lo, access);
         else {
           const pages = level === 2 ? 0x200 : 0x4_0000;
           this.#finish(Math.floor(frame / pages) * pages + ((low >>> 12) & (pages - 1)), lo, access);
           this.#largePages = true;
         }
-        return;
+        return true;
       }
-      if ((lo & PTE.A) === 0) this.#mark(at, lo, Access.Read);
+      if ((lo & PTE.A) === 0 && !this.#mark(at, lo, Access.Read)) return false;
       page = frame;
     }
   }
@@ -443,16 +458,25 @@ export class Mmu {
     if (!allowed) this.#fault(low, high, 1, access, user);
   }
 
-  /** Sets the accessed bit, and for a write the dirty bit, of the entry at a word index. */
-  #mark(at: number, entry: number, access: Access): void {
+  /** Sets the accessed bit, and for a write the dirty bit, of the entry at a word index.
+   * @returns false where the entry is no longer what was read; it is left as it is then */
+  #mark(at: number, entry: number, access: Access): boolean {
     const bits = access === Access.Write ? PTE.A | PTE.D : PTE.A;
-    if ((entry & bits) !== bits) {
-      Atomics.or(this.words, at, bits);
-      // Page tables in a page that has been executed are code as well.
-      const host = (at * 4) >>> 0;
-      if (this.#parts.code.hasCode((host & ~0xfff) >>> 0)) this.#parts.code.written(host, 4);
-      this.#parts.dirtyLog.mark((host - this.#parts.ramBase) >>> 12);
-    }
+    if ((entry & bits) === bits) return true;
+    const host = (at * 4) >>> 0;
+    const { code, coherence, dirtyLog, ramBase } = this.#parts;
+    let done = false;
+    const store = () => {
+      done = Atomics.compareExchange(this.words, at, entry, entry | bits) === entry;
+    };
+    // Page tables in a page that has been executed are code as well.
+    if (coherence.admit(this.#state.index, host >>> 12) === Writing.Watched) {
+      coherence.locked(host >>> 12, store);
+    } else store();
+    code.written(host, 4);
+    coherence.written(this.#state.index, host, 4);
+    dirtyLog.mark((host - ramBase) >>> 12);
+    return done;
   }
 
   #finish(page: number, entry: number, access: Access): void {
