@@ -30,8 +30,8 @@ test('threads that attach to the same state agree', () => {
   one.start();
   const before = one.now();
   const between = other.now();
-  expect(between).toBeGreaterThan(before - 20_000);
-  expect(between).toBeLessThan(one.now() + 20_000);
+  expect(between).toBeGreaterThanOrEqual(before);
+  expect(between).toBeLessThanOrEqual(one.now());
 });
 
 test('the TSC counts guest nanoseconds', () => {

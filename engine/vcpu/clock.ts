@@ -1,8 +1,9 @@
 /**
- * Guest time: nanoseconds since power-on, the same in every thread, stopped while the machine is paused.
+ * Guest time: nanoseconds since power-on, the same in every thread to the last of them (a guest compares the
+ * TSCs of its vCPUs), stopped while the machine is paused.
  *
- * The monotonic clock of the host process is shared by its threads, but `performance.now()`, the cheap way
- * to read it, counts from each thread's own start. So each thread measures that distance once.
+ * It follows the monotonic clock of the host, read by `process.hrtime`: `performance.now()` counts from each
+ * thread's own start.
  */
 import { type Arena, layout, type View } from '../memory/layout.ts';
 
@@ -15,20 +16,11 @@ const clockLayout = layout('clock', 1, {
   running: 'u32',
 });
 
-/** Nanoseconds from the origin of the process's monotonic clock to the origin of this thread's
- * `performance.now()`: the least of a few readings, since a delay between the two can only add. */
-function threadOrigin(): number {
-  let least = Infinity;
-  for (let i = 0; i < 32; i++) {
-    const relative = performance.now() * 1e6;
-    least = Math.min(least, Number(process.hrtime.bigint()) - relative);
-  }
-  return least;
-}
+/** The host's monotonic clock in nanoseconds. */
+const hostNow = (): number => Number(process.hrtime.bigint());
 
 export class GuestClock {
   readonly #state: View<typeof clockLayout.fields>;
-  readonly #threadOrigin = threadOrigin();
 
   constructor(arena: Arena) {
     this.#state = arena.place(clockLayout);
@@ -38,14 +30,14 @@ export class GuestClock {
   now(): number {
     const state = this.#state;
     if (state.running === 0) return state.stoppedAt;
-    return Math.max(0, Math.floor(performance.now() * 1e6 + this.#threadOrigin - state.origin));
+    return Math.max(0, hostNow() - state.origin);
   }
 
   /** Starts or continues. */
   start(): void {
     const state = this.#state;
     if (state.running !== 0) return;
-    state.origin = performance.now() * 1e6 + this.#threadOrigin - state.stoppedAt;
+    state.origin = hostNow() - state.stoppedAt;
     state.running = 1;
   }
 

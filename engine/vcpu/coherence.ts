@@ -35,11 +35,11 @@ const MANY = 0xff;
 const LOCKS = 64;
 
 /**
- * A page's word for 16-byte atomics: how many more watched writes it stays special for, as no further atomic
- * comes (about as many as cost what it takes to make it special again), or 0; whether everybody who could
- * write to it unnoticed has been expelled; and how often it was made special.
+ * A page's word for 16-byte atomics: how many more watched writes it stays special for, if no further atomic
+ * comes (about as many as cost what it takes to make it special again); whether everybody who could write to
+ * it unnoticed has been expelled; and how often it has become an ordinary page again.
  */
-const Pair = { Patience: 0x3ff, Settled: 0x400, TurnShift: 11 } as const;
+const Pair = { Patience: 0x3ff, Settled: 0x400, Special: 0x7ff, Turn: ~0x7ff } as const;
 
 /** Posts events without waking who sleeps: they matter only to those who run. */
 export interface Poster {
@@ -108,7 +108,7 @@ export class Coherence {
 
   /** Others have code of the page, or it holds operands of 16-byte atomics. */
   #isWatched(vcpu: number, page: number): boolean {
-    if ((Atomics.load(this.#pair, page) & Pair.Patience) !== 0) return true;
+    if ((Atomics.load(this.#pair, page) & Pair.Special) !== 0) return true;
     const own = 1 << (vcpu & 31);
     const low = this.#codeOf(page, 0) & (vcpu < 32 ? ~own : -1);
     return (low | (this.#codeOf(page, 1) & (vcpu < 32 ? -1 : ~own))) !== 0;
@@ -142,9 +142,9 @@ export class Coherence {
 
   /** Says that a vCPU has no code of a page any more. A page stays watched while its lock is held. */
   removeCode(vcpu: number, page: number): void {
-    this.lock(page);
+    this.#lock(page);
     Atomics.and(this.#code, 2 * page + (vcpu >> 5), ~(1 << (vcpu & 31)));
-    this.unlock(page);
+    this.#unlock(page);
   }
 
   /**
@@ -156,25 +156,20 @@ export class Coherence {
   lockPair(vcpu: number, page: number, dropOwn: () => void): void {
     const words = this.#pair;
     for (;;) {
-      this.lock(page);
-      let word = words[page];
-      if ((word & Pair.Patience) !== 0 && (word & Pair.Settled) !== 0) {
+      this.#lock(page);
+      const word = words[page];
+      if ((word & Pair.Settled) !== 0) {
         words[page] = word | Pair.Patience;
         return;
       }
-      if ((word & Pair.Patience) === 0) {
-        word = (((word >> Pair.TurnShift) + 1) << Pair.TurnShift) | Pair.Patience;
-        Atomics.store(words, page, word);
-      }
-      this.unlock(page);
+      Atomics.store(words, page, word | Pair.Patience);
+      this.#unlock(page);
       dropOwn();
       this.#expelWriters(vcpu, page);
-      this.lock(page);
-      const now = words[page];
-      // It may have become an ordinary page meanwhile, and special again.
-      const same = now >> Pair.TurnShift === word >> Pair.TurnShift && (now & Pair.Patience) !== 0;
-      if (same) words[page] = now | Pair.Settled;
-      this.unlock(page);
+      this.#lock(page);
+      // Unless it has been an ordinary page meanwhile, which let others in.
+      if (((words[page] ^ word) & Pair.Turn) === 0) words[page] |= Pair.Settled;
+      this.#unlock(page);
     }
   }
 
@@ -202,33 +197,38 @@ export class Coherence {
     gate.waitFor(vcpu, () => gate.epoch(vcpu) !== epoch);
   }
 
-  /** Takes the lock of a page. */
-  lock(page: number): void {
-    this.#locks[page % LOCKS].lock();
-  }
-
   /** Takes the lock of a page that is watched. @returns false where it is not, or no longer */
   lockWatched(vcpu: number, page: number): boolean {
-    this.lock(page);
+    this.#lock(page);
     if (this.#isWatched(vcpu, page)) return true;
-    this.unlock(page);
+    this.#unlock(page);
     return false;
   }
 
+  /** Gives up the lock of a page, after a write. */
   unlock(page: number): void {
-    this.#locks[page % LOCKS].unlock();
+    const word = this.#pair[page];
+    // While somebody is still being expelled the page must not become an ordinary one: that would let others in.
+    if ((word & Pair.Settled) !== 0) {
+      const last = (word & Pair.Patience) === 1;
+      this.#pair[page] = last ? (word & Pair.Turn) + Pair.Special + 1 : word - 1;
+    }
+    this.#unlock(page);
   }
 
   /** Makes a write to a watched page. @param store does it */
   locked(page: number, store: () => void): void {
-    this.lock(page);
+    this.#lock(page);
     store();
-    const word = this.#pair[page];
-    if ((word & Pair.Patience) !== 0) {
-      const left = word - 1;
-      this.#pair[page] = (left & Pair.Patience) === 0 ? left & ~Pair.Settled : left;
-    }
     this.unlock(page);
+  }
+
+  #lock(page: number): void {
+    this.#locks[page % LOCKS].lock();
+  }
+
+  #unlock(page: number): void {
+    this.#locks[page % LOCKS].unlock();
   }
 
   /**

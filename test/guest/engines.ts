@@ -15,6 +15,7 @@ export interface MachineSpec {
   readonly modules?: readonly string[];
   /** MiB */
   readonly memory?: number;
+  readonly vcpus?: number;
   /** What is connected to standard input and output. */
   readonly stdio: 'serial' | 'debugcon';
   /** The guest may end the machine through port 0xF4; the status is twice the value plus one. */
@@ -54,6 +55,7 @@ export const guesthouse: Engine = {
     if (spec.append !== undefined) args.push('--append', spec.append);
     for (const module of spec.modules ?? []) args.push('--module', module);
     if (spec.memory !== undefined) args.push('--memory', String(spec.memory));
+    if (spec.vcpus !== undefined) args.push('--vcpus', String(spec.vcpus));
     if (spec.debugExit === true) args.push('--debug-exit');
     if (spec.stdio === 'debugcon') args.push('--serial', 'null', '--debugcon', 'stdio');
     return guesthouseCommand(...args);
@@ -77,6 +79,7 @@ export const qemu: Engine = {
     if (loaded.length > 0) args.push('-initrd', loaded.join(','));
     if (spec.append !== undefined) args.push('-append', spec.append);
     if (spec.memory !== undefined) args.push('-m', String(spec.memory));
+    if (spec.vcpus !== undefined) args.push('-smp', String(spec.vcpus));
     if (spec.debugExit === true) args.push('-device', 'isa-debug-exit,iobase=0xf4,iosize=4');
     if (spec.stdio === 'debugcon') args.push('-serial', 'none', '-debugcon', 'stdio');
     else args.push('-serial', 'stdio');

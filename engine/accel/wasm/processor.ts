@@ -14,6 +14,7 @@ import {
 } from './private.ts'; // prettier-ignore
 import { Regions } from './region/regions.ts';
 import { REGION_IDS } from './region/translator.ts';
+import { SpinWait } from './spin-wait.ts';
 import { complexNames } from './semantics/env.ts';
 import { GuestAccess, SlowInfo } from './system/access.ts';
 import {
@@ -91,6 +92,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #copy16: (to: number, from: number) => void;
   readonly #coherence: Coherence;
   readonly #vcpu: number;
+  readonly #spinWait: SpinWait;
   /** How far the log of writes to code has been read. */
   #codeWrites: number;
   readonly #complex: readonly ComplexInstruction[];
@@ -141,6 +143,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#vcpu = state.index;
     this.#coherence = options.coherence ?? Coherence.alone(buffer.byteLength / 4096);
     this.#codeWrites = this.#coherence.codeWrites.position();
+    this.#spinWait = new SpinWait(this.#coherence, this.#vcpu, this.#events);
     this.vcpus = options.vcpus;
     this.model = new CpuModel(options.cpuModel);
     this.#jumpCache = options.area + MMU_AREA_BYTES;
@@ -242,6 +245,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#mmu.invalidate(Number(linear & 0xffff_ffffn) | 0, Number((linear >> 32n) & 0xffff_ffffn) | 0);
     // Jump-cache entries of the page cannot be told apart cheaply, so all of them go.
     this.#dropJumps(true);
+  }
+  pause(): boolean {
+    const slept = this.#spinWait.pause();
+    if (slept) this.#dropWrites();
+    return slept;
   }
   log(line: string): void {
     this.#options.log(line);

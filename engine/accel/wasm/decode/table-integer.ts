@@ -129,7 +129,7 @@ a3 mov Ov,rax
 87 xchg Ev,Gv lock locked
 90 nop
 90+ xchg Zv,rax
-f3 90 pause
+f3 90 pause ts
 98 cbw sized
 99 cwd sized
 9e sahf

@@ -233,7 +233,7 @@ setAlignmentCheck('stac', true);
 setAlignmentCheck('clac', false);
 
 // Whatever was to be seen before the next instruction is fetched is an event here.
-define('serialize', (e) => e.c.if(e.field32('events'), () => e.leaveNext()));
-
-// A spin-wait hint: there is nothing to slow down within one vCPU.
-define('pause', () => {});
+define('serialize', (e) => {
+  e.c.fence();
+  e.c.if(e.field32('events'), () => e.leaveNext());
+});

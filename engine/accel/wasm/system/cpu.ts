@@ -114,6 +114,8 @@ export interface Cpu {
   flushTlb(global: boolean): void;
   /** Drops the translation of one page. */
   invalidatePage(linear: bigint): void;
+  /** Waits a little where the guest has spun for long. @returns true where it has waited */
+  pause(): boolean;
   log(line: string): void;
 }
 

@@ -126,6 +126,7 @@ export function fakeCpu(model = new CpuModel('max'), index = 0): FakeCpu {
     },
     flushTlb: (global) => cpu.flushes.push(global ? 'all' : 'local'),
     invalidatePage: (address) => cpu.flushes.push(address),
+    pause: () => false,
     log: () => {},
     written: [],
     portValue: 0,

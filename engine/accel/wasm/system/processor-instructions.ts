@@ -28,6 +28,9 @@ defineComplex('hlt', ({ state }) => {
   return Outcome.Halt;
 });
 
+/** PAUSE: the vCPU may give its core up for a moment. */
+defineComplex('pause', (cpu) => (cpu.pause() ? Outcome.Changed : Outcome.Next));
+
 // There is no cache between the guest and its memory.
 defineComplex('invd', ({ state }) => {
   requirePrivilege(state);
