@@ -40,7 +40,8 @@ const MOST_ARENA_BYTES = 48 << 20;
 const arenaBytes = (vcpus: number): number => Math.min(MOST_ARENA_BYTES, Math.floor(ARENAS_BYTES / vcpus));
 
 /** Machine-area bytes of each of so many vCPUs. */
-export const areaBytes = (vcpus: number): number => MMU_AREA_BYTES + JUMP_BYTES + REGION_BYTES + arenaBytes(vcpus);
+export const areaBytes = (vcpus: number): number =>
+  MMU_AREA_BYTES + JUMP_BYTES + REGION_BYTES + arenaBytes(vcpus);
 
 /** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
 const TURN_COST = 16;
