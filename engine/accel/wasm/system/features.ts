@@ -66,6 +66,7 @@ parse(`
   tsc_deadline 1 1.c:24 apic tsc
   invtsc 1 80000007.d:8 tsc
   rdtscp 1 80000001.d:27 tsc
+  osvw 1 80000001.c:9
   topoext 1 80000001.c:22
   lfence_rdtsc 1 80000021.a:2 sse2
   null_sel_clears_base 1 80000021.a:6

@@ -18,7 +18,8 @@ export const MsrNumber = {
   SysenterEip: 0x176, McgCap: 0x179, McgStatus: 0x17a, Pat: 0x277, TscDeadline: 0x6e0, X2Apic: 0x800, Xss: 0xda0,
   Efer: 0xc000_0080, Star: 0xc000_0081, Lstar: 0xc000_0082, Cstar: 0xc000_0083, Sfmask: 0xc000_0084,
   FsBase: 0xc000_0100, GsBase: 0xc000_0101, KernelGsBase: 0xc000_0102, TscAux: 0xc000_0103, Syscfg: 0xc001_0010,
-  Hwcr: 0xc001_0015, TopMem: 0xc001_001a, TopMem2: 0xc001_001d, IntPending: 0xc001_0055, DeCfg: 0xc001_1029,
+  Hwcr: 0xc001_0015, TopMem: 0xc001_001a, TopMem2: 0xc001_001d, IntPending: 0xc001_0055, OsvwLength: 0xc001_0140,
+  OsvwStatus: 0xc001_0141, DeCfg: 0xc001_1029,
 } as const; // prettier-ignore
 
 const table = new Map<number, Msr>();
@@ -170,6 +171,17 @@ constant(MsrNumber.TopMem2, 0n);
 constant(MsrNumber.IntPending, 0n);
 /** LFENCE is dispatch serialising, always. */
 constant(MsrNumber.DeCfg, 2n);
+
+/** OS-visible workarounds (APM 2, appendix A; revision guides): errata 298, 400, 415 and 383, of which the processor has
+ * none. Without them systems take the family and model to stand for erratum 400, and idle with care for it. */
+function defineOsvw(number: number, value: bigint): void {
+  table.set(number, {
+    read: ({ model }) => (model.has('osvw') ? value : undefined),
+    write: ({ model }) => model.has('osvw'),
+  });
+}
+defineOsvw(MsrNumber.OsvwLength, 4n);
+defineOsvw(MsrNumber.OsvwStatus, 0n);
 
 defineMtrrs(table);
 
