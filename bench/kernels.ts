@@ -14,7 +14,8 @@ export interface Kernel {
 /** The kernel that does nothing: what starting and ending a machine take. */
 export const EMPTY = 'empty';
 
-const UNITS = {
+/** What the work of each is counted in. */
+export const UNITS = {
   integer: 'instructions',
   stream: 'instructions',
   chase: 'instructions',
@@ -24,28 +25,25 @@ const UNITS = {
   string: 'bytes',
 } as const satisfies Record<string, Kernel['unit']>;
 
+export type KernelName = keyof typeof UNITS;
+
 /** Their names, in the order of the table. */
-export const KERNELS = Object.keys(UNITS);
+export const KERNELS = Object.keys(UNITS) as KernelName[];
 
 /** MiB of guest memory that the kernels need. */
 export const MEMORY = 64;
 
 /**
- * Assembles the kernels.
+ * Assembles a kernel.
  *
- * @param scale percent of their usual work, a whole number of at least 1
+ * @param name one of {@link KERNELS}, or {@link EMPTY}
+ * @param scale percent of its usual work, a whole number of at least 1
  * @throws Error where NASM is missing
  */
-export function kernels(scale: number): { readonly empty: Kernel; readonly measured: readonly Kernel[] } {
-  const make = (name: string, unit: Kernel['unit']): Kernel => {
-    const image = assemble(path.join(import.meta.dirname, 'kernels', `${name}.asm`), { SCALE: scale });
-    // The image says how much it does in its last eight bytes.
-    const bytes = readFileSync(image);
-    const work = Number(bytes.readBigUInt64LE(bytes.length - 8));
-    return { name, unit, image, work };
-  };
-  return {
-    empty: make(EMPTY, 'instructions'),
-    measured: Object.entries(UNITS).map(([name, unit]) => make(name, unit)),
-  };
+export function kernel(name: KernelName | typeof EMPTY, scale: number): Kernel {
+  const image = assemble(path.join(import.meta.dirname, 'kernels', `${name}.asm`), { SCALE: scale });
+  // The image says how much it does in its last eight bytes.
+  const bytes = readFileSync(image);
+  const work = Number(bytes.readBigUInt64LE(bytes.length - 8));
+  return { name, unit: name === EMPTY ? 'instructions' : UNITS[name], image, work };
 }

@@ -1,5 +1,5 @@
 /** Runs a guest and says how long it took. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '../test/guest/engines.ts';
 import { Console } from '../test/machine/harness.ts';
@@ -18,10 +18,8 @@ export interface Cost {
   readonly cpuSeconds: number;
 }
 
-/** One run of a kernel. */
-export interface Run {
-  /** From the start of the process to its end. */
-  readonly seconds: number;
+/** One run of a kernel, from the start of the process to its end. */
+export interface Run extends Cost {
   /** What the kernel computed, in hexadecimal. */
   readonly result: string;
 }
@@ -33,29 +31,44 @@ export interface Run {
  * @throws Error where there is no such process or no /proc
  */
 export function cpuSeconds(pid: number): number {
+  return processorTimes(pid, 14, 17);
+}
+
+/**
+ * Processor time of all children of this process that have ended, with theirs, in the same way; NaN on a host that has
+ * no /proc. What it grows by while one child runs is that child's.
+ */
+function endedChildrenSeconds(): number {
+  return existsSync('/proc/self/stat') ? processorTimes('self', 16, 17) : NaN;
+}
+
+/** The sum of some fields of proc_pid_stat(5), numbered as there, in seconds. */
+function processorTimes(pid: number | 'self', first: number, last: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   // The second field, the command's name in parentheses, may hold spaces and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  const ticks = fields.slice(first - 3, last - 2).reduce((sum, field) => sum + Number(field), 0);
   return ticks / TICKS;
 }
 
 /**
- * Runs a kernel once.
+ * Runs a kernel once. No other child of this process may end meanwhile.
  *
  * @throws Error where the machine does not end as it should, or takes more than `limit` seconds
  */
 export async function runKernel(engine: Engine, kernel: Kernel, limit: number): Promise<Run> {
   const spec = { kernel: kernel.image, memory: MEMORY, stdio: 'debugcon', debugExit: true } as const;
+  const used = endedChildrenSeconds();
   const start = performance.now();
   await using machine = Console.start(engine.command(spec), engine.environment);
   const status = await machine.status(limit);
   const seconds = (performance.now() - start) / 1000;
+  const cpuSeconds = endedChildrenSeconds() - used;
   const result = machine.output.trim();
   if (status !== DONE || !/^[0-9A-F]{16}$/.test(result)) {
     throw new Error(`status ${status}, printed '${result}': ${machine.errors.trim()}`);
   }
-  return { seconds, result };
+  return { seconds, cpuSeconds, result };
 }
 
 /** A Linux guest with a shell on its serial port. */

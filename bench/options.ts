@@ -15,7 +15,7 @@ export const USAGE = `Usage: npm run bench -- [OPTION]…
                     and the words kernels and workloads for all of a kind
   --engines LIST  just these columns, by commas: ${COLUMNS.map(({ name }) => name).join(',')}
   --runs N        runs of each guest in each column (default: 3)
-  --scale N       percent of the kernels' usual work (default: 100)
+  --scale N       percent of the time that a kernel usually runs, 2.5 s or more (default: 100)
   --limit N       seconds a run may take (default: 300)
 `;
 

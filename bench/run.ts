@@ -8,13 +8,14 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { sample } from '../main/cli/sample.ts';
 import { CACHE } from '../test/guest/assemble.ts';
-import { type Column, NOT_MEASURED, REFERENCE } from './columns.ts';
-import { EMPTY, type Kernel, KERNELS, kernels } from './kernels.ts';
+import { type Column, NOT_MEASURED } from './columns.ts';
+import { measureKernel, runEverywhere } from './kernel-speed.ts';
+import { EMPTY, kernel, type KernelName, KERNELS, UNITS } from './kernels.ts';
 import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
-import { bootLinux, idleLinux, type Linux, runKernel, type Run } from './measure.ts';
+import { bootLinux, type Cost, idleLinux, type Linux } from './measure.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { demandOneResult, middle, report, type Series, takeTurns } from './series.ts';
-import { costLine, head, line, type Speed, speeds, summary } from './table.ts';
+import { costLine, head, line, ratioLine, type Speed, speeds, summary } from './table.ts';
 import { workloadTree } from './workloads/tree.ts';
 import { runInGuest, runOnHost, type Workload, WORKLOADS } from './workloads/workloads.ts';
 
@@ -37,57 +38,38 @@ async function main(options: Options): Promise<boolean> {
   return failed;
 }
 
-/** Small kernels without an operating system: speeds, and beside QEMU's. */
+/** Small kernels without an operating system: speeds, and how many times QEMU's they are. */
 async function benchKernels(columns: readonly Column[], options: Options): Promise<boolean> {
-  const { empty, measured } = kernels(options.scale);
   console.log(
-    `\nkernels: median of ${options.runs}; millions of guest instructions a second, or memory moved`,
+    `\nkernels: median of ${options.runs}; millions of guest instructions a second, or memory moved, and times` +
+      ' as fast as QEMU TCG; each by clock and by processor time',
   );
   console.log(head(columns));
-  const idle = await measureKernel(columns, empty, options);
-  let failed = report(EMPTY, idle);
-  for (const kernel of measured) {
-    if (!options.wants(kernel.name)) continue;
-    const series = await measureKernel(columns, kernel, options);
-    failed = report(kernel.name, series) || failed;
-    // What the machine's start and end take is not the kernel's.
-    const seconds = series.map((each, index) => {
-      const all = middle(each, (run) => run.seconds);
-      const none = middle(idle[index], (run) => run.seconds);
-      return all === undefined || none === undefined || all <= none ? undefined : all - none;
-    });
-    const reference = seconds[columns.findIndex(({ name }) => name === REFERENCE)];
-    const cells = seconds.map((each, index) => {
-      if (each === undefined) return '—';
-      const share = reference === undefined || columns[index].name === REFERENCE ? '' : reference / each;
-      return speed(kernel, each) + (share === '' ? '' : ` ${share.toFixed(2)} ×`);
-    });
-    console.log(line(kernel.name, cells));
+  const start = await runEverywhere(columns, kernel(EMPTY, 100), options);
+  let failed = report(EMPTY, start);
+  const all: Speed[] = [];
+  for (const name of KERNELS) {
+    if (!options.wants(name)) continue;
+    const { units, runs } = await measureKernel(columns, name, start, options);
+    failed = report(name, runs) || failed;
+    const found = speeds(units);
+    console.log(line(name, units.map((each) => speedOf(name, each)))); // prettier-ignore
+    console.log(ratioLine(columns, found));
+    all.push(...found);
   }
-  const start = idle.map((each) => middle(each, (run) => run.seconds));
-  console.log(line('start', start.map((each) => (each === undefined ? '—' : `${each.toFixed(2)} s`)))); // prettier-ignore
+  for (const each of all.length > 0 ? summary(columns, all) : []) console.log(each);
+  console.log(costLine('start', start, []));
   return failed;
 }
 
-/** Runs a kernel in every engine, and sees to it that all of them compute the same. */
-async function measureKernel(
-  columns: readonly Column[],
-  kernel: Kernel,
-  options: Options,
-): Promise<Array<Series<Run>>> {
-  const series = await takeTurns(columns, options.runs, async ({ engine }) => {
-    if (engine === 'native') throw new Error('a kernel needs a machine');
-    return runKernel(engine, kernel, options.limit);
-  });
-  demandOneResult(series);
-  return series;
-}
-
-/** Work per second, in millions of instructions or in MiB. */
-function speed({ unit, work }: Kernel, seconds: number): string {
-  return unit === 'bytes'
-    ? `${(work / 2 ** 20 / seconds).toFixed(0)} MiB/s`
-    : `${(work / 1e6 / seconds).toFixed(1)} MIPS`;
+/** Work per second by clock and by processor time, in millions of instructions or in MiB. */
+function speedOf(name: KernelName, unit: Series<Cost>): string {
+  const [scale, label, digits] = UNITS[name] === 'bytes' ? [2 ** 20, 'MiB/s', 0] : [1e6, 'MIPS', 1];
+  const rate = (figure: (run: Cost) => number): string => {
+    const seconds = middle(unit, figure);
+    return seconds === undefined || Number.isNaN(seconds) ? '—' : (1 / seconds / scale).toFixed(digits);
+  };
+  return `${rate((run) => run.seconds)} ${rate((run) => run.cpuSeconds).padStart(6)} ${label}`;
 }
 
 /** Programs in a guest Linux. */

@@ -39,14 +39,30 @@ export function speeds(series: ReadonlyArray<Series<Cost>>): Speed[] {
   });
 }
 
-const ratio = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
+/** NaN is what the host has no figures for. */
+const ratio = (value: number): string => (Number.isNaN(value) ? '—' : value.toFixed(value < 10 ? 2 : 1));
 
-/** A line of ratios; the reference's cell, and all where it is missing, hold seconds: clock, processor. */
-export function costLine(name: string, series: ReadonlyArray<Series<Cost>>): string {
-  const found = speeds(series);
+const both = ({ wall, cpu }: Omit<Speed, 'column'>): string => `${ratio(wall)} × ${ratio(cpu).padStart(5)} ×`;
+
+/** A line of ratios alone. */
+export function ratioLine(columns: readonly Column[], found: readonly Speed[]): string {
+  const cells = columns.map((column) => {
+    const speed = found.find((each) => each.column === column);
+    return speed === undefined ? '' : both(speed);
+  });
+  return line('', cells);
+}
+
+/** A line of ratios; the reference's cell, and all where it is missing, hold seconds: clock, processor.
+ * @param found the ratios; none for a line of seconds alone */
+export function costLine(
+  name: string,
+  series: ReadonlyArray<Series<Cost>>,
+  found: readonly Speed[] = speeds(series),
+): string {
   const cells = series.map((each) => {
     const speed = found.find(({ column }) => column === each.column);
-    if (speed !== undefined) return `${ratio(speed.wall)} × ${ratio(speed.cpu).padStart(5)} ×`;
+    if (speed !== undefined) return both(speed);
     const seconds = middle(each, (run) => run.seconds);
     const cpuSeconds = middle(each, (run) => run.cpuSeconds);
     if (seconds === undefined || cpuSeconds === undefined) return '—';
@@ -65,12 +81,12 @@ export function summary(columns: readonly Column[], all: readonly Speed[]): stri
   const mean = cells((own) => {
     const wall = geometricMean(own.map((speed) => speed.wall));
     const cpu = geometricMean(own.map((speed) => speed.cpu));
-    return `${ratio(wall)} × ${ratio(cpu).padStart(5)} ×`;
+    return both({ wall, cpu });
   });
   const least = cells((own) => {
     const wall = Math.min(...own.map((speed) => speed.wall));
     const cpu = Math.min(...own.map((speed) => speed.cpu));
-    return `${ratio(wall)} × ${ratio(cpu).padStart(5)} ×`;
+    return both({ wall, cpu });
   });
   return [line('mean', mean), line('least', least)];
 }
