@@ -82,6 +82,7 @@ function runBoard(firmware: Uint8Array): number {
     images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     serial: [],
     debugcon: false,
+    disks: [],
     debugExit: true,
     boot: { order: [], menu: undefined },
   } as const;

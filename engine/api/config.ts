@@ -30,6 +30,33 @@ const stream = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), path }),
 ]);
 
+/** Disks of a machine, and drives of its IDE controller. */
+export const MOST_DISKS = 16;
+export const MOST_IDE_DRIVES = 4;
+
+/** A hard disk, or a CD-ROM drive. */
+const disk = z.strictObject({
+  device: z.enum(['disk', 'cdrom'], 'must be disk or cdrom').default('disk'),
+  /** The image; a CD-ROM drive without one is empty. */
+  file: path.optional(),
+  /** Guessed where absent. */
+  format: z.enum(['raw', 'qcow2'], 'must be raw or qcow2').optional(),
+  /** `virtio` for a hard disk and `ide` for a CD-ROM drive where absent. */
+  bus: z.enum(['ide', 'virtio', 'ahci'], 'must be ide, virtio or ahci').optional(),
+  /** When a write is on the host's disk: when the guest asks for it, or before it ends. */
+  cache: z.enum(['writeback', 'writethrough'], 'must be writeback or writethrough').default('writeback'),
+  readOnly: z.boolean().default(false),
+  /** What the guest takes for the drive's serial number. */
+  serial: z
+    .string()
+    .regex(/^[\x20-\x7e]{0,20}$/, 'must be at most 20 characters of ASCII')
+    .optional(),
+  /** What becomes of a write that the host can't do: an error for the guest, or the machine is paused until
+   * somebody has seen to it; `enospc` pauses where the host's disk is full. */
+  writeError: z.enum(['report', 'stop', 'enospc'], 'must be report, stop or enospc').default('enospc'),
+  readError: z.enum(['report', 'stop'], 'must be report or stop').default('report'),
+});
+
 const between = (least: number, most: number, unit = '') => {
   const message = `must be a whole number from ${least} to ${most}${unit}`;
   return z.int(message).min(least, message).max(most, message);
@@ -95,6 +122,8 @@ export const machineFields = z.strictObject({
     ])
     .default({ kind: 'none' }),
   debugcon: stream.optional(),
+  /** Hard disks and CD-ROM drives, in the order in which the guest finds them. */
+  disks: z.array(disk).max(MOST_DISKS, `has more than ${MOST_DISKS} disks`).default([]),
   /** Whether a guest may end the machine through port 0xF4. */
   debugExit: z.boolean().default(false),
 });
@@ -125,6 +154,26 @@ export function machineContradictions(config: z.output<typeof machineFields>): C
   const files = outputs.flatMap((each) => (each.kind === 'file' ? [each.path] : []));
   const twice = files.find((file, i) => files.indexOf(file) !== i);
   if (twice !== undefined) wrong(`two outputs write to ${twice}`);
+  issues.push(...diskContradictions(config.disks));
+  return issues;
+}
+
+function diskContradictions(disks: z.output<typeof machineFields>['disks']): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const files = new Set<string>();
+  for (const [i, { device, file, bus }] of disks.entries()) {
+    const wrong = (message: string) => issues.push({ path: ['disks', i], message });
+    if (device === 'disk' && file === undefined) wrong('has no file');
+    if (device === 'cdrom' && bus === 'virtio')
+      wrong('is a CD-ROM drive, which virtio has none of: ide or ahci');
+    if (device === 'disk' && file !== undefined) {
+      if (files.has(file)) wrong(`uses ${file}, as another disk does`);
+      files.add(file);
+    }
+  }
+  const ide = disks.filter((each) => busOf(each) === 'ide').length;
+  if (ide > MOST_IDE_DRIVES)
+    issues.push({ path: ['disks'], message: `has more than ${MOST_IDE_DRIVES} IDE drives` });
   return issues;
 }
 
@@ -139,6 +188,13 @@ export type MachineConfig = Readonly<z.output<typeof schema>>;
 
 /** What may be left out is. */
 export type MachineConfigInput = z.input<typeof schema>;
+
+export type DiskConfig = MachineConfig['disks'][number];
+
+/** The bus of a disk, also where it is left open. */
+export function busOf({ bus, device }: Pick<DiskConfig, 'bus' | 'device'>): NonNullable<DiskConfig['bus']> {
+  return bus ?? (device === 'cdrom' ? 'ide' : 'virtio');
+}
 
 export type StreamConfig = MachineConfig['serial'][number];
 

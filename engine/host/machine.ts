@@ -6,7 +6,13 @@
  * process.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type MachineConfig, type MachineConfigInput, parseMachineConfig } from '../api/config.ts';
+import {
+  type DiskConfig,
+  type MachineConfig,
+  type MachineConfigInput,
+  parseMachineConfig,
+} from '../api/config.ts';
+import { errorOf, type Problem, problemOf } from '../api/problem.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
 import { GuesthouseError } from '../base/errors.ts';
@@ -24,7 +30,10 @@ import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
 import type { LoopEnd } from '../vcpu/run-loop.ts';
 import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
+import type { DiskFailure } from './disk-backend.ts';
+import { Disks } from './disks.ts';
 import { hasDisplayAdapter, readImages, readVgaBios } from './images.ts';
+import type { ChangeMedium, IoThreadData, IoThreadMessage } from './io-thread.ts';
 import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
 
 /** How a machine ended. */
@@ -47,6 +56,8 @@ export interface MachineIo {
   /** What stands for `stdio`. */
   readonly terminal?: Sink;
   readonly log: LogSink;
+  /** Told when the host has failed a disk; where the request is held, the machine is about to be paused. */
+  readonly diskFailed?: (failure: DiskFailure) => void;
 }
 
 /** What a machine has done. */
@@ -79,6 +90,10 @@ const YOUNG_MIB = 8;
 /** How long the firmware offers its boot menu, in milliseconds. */
 const BOOT_MENU_WAIT = 5000;
 
+/** How long the I/O thread has to write what the guest has written, when the machine has ended, in
+ * milliseconds: the host's disk may be slow, and what is not written is lost. */
+const CLOSE_PATIENCE = 60_000;
+
 /** Milliseconds between two tries to hand over input that a UART does not take by itself. */
 const PUMP_AGAIN = 20;
 
@@ -96,12 +111,18 @@ export class Machine {
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
   readonly #log: Logger;
   readonly #logSink: LogSink;
+  readonly #disks: Disks;
+  readonly #diskFailed: (failure: DiskFailure) => void;
   readonly #pumps: OutputPump[] = [];
   readonly #workers: Worker[] = [];
   #translator: Worker | undefined;
   readonly #ends: LoopEnd[] = [];
   readonly #accelerated: Record<string, number> = {};
+  #ioThread: { readonly ended: Promise<void>; readonly requests: MessagePort } | undefined;
+  /** Changes of discs that have not been answered yet. */
+  readonly #changes = new Map<number, (problem: Problem | null) => void>();
   #failure: Outcome | undefined;
+  #nextChange = 1;
   #running = 0;
   #started = false;
   #patience: NodeJS.Timeout | undefined;
@@ -113,6 +134,7 @@ export class Machine {
     accelerator: Choice,
     board: Board,
     options: Omit<BoardOptions, 'log'>,
+    disks: Disks,
     io: MachineIo,
   ) {
     this.config = config;
@@ -120,6 +142,8 @@ export class Machine {
     this.#board = board;
     this.screen = board.createScreen();
     this.#boardOptions = options;
+    this.#disks = disks;
+    this.#diskFailed = io.diskFailed ?? (() => {});
     this.#logSink = io.log;
     this.#log = new Logger('machine', io.log);
     this.ended = new Promise((resolve) => (this.#settle = resolve));
@@ -138,32 +162,39 @@ export class Machine {
     requireVcpus(name, config.vcpus);
     const cpuModel = chooseCpuModel(accelerator, config.cpu);
     const images = readImages(config);
-    const plan = {
-      accelerator: name,
-      cpuModel,
-      vcpus: config.vcpus,
-      images,
-      serial: config.serial.map(({ kind }) => kind !== 'null'),
-      debugcon: config.debugcon !== undefined,
-      debugExit: config.debugExit,
-      boot: { order: config.boot.order, menu: config.boot.menu ? BOOT_MENU_WAIT : undefined },
-      ...(hasDisplayAdapter(config) ? { vga: { bios: readVgaBios(config) } } : {}),
-    };
-    const ramBytes = config.memory * 0x100000;
-    const acceleratorArea = accelerator.areaBytes(config.vcpus);
-    const memory = MachineMemory.create(
-      ramBytes,
-      boardAreaBytes(plan, ramBytes, acceleratorArea),
-      hostMemoryAvailable(),
-      boardVideoBytes(plan),
-    );
-    const options = { ...plan, description: memory.description, acceleratorArea };
-    const board = new Board({ ...options, log: io.log });
-    board.install();
-    board.powerOn(accelerator);
-    const machine = new Machine(config, choice, board, options, io);
-    machine.#connect(io.terminal);
-    return machine;
+    const disks = new Disks(config.disks);
+    try {
+      const plan = {
+        accelerator: name,
+        cpuModel,
+        vcpus: config.vcpus,
+        images,
+        serial: config.serial.map(({ kind }) => kind !== 'null'),
+        debugcon: config.debugcon !== undefined,
+        debugExit: config.debugExit,
+        disks: disks.plans,
+        boot: { order: config.boot.order, menu: config.boot.menu ? BOOT_MENU_WAIT : undefined },
+        ...(hasDisplayAdapter(config) ? { vga: { bios: readVgaBios(config) } } : {}),
+      };
+      const ramBytes = config.memory * 0x100000;
+      const acceleratorArea = accelerator.areaBytes(config.vcpus);
+      const memory = MachineMemory.create(
+        ramBytes,
+        boardAreaBytes(plan, ramBytes, acceleratorArea),
+        hostMemoryAvailable(),
+        boardVideoBytes(plan),
+      );
+      const options = { ...plan, description: memory.description, acceleratorArea };
+      const board = new Board({ ...options, log: io.log });
+      board.install();
+      board.powerOn(accelerator);
+      const machine = new Machine(config, choice, board, options, disks, io);
+      machine.#connect(io.terminal);
+      return machine;
+    } catch (error) {
+      disks.release();
+      throw error;
+    }
   }
 
   get state(): MachineState {
@@ -185,6 +216,7 @@ export class Machine {
     this.#started = true;
     if (paused) this.#board.runState.pause();
     for (const pump of this.#pumps) pump.start();
+    this.#startIoThread();
     this.#board.clock.start();
     for (let index = 0; index < this.config.vcpus; index++) this.#startVcpu(index);
   }
@@ -220,7 +252,46 @@ export class Machine {
 
   /** Lets the guest go on from {@link pause}. */
   resume(): void {
+    // Requests that were held because the host failed are tried again.
+    this.#board.storage.slots.resume();
     this.#board.runState.resume();
+  }
+
+  /**
+   * Puts a disc into a CD-ROM drive, or takes it out.
+   *
+   * @param disk number of the drive among the configuration's disks
+   * @param file undefined takes the disc out
+   * @param force whether it is taken out although the guest has locked it in
+   * @throws GuesthouseError `config` where it is no CD-ROM drive, `state` where the guest has locked the disc in
+   *   or the machine does not run, or for what is wrong with the file
+   */
+  async changeMedium(
+    disk: number,
+    file: string | undefined,
+    { format, force = false }: { format?: DiskConfig['format']; force?: boolean } = {},
+  ): Promise<void> {
+    const cdrom = this.#board.storage.cdroms.get(disk);
+    if (cdrom === undefined) throw new GuesthouseError('config', `disk ${disk} is not a CD-ROM drive`);
+    if (this.#ioThread === undefined || this.#over) {
+      throw new GuesthouseError('state', 'the machine is not running');
+    }
+    if (cdrom.locked && cdrom.sectors > 0 && !force) {
+      this.#withDevices(() => cdrom.requestEject());
+      throw new GuesthouseError('state', 'the guest has locked the disc in', 'eject it there, or use force');
+    }
+    const exchange = this.#disks.exchange(disk, file, format);
+    const id = this.#nextChange++;
+    const { promise, resolve } = Promise.withResolvers<Problem | null>();
+    this.#changes.set(id, resolve);
+    this.#ioThread.requests.postMessage({ id, disk, file, format } satisfies ChangeMedium);
+    this.#board.storage.slots.ringAll();
+    const problem = await promise;
+    if (problem === null) exchange.commit();
+    else {
+      exchange.abandon();
+      throw errorOf(problem);
+    }
   }
 
   /** Resets the machine as its reset button would: memory stays, everything else starts anew. A machine that
@@ -273,6 +344,65 @@ export class Machine {
     };
     for (const [i, stream] of this.config.serial.entries()) add(stream, this.#board.serial[i].output);
     if (this.config.debugcon !== undefined) add(this.config.debugcon, this.#board.debugOutput);
+  }
+
+  /** A machine without disks has no I/O thread. */
+  #startIoThread(): void {
+    const { disks } = this.config;
+    if (disks.length === 0) return;
+    const { port1: requests, port2 } = new MessageChannel();
+    const workerData: IoThreadData = { board: this.#boardOptions, disks, requests: port2 };
+    const worker = new Worker(new URL('./io-thread.ts', import.meta.url), {
+      workerData,
+      transferList: [port2],
+      name: 'io',
+    });
+    worker.on('message', (message: IoThreadMessage) => this.#fromIoThread(message));
+    worker.on('error', (error) => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#fail('internal', `I/O thread: ${text}`);
+    });
+    const ended = new Promise<void>((resolve) => worker.on('exit', () => resolve()));
+    this.#ioThread = { ended, requests };
+    // Answered or not: nobody will any more.
+    void ended.then(() => {
+      requests.close();
+      const problem = problemOf(new GuesthouseError('state', 'the machine has ended'));
+      for (const answer of this.#changes.values()) answer(problem);
+    });
+  }
+
+  #fromIoThread(message: IoThreadMessage): void {
+    switch (message.kind) {
+      case 'log':
+        this.#logSink(message.record);
+        break;
+      case 'failure':
+        this.#log.warn(message.failure.message);
+        this.#diskFailed(message.failure);
+        break;
+      case 'changed':
+        this.#changes.get(message.id)?.(message.problem);
+        this.#changes.delete(message.id);
+        break;
+      case 'unclosed':
+        this.#fail('host', message.message);
+    }
+  }
+
+  /** Has the I/O thread close the images, and gives their locks back. */
+  async #closeDisks(): Promise<void> {
+    if (this.#ioThread !== undefined) {
+      this.#board.storage.slots.stop();
+      const late = new Promise<'late'>((resolve) =>
+        setTimeout(() => resolve('late'), CLOSE_PATIENCE).unref(),
+      );
+      const closed = this.#ioThread.ended.then(() => 'closed' as const);
+      if ((await Promise.race([closed, late])) === 'late') {
+        this.#fail('host', 'the host does not finish writing the disks');
+      }
+    }
+    this.#disks.release();
   }
 
   #startVcpu(index: number): void {
@@ -333,6 +463,7 @@ export class Machine {
     void this.#translator?.terminate();
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
+    await this.#closeDisks();
     this.#board.accelerated?.close();
     await Promise.all(this.#pumps.map((pump) => pump.finish()));
     this.#settle(this.#outcome());

@@ -73,6 +73,7 @@ function setUp(some: Partial<BoardPlan> = {}) {
     serial: [true, false],
     debugcon: true,
     debugExit: true,
+    disks: [],
     boot: { order: [], menu: undefined },
     ...some,
   };

@@ -38,6 +38,7 @@ import { Chipset } from './chipset.ts';
 import { type BootPlan, describeInCmos, describeToFirmware, type FirmwareFacts } from './firmware-config.ts';
 import { BoardMemory, firmwareArea, splitRam } from './memory-map.ts';
 import { SERIAL_PORT_BYTES } from './serial-port.ts';
+import { type DiskPlan, Storage, storageBytes } from './storage.ts';
 
 /** Memory for everything that is not counted one by one: devices, buses, the address map. */
 const DEVICE_BYTES = 0x40000;
@@ -59,6 +60,7 @@ export interface BoardPlan {
   readonly serial: readonly boolean[];
   readonly debugcon: boolean;
   readonly debugExit: boolean;
+  readonly disks: readonly DiskPlan[];
   /** How firmware looks for something to boot. */
   readonly boot: BootPlan;
   /** The display adapter, with the firmware that travels in its ROM; absent for a machine without. */
@@ -87,6 +89,7 @@ export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorAre
     dirtyLog +
     plan.serial.length * SERIAL_PORT_BYTES +
     DEBUG_OUTPUT_BYTES +
+    storageBytes(plan.disks) +
     firmwareArea(plan.images.firmware);
   // What is kept for every page of the memory is kept for its own pages too.
   const total = area + ramBytes + boardVideoBytes(plan);
@@ -135,6 +138,7 @@ export class Board {
   /** What the guest writes to the debug console. */
   readonly debugOutput: ByteRing;
   readonly chipset: Chipset;
+  readonly storage: Storage;
   /** What the accelerator has for the machine as a whole, where it has anything. */
   readonly accelerated: AcceleratedMachine | undefined;
 
@@ -192,6 +196,11 @@ export class Board {
     });
     this.#vgaRom = arena.reserve(romBytes(options.vga?.bios), PAGE_SIZE);
     if (options.vga !== undefined) this.vga = this.#addVga(arena, options.vga.bios);
+    this.storage = new Storage(arena, options.disks, {
+      chipset: this.chipset,
+      ports: this.ports,
+      memory: this.physical,
+    });
     const pamRanges = () => this.chipset.hostBridge.pamRanges();
     const { firmware } = options.images;
     this.#boardMemory = new BoardMemory(this.memory, arena, this.map, firmware, pamRanges, written);
@@ -229,6 +238,7 @@ export class Board {
   /** What is done once, by the thread that has made the memory. */
   install(): void {
     this.#boardMemory.programRom();
+    this.storage.install();
     const bios = this.options.vga?.bios;
     if (bios !== undefined && bios !== null) this.memory.bytes.set(bios, this.#vgaRom);
   }

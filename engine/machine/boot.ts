@@ -8,7 +8,9 @@
 import type { AcpiTables } from './acpi/board.ts';
 import { buildAcpi } from './acpi/tables.ts';
 import { PIRQ_ROUTE } from '../device/pci/isa-bridge.ts';
+import { PciCommand, PciRegister } from '../device/pci/pci-function.ts';
 import { PM_REGISTER } from '../device/pci/pm-function.ts';
+import { IDE_TIMING, type IdeController } from '../device/storage/ide/ide-controller.ts';
 import { E820, type E820Entry, type GuestMemory } from './boot/guest-memory.ts';
 import { applyEntry } from './boot/entry.ts';
 import { loadKernel } from './boot/detect.ts';
@@ -57,6 +59,7 @@ export function bootDirectly(board: Board, kernel: Uint8Array): void {
   for (const [i, irq] of PIRQ_IRQS.entries()) isaBridge.configWrite(PIRQ_ROUTE + i, 1, irq);
   pmFunction.configWrite(PM_REGISTER.PmBase, 4, PM_BASE);
   pmFunction.configWrite(PM_REGISTER.PmRegMisc, 1, 1);
+  enableIde(board.storage.ide);
   pic.elcr.portWrite(1, 1, LEVEL_IRQS);
   for (const { offset, value } of VIRTUAL_WIRE) lapics.mmioWrite(offset, 4, value, 0);
   i8042.initialize();
@@ -107,4 +110,10 @@ function guestMemory({ memory, physical }: Board): GuestMemory {
     write: (address, bytes) => physical.write(address, bytes),
     read: (address, length) => physical.read(address, length),
   };
+}
+
+/** Both channels answer at their ports, as firmware leaves them. */
+function enableIde(ide: IdeController | undefined): void {
+  for (const high of [1, 3]) ide?.configWrite(IDE_TIMING + high, 1, 0x80);
+  ide?.configWrite(PciRegister.Command, 2, PciCommand.Io);
 }

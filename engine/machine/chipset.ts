@@ -16,7 +16,7 @@ import { Pit, pitLayout } from '../device/chipset/pit.ts';
 import { Rtc, rtcLayout } from '../device/chipset/rtc.ts';
 import { DebugConsole } from '../device/debug/debugcon.ts';
 import { DebugExit } from '../device/debug/debug-exit.ts';
-import type { Clock, Device, MachineControl, TimedDevice } from '../device/device.ts';
+import type { Clock, Device, Line, MachineControl, TimedDevice } from '../device/device.ts';
 import { FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from '../device/firmware/fw-cfg.ts';
 import { I8042 } from '../device/input/i8042.ts';
 import { Ps2Keyboard } from '../device/input/keyboard.ts';
@@ -121,6 +121,7 @@ export class Chipset {
 
   /** In the order in which they are reset. */
   readonly #devices: Device[];
+  readonly #interrupts: IsaInterrupts;
 
   constructor(parts: ChipsetParts) {
     const { arena, ports, mmio, clock, control, signals, states } = parts;
@@ -145,6 +146,7 @@ export class Chipset {
       (irq, level) => this.pic.setIrq(irq, level),
       (pin, level) => this.ioapic.setPin(pin, level),
     );
+    this.#interrupts = interrupts;
     const gate = new LegacyTimerGate(arena, interrupts.connect(IRQ.Timer), interrupts.connect(IRQ.Rtc));
     this.pit = new Pit(arena.place(pitLayout), clock, gate.pit);
     this.nmi = new NmiGate(arena, (level) => this.lapics.setNmi(level));
@@ -264,6 +266,16 @@ export class Chipset {
     const message = isMsiAddress(address) ? messageFromMsi(address, data) : null;
     if (message !== null) this.lapics.deliver(message);
   };
+
+  /** Another driver of an ISA interrupt (0 … 15). In the same order in every thread. */
+  connectInterrupt(irq: number): Line {
+    return this.#interrupts.connect(irq);
+  }
+
+  /** Has a device reset with the rest. In the same order in every thread, before the machine's first reset. */
+  addDevice(device: Device): void {
+    this.#devices.push(device);
+  }
 
   /** Puts a PCI function on bus 0, with the devices that belong to it: all are reset with the rest. To be called
    * in the same order in every thread, before the machine's first reset.

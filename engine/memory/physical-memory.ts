@@ -110,6 +110,32 @@ export class PhysicalMemory {
     this.write(address, data);
   }
 
+  /**
+   * The bytes at `address` themselves, for DMA in place: in as few pieces as they lie in. In place of what is not
+   * memory, or is not to be written, there are bytes that belong to nobody, all ones.
+   *
+   * @param length bytes; bounded by the caller
+   * @param access `write` leaves out ROM; {@link wrote} is to be called afterwards
+   */
+  views(address: number, length: number, access: 'read' | 'write'): Uint8Array[] {
+    const pieces: Array<{ at: number; bytes: number }> = [];
+    this.#eachPage(address, length, (at, _offset, bytes, readOnly) => {
+      const from = access === 'write' && readOnly ? 0 : at;
+      const last = pieces.at(-1);
+      const joins = last !== undefined && (from === 0 ? last.at === 0 : last.at !== 0 && last.at + last.bytes === from);
+      if (joins) last.bytes += bytes;
+      else pieces.push({ at: from, bytes });
+    });
+    return pieces.map(({ at, bytes }) =>
+      at === 0 ? new Uint8Array(bytes).fill(0xff) : this.#memory.bytes.subarray(at, at + bytes),
+    );
+  }
+
+  /** Notes that bytes got by {@link views} have been written. */
+  wrote(address: number, length: number): void {
+    this.#modify(address, length, () => {});
+  }
+
   /** Where `size` bytes at `address` lie in the shared memory; 0 where not all of them are in one page of
    * memory. */
   #within(address: number, size: number): number {

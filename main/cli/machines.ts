@@ -9,6 +9,7 @@ import { libraryDirectory } from '../store/paths.ts';
 import { nodeLauncher } from '../vm/launcher.ts';
 import { Manager } from '../vm/manager.ts';
 import { attachConsole } from './console.ts';
+import { withAbsolutePath } from './disk-options.ts';
 import { editDocument } from './edit.ts';
 import { parseRunOptions } from './run-options.ts';
 import { facts, table } from './table.ts';
@@ -240,6 +241,7 @@ async function defineByOptions(manager: Manager, words: readonly string[]): Prom
     initrd: absolute(config.initrd),
     firmware: absolute(config.firmware),
     modules: config.modules?.map((file) => path.resolve(file)),
+    disks: config.disks?.map(withAbsolutePath),
     serial: config.serial?.map(place),
     debugcon: config.debugcon === undefined ? undefined : place(config.debugcon),
   };

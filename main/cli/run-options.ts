@@ -1,6 +1,7 @@
 /** The options of `guesthouse run`: from words to a machine's configuration. */
 import { parseArgs } from 'node:util';
 import { BOOT_KINDS, type MachineConfigInput, MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
+import { parseDisk } from './disk-options.ts';
 import { firstSentence, usage } from './words.ts';
 
 export interface RunOptions {
@@ -22,6 +23,8 @@ const OPTIONS = {
   module: { type: 'string', multiple: true },
   firmware: { type: 'string', multiple: true },
   boot: { type: 'string', multiple: true },
+  disk: { type: 'string', multiple: true },
+  cdrom: { type: 'string', multiple: true },
   serial: { type: 'string', multiple: true },
   debugcon: { type: 'string', multiple: true },
   'debug-exit': { type: 'boolean' },
@@ -76,6 +79,10 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
     modules: values.module ?? [],
     firmware: once('firmware'),
     boot: bootOrder(once('boot')),
+    disks: [
+      ...(values.disk ?? []).map((text) => parseDisk('disk', text)),
+      ...(values.cdrom ?? []).map((text) => parseDisk('cdrom', text)),
+    ],
     serial: [serial],
     debugcon: debugcon === undefined ? undefined : stream('debugcon', debugcon),
     debugExit: values['debug-exit'] === true,

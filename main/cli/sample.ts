@@ -16,7 +16,7 @@ import {
 import path from 'node:path';
 import { z } from 'zod';
 import { GuesthouseError } from '../../engine/base/errors.ts';
-import { DRIVERS, type KernelModule, RECIPE, initramfs } from '../sample/initramfs.ts';
+import { DRIVERS, type KernelModule, RECIPE, STORAGE_DRIVERS, initramfs } from '../sample/initramfs.ts';
 import { readModule } from '../sample/module.ts';
 import {
   fetch,
@@ -24,6 +24,7 @@ import {
   find,
   systemLists,
   unpack,
+  unpackAny,
   type Lists,
   type Package,
 } from '../sample/packages.ts';
@@ -142,10 +143,9 @@ async function unpackIngredients(
   const debs = path.join(work, 'packages');
   const packed = await fetch(lists, kernel, debs);
   await unpack(packed, 'boot/vmlinuz-*', path.join(work, 'kernel'));
-  for (const name of DRIVERS) {
-    // Built in, where there is no such module: the guest does without.
-    await unpack(packed, `*/${name}.ko*`, path.join(work, 'modules')).catch(() => {});
-  }
+  // Those that are missing are built in: the guest does without.
+  const drivers = [...DRIVERS, ...STORAGE_DRIVERS].map((name) => `*/${name}.ko*`);
+  await unpackAny(packed, drivers, path.join(work, 'modules'));
   await unpack(await fetch(lists, busybox, debs), '*bin/busybox', path.join(work, 'busybox'));
 }
 
@@ -161,7 +161,7 @@ async function findIngredients(lists: Lists): Promise<Ingredients | undefined> {
 
 /** The drivers among unpacked modules, but for those packed in a way that can't be undone here. */
 function modulesIn(directory: string): KernelModule[] {
-  return DRIVERS.flatMap((name) => {
+  return [...DRIVERS, ...STORAGE_DRIVERS].flatMap((name) => {
     const [file] = globSync(path.join(directory, '**', `${name}.ko*`));
     const data = file === undefined ? undefined : readModule(file);
     return data === undefined ? [] : [{ name, data }];

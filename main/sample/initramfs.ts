@@ -19,6 +19,13 @@ for module in /lib/modules/*.ko; do
   [ -f "$module" ] && $busybox insmod "$module"
 done
 
+# Drivers of disks take a moment to load: only where there are any (PCI class 1, mass storage).
+if $busybox grep -q ^0x01 /sys/bus/pci/devices/*/class; then
+  for module in /lib/modules/storage/*.ko; do
+    [ -f "$module" ] && $busybox insmod "$module" 2>/dev/null
+  done
+fi
+
 hostname guesthouse
 
 # The kernel lists its consoles; the last is the one behind /dev/console. A shell there, and not on
@@ -50,9 +57,34 @@ done
  * modules. A kernel may have them built in. */
 export const DRIVERS = ['evdev', 'button'] as const;
 
+/** Drivers of disks, likewise: virtio-blk, IDE, AHCI, disks and CD-ROMs on these, and a CD-ROM's file system. */
+export const STORAGE_DRIVERS = [
+  'virtio_ring',
+  'virtio',
+  'virtio_pci_legacy_dev',
+  'virtio_pci_modern_dev',
+  'virtio_pci',
+  'virtio_blk',
+  'scsi_common',
+  'scsi_mod',
+  'libata',
+  'ata_piix',
+  'libahci',
+  'ahci',
+  'crct10dif_common',
+  'crc-t10dif',
+  'crc64',
+  'crc64-rocksoft',
+  't10-pi',
+  'sd_mod',
+  'cdrom',
+  'sr_mod',
+  'isofs',
+] as const;
+
 /** A kernel module, not compressed. */
 export interface KernelModule {
-  readonly name: (typeof DRIVERS)[number];
+  readonly name: (typeof DRIVERS)[number] | (typeof STORAGE_DRIVERS)[number];
   readonly data: Uint8Array;
 }
 
@@ -62,7 +94,7 @@ PS1='guesthouse:$PWD# '
 `;
 
 /** Raised whenever what {@link initramfs} makes of the same BusyBox changes. */
-export const RECIPE = 2;
+export const RECIPE = 4;
 
 /**
  * Makes the initial RAM file system, an uncompressed cpio archive: the guest unpacks it quicker than it
@@ -81,6 +113,7 @@ export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[])
     'etc',
     'lib',
     'lib/modules',
+    'lib/modules/storage',
     'dev',
     'proc',
     'sys',
@@ -95,12 +128,20 @@ export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[])
     { type: 'symlink', path: 'bin/sh', target: 'busybox' },
     { type: 'file', path: 'etc/profile', data: PROFILE },
     { type: 'file', path: 'etc/power-button', mode: 0o755, data: POWER_BUTTON },
-    // Loaded in the order of their names.
-    ...DRIVERS.flatMap((name, i) =>
-      modules
-        .filter((module) => module.name === name)
-        .map(({ data }) => ({ type: 'file', path: `lib/modules/${i}-${name}.ko`, data }) as const),
-    ),
+    ...loaded('lib/modules', DRIVERS, modules),
+    ...loaded('lib/modules/storage', STORAGE_DRIVERS, modules),
     { type: 'file', path: 'init', mode: 0o755, data: INIT },
   ]);
+}
+
+/** Modules in a directory, under names whose order is that in which they are to be loaded. */
+function loaded(directory: string, names: readonly KernelModule['name'][], modules: readonly KernelModule[]) {
+  return names.flatMap((name, i) =>
+    modules
+      .filter((module) => module.name === name)
+      .map(({ data }) => {
+        const path = `${directory}/${String(i).padStart(2, '0')}-${name}.ko`;
+        return { type: 'file', path, data } as const;
+      }),
+  );
 }

@@ -103,6 +103,16 @@ export async function unpack(file: string, member: string, directory: string): P
   }
 }
 
+/** Unpacks those of the members, patterns as for {@link unpack}, that a package file has, into `directory`. */
+export async function unpackAny(file: string, members: readonly string[], directory: string): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  const script =
+    'file=$1 directory=$2; shift 2; dpkg-deb --fsys-tarfile "$file" | tar -x -f - -C "$directory" --wildcards "$@"';
+  // tar fails for the members that are missing, when it has unpacked the others.
+  const patterns = members.map((member) => `./${member}`);
+  await run('sh', ['-c', `${script} 2>/dev/null || true`, 'sh', file, directory, ...patterns]);
+}
+
 /** A package's record in the lists: field name to value, continuation lines joined. */
 async function show(lists: Lists, name: string): Promise<Map<string, string> | undefined> {
   let text;

@@ -76,7 +76,7 @@ export class FuzzedBoard {
     const model = ACCELERATOR.cpuModels()[0];
     const plan: BoardPlan = {
       accelerator: 'wasm', cpuModel: model, vcpus: VCPUS, serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
-      debugcon: true, debugExit: true,
+      debugcon: true, debugExit: true, disks: [],
     boot: { order: [], menu: undefined },
       images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     }; // prettier-ignore

@@ -1,0 +1,47 @@
+/**
+ * What storage devices and the threads that do their input and output have to do with each other.
+ *
+ * A storage device is two halves over one layout. One half is registers, run by whichever vCPU's thread takes an
+ * exit, with the device lock held; it notes what is to be done and rings. The other half is
+ * {@link BlockDevice.serve}, run by an I/O thread: it takes the lock to see what is to be done and to say that it
+ * was done, and moves the data itself without the lock, between the image and guest memory.
+ */
+import type { IoSlot } from './io-slots.ts';
+
+/** A disk as its device sees it in the I/O thread. Offsets and lengths in bytes, within the disk.
+ * Each returns false where the host has failed and the guest is to be told. */
+export interface BlockBackend {
+  read(at: number, into: readonly Uint8Array[]): boolean;
+  write(at: number, from: readonly Uint8Array[]): boolean;
+  flush(): boolean;
+  discard(at: number, length: number): boolean;
+  writeZeroes(at: number, length: number, unmap: boolean): boolean;
+}
+
+/** A disk that can be put into a drive. */
+export interface Medium {
+  /** A multiple of 512. */
+  readonly bytes: number;
+  readonly writable: boolean;
+}
+
+/** The half of a storage device that does input and output. */
+export interface BlockDevice {
+  readonly slot: IoSlot;
+  /** Carries out what the device has noted, if there is anything. Called in the I/O thread without the device lock.
+   * @param backends of the device's disks: by drive for those that have several
+   * @returns whether there was anything */
+  serve(backends: readonly BlockBackend[], locked: <T>(body: () => T) => T): boolean;
+}
+
+/** Guest memory as devices reach it by DMA. */
+export interface DmaMemory {
+  /** Bytes at a guest-physical address; what is not memory reads as ones. */
+  read(address: number, length: number): Uint8Array;
+  write(address: number, data: Uint8Array): void;
+  /** The bytes themselves, to be read or written in place, in as few pieces as there are; in place of what is not
+   * memory (or, for `write`, not to be written) there are bytes that belong to nobody. */
+  views(address: number, length: number, access: 'read' | 'write'): Uint8Array[];
+  /** To be called when bytes got by {@link views} have been written. */
+  wrote(address: number, length: number): void;
+}

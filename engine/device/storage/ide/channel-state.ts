@@ -1,0 +1,227 @@
+/**
+ * What a channel keeps in the shared memory, and what can be done with its registers alone.
+ *
+ * ATA/ATAPI-6, clauses 7 to 9.
+ */
+import { layout, type View } from '../../../memory/layout.ts';
+import type { Line } from '../../device.ts';
+import type { DmaMemory } from '../block.ts';
+import type { Cdrom } from '../cdrom.ts';
+import type { IoSlot } from '../io-slots.ts';
+import type { BusMaster } from './bus-master.ts';
+import { defaultGeometry, type Geometry } from './identify.ts';
+import { Control, Device as DeviceBit, Register } from './registers.ts';
+
+export const SECTOR = 512;
+
+/** Bytes of the buffer. */
+export const BUFFER = 0x1_0000;
+
+/** Bytes of a packet command. */
+export const PACKET = 12;
+
+/** A drive on the channel. */
+export type Drive =
+  | { readonly kind: 'disk'; readonly bytes: number; readonly writable: boolean; readonly serial: string }
+  | { readonly kind: 'cdrom'; readonly cdrom: Cdrom; readonly serial: string };
+
+/** What the I/O thread is to do. */
+export const Job = {
+  None: 0,
+  /** Disk to buffer, for PIO. */
+  Fill: 1,
+  /** Buffer to disk. */
+  Drain: 2,
+  Flush: 3,
+  DmaIn: 4,
+  DmaOut: 5,
+  /** What is in the buffer to memory. */
+  DmaBuffer: 6,
+  /** The ranges that memory holds are not needed. */
+  Trim: 7,
+} as const;
+
+/** How the data register is used now. */
+export const Phase = { None: 0, In: 1, Out: 2, Packet: 3 } as const;
+
+export const channelLayout = layout('ide-channel', 1, {
+  /** Next sector (of the drive's own size), and how many are left, of the command. */
+  sector: 'f64',
+  left: 'f64',
+  buffer: ['u8', BUFFER],
+  /** Cylinders, heads and sectors set for each drive. */
+  geometry: ['u32', 6],
+  /** The part of the buffer that is in use, what of it has passed the data register, and where the block that is
+   * being passed ends. */
+  filled: 'u32',
+  passed: 'u32',
+  blockEnd: 'u32',
+  /** Sectors of a block of READ/WRITE MULTIPLE for each drive. */
+  multiple: ['u8', 2],
+  transferMode: ['u8', 2],
+  writeCache: ['u8', 2],
+  packet: ['u8', PACKET],
+  /** The task file, and what was in the registers before (48-bit commands). */
+  features: 'u8',
+  count: 'u8',
+  low: 'u8',
+  mid: 'u8',
+  high: 'u8',
+  oldFeatures: 'u8',
+  oldCount: 'u8',
+  oldLow: 'u8',
+  oldMid: 'u8',
+  oldHigh: 'u8',
+  device: 'u8',
+  status: 'u8',
+  error: 'u8',
+  control: 'u8',
+  /** {@link Phase} and {@link Job}. */
+  phase: 'u8',
+  job: 'u8',
+  /** The job waits for the bus master to be started. */
+  waitsForDma: 'u8',
+  /** The command's addresses are of 48 bits. */
+  wide: 'u8',
+  /** Sectors of a block of the present command. */
+  blockSectors: 'u8',
+  /** The present command is PACKET; its data goes by DMA; most bytes of a block. */
+  isPacket: 'u8',
+  packetDma: 'u8',
+  byteLimit: 'u32',
+  /** INTRQ, whether or not it is enabled. */
+  interrupt: 'u8',
+});
+
+export type ChannelState = View<typeof channelLayout.fields>;
+
+/** What a channel is wired to. */
+export interface IdeWires {
+  readonly irq: Line;
+  readonly memory: DmaMemory;
+  readonly slot: IoSlot;
+  readonly busMaster: BusMaster;
+  /** First and second drive. */
+  readonly drives: readonly (Drive | undefined)[];
+}
+
+/** Reads a register that is neither data nor status. */
+export function readRegister(at: ChannelState, offset: number): number {
+  const highOrder = (at.control & Control.HighOrder) !== 0;
+  switch (offset) {
+    case Register.Features:
+      return at.error;
+    case Register.SectorCount:
+      return highOrder ? at.oldCount : at.count;
+    case Register.LbaLow:
+      return highOrder ? at.oldLow : at.low;
+    case Register.LbaMid:
+      return highOrder ? at.oldMid : at.mid;
+    case Register.LbaHigh:
+      return highOrder ? at.oldHigh : at.high;
+    default:
+      return at.device;
+  }
+}
+
+/** Writes a register that is neither data nor command: those of addresses and counts keep what was there, for
+ * 48-bit commands. */
+export function writeRegister(at: ChannelState, offset: number, byte: number): void {
+  switch (offset) {
+    case Register.Features:
+      at.oldFeatures = at.features;
+      at.features = byte;
+      break;
+    case Register.SectorCount:
+      at.oldCount = at.count;
+      at.count = byte;
+      break;
+    case Register.LbaLow:
+      at.oldLow = at.low;
+      at.low = byte;
+      break;
+    case Register.LbaMid:
+      at.oldMid = at.mid;
+      at.mid = byte;
+      break;
+    case Register.LbaHigh:
+      at.oldHigh = at.high;
+      at.high = byte;
+      break;
+    case Register.Device:
+      // Bits 7 and 5 are obsolete and read as ones.
+      at.device = byte | 0xa0;
+  }
+}
+
+/** Takes the first sector and the number of sectors of a command out of the registers. */
+export function takeAddress(at: ChannelState, geometry: Geometry, wide: boolean): void {
+  at.wide = wide ? 1 : 0;
+  const count = wide ? at.count | (at.oldCount << 8) : at.count;
+  at.left = count !== 0 ? count : wide ? 65536 : 256;
+  const low = at.low | (at.mid << 8) | (at.high << 16);
+  if (wide) {
+    at.sector = low + (at.oldLow | (at.oldMid << 8) | (at.oldHigh << 16)) * 2 ** 24;
+  } else if ((at.device & DeviceBit.Lba) !== 0) {
+    at.sector = low + (at.device & 0x0f) * 2 ** 24;
+  } else {
+    const track = (at.mid | (at.high << 8)) * geometry.heads + (at.device & 0x0f);
+    at.sector = track * geometry.sectors + at.low - 1;
+  }
+}
+
+/** Puts the number of a sector into the registers. */
+export function putAddress(at: ChannelState, sector: number, wide: boolean): void {
+  const byte = (index: number) => Math.floor(sector / 2 ** (8 * index)) % 256;
+  at.low = byte(0);
+  at.mid = byte(1);
+  at.high = byte(2);
+  if (wide) {
+    at.oldLow = byte(3);
+    at.oldMid = byte(4);
+    at.oldHigh = byte(5);
+  } else {
+    at.device = (at.device & 0xf0) | (byte(3) & 0x0f);
+  }
+}
+
+/** SET FEATURES (8.46): transfer modes and the write cache are kept; what needs nothing done is agreed to.
+ * @returns false for what is not known */
+export function setFeatures(at: ChannelState, unit: 0 | 1): boolean {
+  switch (at.features) {
+    case 0x02:
+    case 0x82:
+      at.writeCache[unit] = at.features === 0x02 ? 1 : 0;
+      return true;
+    case 0x03: {
+      const [kind, mode] = [at.count >> 3, at.count & 7];
+      if (kind > 1) at.transferMode[unit] = at.count;
+      return kind <= 1 || (kind === 4 && mode <= 2) || (kind === 8 && mode <= 5);
+    }
+    // Power management, read look-ahead, acoustics, what a soft reset reverts: on and off.
+    case 0x05:
+    case 0x42:
+    case 0x55:
+    case 0x66:
+    case 0x85:
+    case 0xaa:
+    case 0xc2:
+    case 0xcc:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Bytes of a block of a packet command: the limit, even (9.13: an odd limit is one less). */
+export function packetBlock(limit: number): number {
+  const even = limit === 0xffff ? 0xfffe : limit & ~1;
+  return even === 0 ? 0xfffe : even;
+}
+
+/** The geometry a drive has at power-on. */
+export function geometryOf(drive: Drive | undefined): Geometry {
+  return drive?.kind === 'disk'
+    ? defaultGeometry(Math.floor(drive.bytes / SECTOR))
+    : { cylinders: 0, heads: 0, sectors: 0 };
+}

@@ -1,0 +1,133 @@
+/**
+ * The bell between devices and their I/O thread, and the word by which a reset waits until the I/O thread has let
+ * go of guest memory.
+ */
+import { type Arena, layout } from '../../memory/layout.ts';
+
+/** Devices of a machine that have an I/O thread's half. */
+export const MOST_SLOTS = 32;
+
+/** Indices into the words. */
+const Word = { Rung: 0, Stop: 1, Resume: 2, Active: 4 } as const;
+
+const slotsLayout = layout('io-slots', 1, {
+  /** {@link Word}: a bit for each slot that has rung; 1 when the thread is to end; raised when requests that were
+   * held are to be tried again; then two words for each slot: 1 while a request is in work, and how often what it
+   * was doing was called off. */
+  words: ['i32', Word.Active + 2 * MOST_SLOTS],
+});
+
+export class IoSlots {
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  #count = 0;
+
+  constructor(arena: Arena) {
+    this.#words = arena.place(slotsLayout).words;
+  }
+
+  /** A slot for another device; the same in every thread where devices are made in the same order.
+   * @throws RangeError where there are too many */
+  slot(): IoSlot {
+    if (this.#count === MOST_SLOTS) throw new RangeError(`more than ${MOST_SLOTS} storage devices`);
+    return new IoSlot(this.#words, this.#count++);
+  }
+
+  /** Waits until a slot has rung, or the thread is to end.
+   * @returns a bit for each slot that has, which it then has not any more; undefined at the end */
+  wait(): number | undefined {
+    for (;;) {
+      const rung = Atomics.exchange(this.#words, Word.Rung, 0);
+      if (rung !== 0) return rung;
+      if (Atomics.load(this.#words, Word.Stop) !== 0) return undefined;
+      Atomics.wait(this.#words, Word.Rung, 0);
+    }
+  }
+
+  /** Has every slot looked at. */
+  ringAll(): void {
+    Atomics.or(this.#words, Word.Rung, -1);
+    Atomics.notify(this.#words, Word.Rung);
+  }
+
+  /** Ends the I/O thread, when it has done what has rung already. */
+  stop(): void {
+    Atomics.store(this.#words, Word.Stop, 1);
+    this.ringAll();
+    this.resume();
+  }
+
+  /** Has requests that are held because the host failed tried again. */
+  resume(): void {
+    Atomics.add(this.#words, Word.Resume, 1);
+    Atomics.notify(this.#words, Word.Resume);
+  }
+
+  get stopping(): boolean {
+    return Atomics.load(this.#words, Word.Stop) !== 0;
+  }
+
+  /** How often {@link resume} was called. */
+  get resumed(): number {
+    return Atomics.load(this.#words, Word.Resume);
+  }
+
+  /** Waits for {@link resume}, a moment at most.
+   * @param seen what {@link resumed} was */
+  waitResumed(seen: number, milliseconds: number): void {
+    Atomics.wait(this.#words, Word.Resume, seen, milliseconds);
+  }
+}
+
+/** One device's part. */
+export class IoSlot {
+  readonly index: number;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #active: number;
+
+  constructor(words: Int32Array<SharedArrayBuffer>, index: number) {
+    this.#words = words;
+    this.index = index;
+    this.#active = Word.Active + 2 * index;
+  }
+
+  /** Says that there is something to do. With the device lock held, when it has been noted. */
+  ring(): void {
+    Atomics.or(this.#words, Word.Rung, 1 << this.index);
+    Atomics.notify(this.#words, Word.Rung);
+  }
+
+  /** Calls off what is in work, and waits until guest memory is not touched for it any more: as long as a call
+   * of the host takes. With the device lock held. */
+  callOff(): void {
+    Atomics.add(this.#words, this.#active + 1, 1);
+    while (Atomics.load(this.#words, this.#active) !== 0) Atomics.wait(this.#words, this.#active, 1, 100);
+  }
+
+  /** Begins work on a request. In the I/O thread, with the device lock held.
+   * @returns to be handed to {@link current} */
+  begin(): number {
+    Atomics.store(this.#words, this.#active, 1);
+    return this.calledOff;
+  }
+
+  /** The work is done, and guest memory will not be touched any more. Without the device lock, or with it. */
+  end(): void {
+    Atomics.store(this.#words, this.#active, 0);
+    Atomics.notify(this.#words, this.#active);
+  }
+
+  /** Takes work up again after {@link end}; to be followed by a look at {@link calledOff}. */
+  again(): void {
+    Atomics.store(this.#words, this.#active, 1);
+  }
+
+  /** How often work was called off. */
+  get calledOff(): number {
+    return Atomics.load(this.#words, this.#active + 1);
+  }
+
+  /** Whether work begun then has not been called off since. With the device lock held. */
+  current(begun: number): boolean {
+    return this.calledOff === begun;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * A disk of a running machine, in its I/O thread: an image, and what is to be done when the host fails.
+ */
+import type { DiskConfig } from '../api/config.ts';
+import type { DiskImage } from '../backend/image/disk-image.ts';
+import { GuesthouseError, reasonOf } from '../base/errors.ts';
+import type { BlockBackend } from '../device/storage/block.ts';
+import type { IoSlot, IoSlots } from '../device/storage/io-slots.ts';
+
+/** A failure of the host. */
+export interface DiskFailure {
+  /** One line. */
+  readonly message: string;
+  /** The machine is to be paused, and the request to be tried again when it goes on. */
+  readonly held: boolean;
+  readonly full: boolean;
+}
+
+export interface DiskBackendParts {
+  readonly config: DiskConfig;
+  readonly slot: IoSlot;
+  readonly slots: IoSlots;
+  /** Told of each failure, before the request is held or the guest is told. */
+  readonly failed: (failure: DiskFailure) => void;
+}
+
+/** How often a held request looks whether it was called off, in milliseconds. */
+const HELD_LOOK = 50;
+
+export class DiskBackend implements BlockBackend {
+  readonly #parts: DiskBackendParts;
+  #image: DiskImage | undefined;
+
+  /** @param image undefined for a drive without a disc */
+  constructor(image: DiskImage | undefined, parts: DiskBackendParts) {
+    this.#image = image;
+    this.#parts = parts;
+  }
+
+  read(at: number, into: readonly Uint8Array[]): boolean {
+    return this.#try('read', (image) => image.readv(at, into));
+  }
+
+  write(at: number, from: readonly Uint8Array[]): boolean {
+    return this.#try('write', (image) => {
+      image.writev(at, from);
+      this.#through(image);
+    });
+  }
+
+  flush(): boolean {
+    return this.#try('write', (image) => image.flush());
+  }
+
+  discard(at: number, length: number): boolean {
+    return this.#try('write', (image) => {
+      image.discard(at, length);
+      this.#through(image);
+    });
+  }
+
+  writeZeroes(at: number, length: number, unmap: boolean): boolean {
+    return this.#try('write', (image) => {
+      image.writeZeroes(at, length, unmap);
+      this.#through(image);
+    });
+  }
+
+  /** Puts another image in place of this one, which is closed. */
+  change(image: DiskImage | undefined): void {
+    const before = this.#image;
+    this.#image = image;
+    before?.close();
+  }
+
+  /** Writes what is still to be written. @throws what the host says */
+  close(): void {
+    this.change(undefined);
+  }
+
+  #through(image: DiskImage): void {
+    if (this.#parts.config.cache === 'writethrough') image.flush();
+  }
+
+  #try(kind: 'read' | 'write', body: (image: DiskImage) => void): boolean {
+    const { slot, slots } = this.#parts;
+    for (;;) {
+      if (this.#image === undefined) return false;
+      const resumed = slots.resumed;
+      const begun = slot.calledOff;
+      try {
+        body(this.#image);
+        return true;
+      } catch (error) {
+        const held = this.#isHeld(kind, error);
+        this.#parts.failed({ message: this.#describe(kind, error), held, full: isFull(error) });
+        if (!held || !this.#hold(resumed, begun)) return false;
+      }
+    }
+  }
+
+  /** Waits until the machine goes on. Memory is not touched meanwhile.
+   * @returns false where the request was called off */
+  #hold(resumed: number, begun: number): boolean {
+    const { slot, slots } = this.#parts;
+    slot.end();
+    while (slots.resumed === resumed && slot.current(begun) && !slots.stopping) {
+      slots.waitResumed(resumed, HELD_LOOK);
+    }
+    slot.again();
+    return slot.current(begun) && !slots.stopping;
+  }
+
+  #isHeld(kind: 'read' | 'write', error: unknown): boolean {
+    const { readError, writeError } = this.#parts.config;
+    if (kind === 'read') return readError === 'stop';
+    return writeError === 'stop' || (writeError === 'enospc' && isFull(error));
+  }
+
+  #describe(kind: 'read' | 'write', error: unknown): string {
+    if (error instanceof GuesthouseError) return error.line;
+    return `cannot ${kind} ${this.#parts.config.file ?? 'a disc'}: ${reasonOf(error)}`;
+  }
+}
+
+/** The host's disk is full, or the user's part of it. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
