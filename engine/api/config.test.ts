@@ -21,6 +21,7 @@ test('a kernel is all that a machine needs', () => {
     kernel: 'vmlinuz',
     boot: { order: ['disk', 'cdrom'], menu: false },
     modules: [],
+    disks: [],
     serial: [{ kind: 'null' }],
     display: { kind: 'none' },
     debugExit: false,
@@ -55,6 +56,13 @@ test.each([
   ],
   [{ kernel: 'k', serial: [{ kind: 'tape' }] }, 'serial.0'],
   [{ kernel: 'k', serial: Array.from({ length: 5 }, () => ({ kind: 'null' })) }, 'more than 4 ports'],
+  [{ disks: [{}] }, 'disks.0 has no file'],
+  [{ disks: [{ file: 'f', bus: 'floppy' }] }, 'disks.0.bus must be ide, virtio or ahci'],
+  [{ disks: [{ file: 'f' }, { file: 'f', bus: 'ide' }] }, 'disks.1 uses f, as another disk does'],
+  [{ disks: [{ device: 'cdrom', bus: 'virtio' }] }, 'disks.0 is a CD-ROM drive'],
+  [{ disks: Array.from({ length: 5 }, (_, i) => ({ file: `${i}`, bus: 'ide' })) }, 'more than 4 IDE drives'],
+  [{ disks: Array.from({ length: 17 }, (_, i) => ({ file: `${i}` })) }, 'more than 16 disks'],
+  [{ disks: [{ file: 'f', serial: 'é' }] }, 'disks.0.serial must be at most 20'],
   [null, 'nput'],
 ])('%j is refused in one line', (input, expected) => {
   const line = complaint(input);

@@ -284,7 +284,8 @@ export class Machine {
     const id = this.#nextChange++;
     const { promise, resolve } = Promise.withResolvers<Problem | null>();
     this.#changes.set(id, resolve);
-    this.#ioThread.requests.postMessage({ id, disk, file, format } satisfies ChangeMedium);
+    const { requests: port } = this.#ioThread;
+    port.postMessage({ id, disk, file, format } satisfies ChangeMedium);
     this.#board.storage.slots.ringAll();
     const problem = await promise;
     if (problem === null) exchange.commit();
@@ -362,14 +363,14 @@ export class Machine {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#fail('internal', `I/O thread: ${text}`);
     });
-    const ended = new Promise<void>((resolve) => worker.on('exit', () => resolve()));
-    this.#ioThread = { ended, requests };
-    // Answered or not: nobody will any more.
-    void ended.then(() => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    worker.on('exit', () => {
       requests.close();
       const problem = problemOf(new GuesthouseError('state', 'the machine has ended'));
       for (const answer of this.#changes.values()) answer(problem);
+      resolve();
     });
+    this.#ioThread = { ended, requests };
   }
 
   #fromIoThread(message: IoThreadMessage): void {

@@ -9,8 +9,9 @@ export class TestDisk implements BlockBackend {
   /** The host fails. */
   broken = false;
 
-  constructor(bytes: number) {
-    this.bytes = new Uint8Array(bytes);
+  /** @param bytes how many, or the bytes themselves */
+  constructor(bytes: number | Uint8Array) {
+    this.bytes = typeof bytes === 'number' ? new Uint8Array(bytes) : bytes;
   }
 
   read(at: number, into: readonly Uint8Array[]): boolean {

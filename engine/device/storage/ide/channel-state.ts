@@ -9,8 +9,8 @@ import type { DmaMemory } from '../block.ts';
 import type { Cdrom } from '../cdrom.ts';
 import type { IoSlot } from '../io-slots.ts';
 import type { BusMaster } from './bus-master.ts';
-import { defaultGeometry, type Geometry } from './identify.ts';
-import { Control, Device as DeviceBit, Register } from './registers.ts';
+import { defaultGeometry, type Geometry, identifyCdrom, identifyDisk } from './identify.ts';
+import { Control, Device as DeviceBit, Register, Status } from './registers.ts';
 
 export const SECTOR = 512;
 
@@ -183,6 +183,78 @@ export function putAddress(at: ChannelState, sector: number, wide: boolean): voi
   } else {
     at.device = (at.device & 0xf0) | (byte(3) & 0x0f);
   }
+}
+
+/** So many sectors of the command are done. */
+export function advance(at: ChannelState, sectors: number): void {
+  at.sector += sectors;
+  at.left -= sectors;
+}
+
+/** No command, and nothing left of one. */
+export function clearCommand(at: ChannelState): void {
+  at.job = Job.None;
+  at.phase = Phase.None;
+  at.waitsForDma = 0;
+  at.isPacket = 0;
+  at.packetDma = 0;
+  at.byteLimit = 0;
+  at.wide = 0;
+  at.left = 0;
+  at.filled = 0;
+  at.passed = 0;
+  at.blockEnd = 0;
+  at.blockSectors = 0;
+  at.features = 0;
+  at.oldFeatures = 0;
+  at.oldCount = 0;
+  at.oldLow = 0;
+  at.oldMid = 0;
+  at.oldHigh = 0;
+  at.device = 0xa0;
+}
+
+/** By the registers' contents after a reset a drive says what it is (9.12). */
+export function setSignature(at: ChannelState, isPacketDevice: boolean): void {
+  at.count = 1;
+  at.low = 1;
+  at.mid = isPacketDevice ? 0x14 : 0;
+  at.high = isPacketDevice ? 0xeb : 0;
+  at.error = 1; // passed
+  at.status = isPacketDevice ? 0 : Status.Ready | Status.Seek;
+}
+
+/** How the drive's sectors are counted now, by software that counts in cylinders. */
+export function currentGeometry(at: ChannelState, unit: 0 | 1): Geometry {
+  const [cylinders, heads, sectors] = at.geometry.subarray(unit * 3, unit * 3 + 3);
+  return { cylinders, heads, sectors };
+}
+
+/** INITIALIZE DEVICE PARAMETERS (ATA-5, 8.16): how software wants them to be counted.
+ * @param all sectors of the disk
+ * @returns false for what is impossible */
+export function initializeParameters(at: ChannelState, unit: 0 | 1, all: number): boolean {
+  const sectors = at.count;
+  const heads = (at.device & 0x0f) + 1;
+  if (sectors === 0) return false;
+  const cylinders = Math.min(65535, Math.floor(all / (heads * sectors)));
+  at.geometry.set([cylinders, heads, sectors], unit * 3);
+  return true;
+}
+
+/** What IDENTIFY DEVICE or IDENTIFY PACKET DEVICE gives. @returns 512 bytes */
+export function identify(at: ChannelState, unit: 0 | 1, drive: Drive): Uint8Array {
+  const facts = { serial: drive.serial, transferMode: at.transferMode[unit] };
+  if (drive.kind === 'cdrom') return identifyCdrom(facts);
+  const sectors = Math.floor(drive.bytes / SECTOR);
+  return identifyDisk({
+    ...facts,
+    sectors,
+    geometry: defaultGeometry(sectors),
+    current: currentGeometry(at, unit),
+    multiple: at.multiple[unit],
+    writeCache: at.writeCache[unit] !== 0,
+  });
 }
 
 /** SET FEATURES (8.46): transfer modes and the write cache are kept; what needs nothing done is agreed to.

@@ -13,8 +13,14 @@ import { CD_SECTOR, type Cdrom } from '../cdrom.ts';
 import type { IoSlot } from '../io-slots.ts';
 import { carryOut } from './channel-jobs.ts';
 import {
+  advance,
   BUFFER,
   channelLayout,
+  clearCommand,
+  currentGeometry,
+  identify,
+  initializeParameters,
+  setSignature,
   type ChannelState,
   type Drive,
   geometryOf,
@@ -30,7 +36,6 @@ import {
   takeAddress,
   writeRegister,
 } from './channel-state.ts';
-import { defaultGeometry, type Geometry, identifyCdrom, identifyDisk } from './identify.ts';
 import {
   Command,
   Control,
@@ -38,9 +43,11 @@ import {
   ErrorBit,
   LBA28_SECTORS,
   MOST_MULTIPLE,
+  NO_RETRY,
   Reason,
   Register,
   Status,
+  WIDE_COMMANDS,
 } from './registers.ts';
 
 export class IdeChannel implements Device, BlockDevice {
@@ -134,55 +141,30 @@ export class IdeChannel implements Device, BlockDevice {
     } else if ((value & Control.SoftReset) === 0 && (before & Control.SoftReset) !== 0) {
       this.#softReset();
     }
-    this.#driveInterrupt();
+    this.#driveIrq();
   }
 
   /** After a reset of any kind: no command, and the signatures by which drives say what they are (9.12). */
   #softReset(): void {
     const at = this.#at;
-    at.job = Job.None;
-    at.phase = Phase.None;
-    at.waitsForDma = 0;
-    at.isPacket = 0;
-    at.packetDma = 0;
-    at.byteLimit = 0;
-    at.wide = 0;
-    at.left = 0;
-    at.filled = 0;
-    at.passed = 0;
-    at.blockEnd = 0;
-    at.blockSectors = 0;
-    at.features = 0;
-    at.oldFeatures = 0;
-    at.oldCount = 0;
-    at.oldLow = 0;
-    at.oldMid = 0;
-    at.oldHigh = 0;
-    at.device = 0xa0;
+    clearCommand(at);
     this.#wires.busMaster.abort();
     this.#signature();
     this.#setInterrupt(false);
   }
 
   #signature(): void {
-    const at = this.#at;
-    const packet = this.#drive?.kind === 'cdrom';
-    at.count = 1;
-    at.low = 1;
-    at.mid = packet ? 0x14 : 0;
-    at.high = packet ? 0xeb : 0;
-    at.error = 1; // passed
-    at.status = packet ? 0 : Status.Ready | Status.Seek;
+    setSignature(this.#at, this.#drive?.kind === 'cdrom');
   }
 
   #setInterrupt(level: boolean): void {
     this.#at.interrupt = level ? 1 : 0;
     if (level) this.#wires.busMaster.interrupted();
-    this.#driveInterrupt();
+    this.#driveIrq();
   }
 
   /** Drives INTRQ as nIEN lets it. */
-  #driveInterrupt(): void {
+  #driveIrq(): void {
     this.#wires.irq(this.#at.interrupt !== 0 && (this.#at.control & Control.NoInterrupt) === 0);
   }
 
@@ -202,7 +184,7 @@ export class IdeChannel implements Device, BlockDevice {
     } else if (drive?.kind === 'cdrom') {
       this.#cdromCommand(code, drive);
     } else if (drive !== undefined) {
-      this.#diskCommand(code, drive);
+      this.#diskCommand(NO_RETRY.has(code) ? code & ~1 : code, drive);
     }
   }
 
@@ -210,69 +192,50 @@ export class IdeChannel implements Device, BlockDevice {
     const at = this.#at;
     const unit = this.#unit;
     const sectors = Math.floor(drive.bytes / SECTOR);
+    const wide = WIDE_COMMANDS.has(code);
     switch (code) {
       case Command.ReadSectors:
-      case Command.ReadSectorsNoRetry:
       case Command.ReadSectorsExt:
-        if (this.#address(code === Command.ReadSectorsExt, sectors)) this.#job(Job.Fill);
+        if (this.#address(wide, sectors)) this.#job(Job.Fill);
         return;
       case Command.ReadMultiple:
       case Command.ReadMultipleExt:
-        if (this.#blocks(unit) && this.#address(code === Command.ReadMultipleExt, sectors))
-          this.#job(Job.Fill);
+        if (this.#blocks(unit) && this.#address(wide, sectors)) this.#job(Job.Fill);
         return;
       case Command.WriteSectors:
-      case Command.WriteSectorsNoRetry:
       case Command.WriteSectorsExt:
-        if (this.#address(code === Command.WriteSectorsExt, sectors)) this.#beginOut(drive);
+        if (this.#mayWrite(drive) && this.#address(wide, sectors)) this.#beginOut();
         return;
       case Command.WriteMultiple:
       case Command.WriteMultipleExt:
       case Command.WriteMultipleFuaExt:
-        if (this.#blocks(unit) && this.#address(code !== Command.WriteMultiple, sectors))
-          this.#beginOut(drive);
+        if (this.#mayWrite(drive) && this.#blocks(unit) && this.#address(wide, sectors)) this.#beginOut();
         return;
       case Command.ReadDma:
-      case Command.ReadDmaNoRetry:
       case Command.ReadDmaExt:
-        if (this.#address(code === Command.ReadDmaExt, sectors)) this.#dma(Job.DmaIn);
+        if (this.#address(wide, sectors)) this.#dma(Job.DmaIn);
         return;
       case Command.WriteDma:
-      case Command.WriteDmaNoRetry:
       case Command.WriteDmaExt:
-      case Command.WriteDmaFuaExt: {
-        const wide = code === Command.WriteDmaExt || code === Command.WriteDmaFuaExt;
-        if (!this.#address(wide, sectors)) return;
-        if (drive.writable) this.#dma(Job.DmaOut);
-        else this.#abort();
+      case Command.WriteDmaFuaExt:
+        if (this.#mayWrite(drive) && this.#address(wide, sectors)) this.#dma(Job.DmaOut);
         return;
-      }
       case Command.DataSetManagement:
         at.left = at.count | (at.oldCount << 8);
-        if ((at.features & 1) === 0 || at.left !== 1 || !drive.writable) this.#abort();
-        else this.#dma(Job.Trim);
+        if ((at.features & 1) === 0 || at.left !== 1) this.#abort();
+        else if (this.#mayWrite(drive)) this.#dma(Job.Trim);
         return;
       case Command.Flush:
       case Command.FlushExt:
         this.#job(Job.Flush);
         return;
       case Command.Verify:
-      case Command.VerifyNoRetry:
       case Command.VerifyExt:
-        if (this.#address(code === Command.VerifyExt, sectors)) this.#succeed();
+        if (this.#address(wide, sectors)) this.#succeed();
         return;
-      case Command.Identify: {
-        const facts = {
-          ...this.#facts(unit, drive),
-          sectors,
-          geometry: defaultGeometry(sectors),
-          current: this.#geometry(unit),
-          multiple: at.multiple[unit],
-          writeCache: at.writeCache[unit] !== 0,
-        };
-        this.#present(identifyDisk(facts));
+      case Command.Identify:
+        this.#present(identify(at, unit, drive));
         return;
-      }
       case Command.SetMultiple: {
         const { count } = at;
         if (count > MOST_MULTIPLE || (count & (count - 1)) !== 0) this.#abort();
@@ -283,15 +246,12 @@ export class IdeChannel implements Device, BlockDevice {
         return;
       }
       case Command.InitializeParameters:
-        this.#initializeParameters(unit, sectors);
+        if (initializeParameters(at, unit, sectors)) this.#succeed();
+        else this.#abort();
         return;
       case Command.ReadNativeMax:
       case Command.ReadNativeMaxExt:
-        putAddress(
-          at,
-          (code === Command.ReadNativeMax ? Math.min(sectors, LBA28_SECTORS) : sectors) - 1,
-          code === Command.ReadNativeMaxExt,
-        );
+        putAddress(at, (wide ? sectors : Math.min(sectors, LBA28_SECTORS)) - 1, wide);
         this.#succeed();
         return;
       case Command.Seek:
@@ -318,7 +278,7 @@ export class IdeChannel implements Device, BlockDevice {
         at.status = Status.Ready | Status.Seek | Status.Drq;
         return;
       case Command.IdentifyPacket:
-        this.#present(identifyCdrom(this.#facts(this.#unit, drive)));
+        this.#present(identify(at, this.#unit, drive));
         return;
       case Command.DeviceReset:
         this.slot.callOff();
@@ -369,29 +329,6 @@ export class IdeChannel implements Device, BlockDevice {
     }
   }
 
-  #facts(unit: 0 | 1, { serial }: Drive) {
-    return { serial, transferMode: this.#at.transferMode[unit] };
-  }
-
-  #geometry(unit: 0 | 1): Geometry {
-    const [cylinders, heads, sectors] = this.#at.geometry.subarray(unit * 3, unit * 3 + 3);
-    return { cylinders, heads, sectors };
-  }
-
-  /** 8.16: how software that counts in cylinders wants to count. */
-  #initializeParameters(unit: 0 | 1, all: number): void {
-    const at = this.#at;
-    const sectors = at.count;
-    const heads = (at.device & 0x0f) + 1;
-    if (sectors === 0) {
-      this.#abort();
-      return;
-    }
-    const cylinders = Math.min(65535, Math.floor(all / (heads * sectors)));
-    at.geometry.set([cylinders, heads, sectors], unit * 3);
-    this.#succeed();
-  }
-
   /** Sectors of a block become those of SET MULTIPLE. @returns false, and aborts, where that was not set */
   #blocks(unit: 0 | 1): boolean {
     this.#at.blockSectors = this.#at.multiple[unit];
@@ -407,7 +344,7 @@ export class IdeChannel implements Device, BlockDevice {
    */
   #address(wide: boolean, sectors: number): boolean {
     const at = this.#at;
-    takeAddress(at, this.#geometry(this.#unit), wide);
+    takeAddress(at, currentGeometry(at, this.#unit), wide);
     if (at.sector >= 0 && at.sector + at.left <= sectors) return true;
     this.#fail(ErrorBit.IdNotFound | ErrorBit.Abort);
     return false;
@@ -518,13 +455,15 @@ export class IdeChannel implements Device, BlockDevice {
     }
   }
 
+  /** @returns false, and aborts, where the disk is write-protected */
+  #mayWrite({ writable }: Drive & { kind: 'disk' }): boolean {
+    if (!writable) this.#abort();
+    return writable;
+  }
+
   /** The first block of a write is asked for without an interrupt. */
-  #beginOut({ writable }: Drive & { kind: 'disk' }): void {
+  #beginOut(): void {
     const at = this.#at;
-    if (!writable) {
-      this.#abort();
-      return;
-    }
     at.passed = 0;
     at.filled = Math.min(at.left * SECTOR, BUFFER);
     this.#nextBlockOut();
@@ -627,13 +566,13 @@ export class IdeChannel implements Device, BlockDevice {
     switch (job) {
       case Job.Fill: {
         const sectors = at.filled / (drive?.kind === 'cdrom' ? CD_SECTOR : SECTOR);
-        this.#advance(sectors);
+        advance(at, sectors);
         at.passed = 0;
         this.#nextBlockIn();
         break;
       }
       case Job.Drain:
-        this.#advance(at.filled / SECTOR);
+        advance(at, at.filled / SECTOR);
         if (at.left === 0) this.#succeed();
         else {
           at.passed = 0;
@@ -644,7 +583,7 @@ export class IdeChannel implements Device, BlockDevice {
         break;
       case Job.DmaIn:
       case Job.DmaOut:
-        this.#advance(at.left);
+        advance(at, at.left);
         this.#wires.busMaster.finish(true);
         this.#succeed();
         break;
@@ -656,11 +595,5 @@ export class IdeChannel implements Device, BlockDevice {
       default:
         this.#succeed();
     }
-  }
-
-  #advance(sectors: number): void {
-    const at = this.#at;
-    at.sector += sectors;
-    at.left -= sectors;
   }
 }

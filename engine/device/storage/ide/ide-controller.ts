@@ -40,6 +40,7 @@ export interface IdeParts {
 
 export class IdeController extends PciFunction {
   readonly channels: readonly IdeChannel[];
+  readonly busMasters: readonly BusMaster[];
   /** What is to be reset with the function. */
   readonly devices: readonly Device[];
   readonly #ranges: ReadonlyArray<readonly BusRange[]>;
@@ -54,6 +55,7 @@ export class IdeController extends PciFunction {
       registers: [{ offset: IDE_TIMING, initial: [0, 0, 0, 0, 0], writable: [0xff, 0xf3, 0xff, 0xf3, 0xff] }],
     });
     const busMasters = CHANNELS.map(({ name }) => new BusMaster(`${name}-bus-master`, arena));
+    this.busMasters = busMasters;
     this.channels = CHANNELS.map(
       ({ name, irq }, i) =>
         new IdeChannel(name, arena, {

@@ -49,19 +49,16 @@ export const Command = {
   DataSetManagement: 0x06,
   DeviceReset: 0x08,
   ReadSectors: 0x20,
-  ReadSectorsNoRetry: 0x21,
   ReadSectorsExt: 0x24,
   ReadDmaExt: 0x25,
   ReadNativeMaxExt: 0x27,
   ReadMultipleExt: 0x29,
   WriteSectors: 0x30,
-  WriteSectorsNoRetry: 0x31,
   WriteSectorsExt: 0x34,
   WriteDmaExt: 0x35,
   WriteMultipleExt: 0x39,
   WriteDmaFuaExt: 0x3d,
   Verify: 0x40,
-  VerifyNoRetry: 0x41,
   VerifyExt: 0x42,
   Seek: 0x70,
   Diagnostic: 0x90,
@@ -72,9 +69,7 @@ export const Command = {
   WriteMultiple: 0xc5,
   SetMultiple: 0xc6,
   ReadDma: 0xc8,
-  ReadDmaNoRetry: 0xc9,
   WriteDma: 0xca,
-  WriteDmaNoRetry: 0xcb,
   WriteMultipleFuaExt: 0xce,
   StandbyImmediate: 0xe0,
   IdleImmediate: 0xe1,
@@ -88,6 +83,23 @@ export const Command = {
   SetFeatures: 0xef,
   ReadNativeMax: 0xf8,
 } as const;
+
+/** Codes that once stood for a command without retries, the one before them with. */
+export const NO_RETRY: ReadonlySet<number> = new Set([0x21, 0x31, 0x41, 0xc9, 0xcb]);
+
+/** Commands whose addresses are of 48 bits. */
+export const WIDE_COMMANDS: ReadonlySet<number> = new Set([
+  Command.ReadSectorsExt,
+  Command.ReadDmaExt,
+  Command.ReadNativeMaxExt,
+  Command.ReadMultipleExt,
+  Command.WriteSectorsExt,
+  Command.WriteDmaExt,
+  Command.WriteMultipleExt,
+  Command.WriteDmaFuaExt,
+  Command.WriteMultipleFuaExt,
+  Command.VerifyExt,
+]);
 
 /** Sectors of a DRQ block at most (SET MULTIPLE MODE). */
 export const MOST_MULTIPLE = 16;
