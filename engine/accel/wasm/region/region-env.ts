@@ -268,7 +268,7 @@ export class RegionEnv extends Env {
         this.storeRaw(address, bytes, bound);
         c.br(done);
       });
-      this.storeHost(this.slowHost(lin, bytes, true, stack || this.#viaStack()), bytes, bound);
+      this.#storeSlowly(lin, bytes, stack || this.#viaStack(), true, () => bound);
     });
   }
 
@@ -286,11 +286,31 @@ export class RegionEnv extends Env {
         this.storeRaw(at, size, compute(old.get));
         c.br(done);
       });
-      const at = this.slowHost(lin, size, 'modify', this.#viaStack());
-      c.assign(old, this.loadHost(at, size));
-      this.storeHost(at, size, compute(old.get));
+      this.#storeSlowly(lin, size, this.#viaStack(), 'modify', (at) => {
+        c.assign(old, this.loadHost(at, size));
+        return compute(old.get);
+      });
     });
     return old.get;
+  }
+
+  /** A store where the TLB has nothing: one way out, wherever it can't be made. */
+  #storeSlowly(
+    lin: I64,
+    bytes: number,
+    stack: boolean,
+    write: true | 'modify',
+    value: (at: I32) => Expr,
+  ): void {
+    const { c } = this;
+    const done = c.let(this.askSlow(lin, bytes, write, stack));
+    const made = c.local('i32');
+    c.set(made, done);
+    c.if(done, () => {
+      this.storeRaw(done, bytes, value(done));
+      c.if(this.bounced(done), () => c.set(made, c.call('i32', this.runtime.commit)));
+    });
+    c.if(i32.eqz(made.get), () => this.leave());
   }
 
   // Leaving.

@@ -135,9 +135,8 @@ export class RegionFlags {
 
   /** On the way out of the region; {@link store} follows there. */
   leave(): void {
-    if (this.#pending === undefined && this.#beneath === 'dynamic') return;
-    this.aside(() => this.settle());
-    this.#c.set(this.#kind, 0);
+    // There are many ways out: each says what the flags follow from, and one place computes them.
+    this.aside(() => this.handOn('dynamic'));
   }
 
   /** On the way to a node that begins with `at`. */

@@ -488,14 +488,18 @@ export abstract class Env {
 
   /** The same by way of TypeScript, where the TLB has nothing. Leaves where that cannot be. Bound. */
   slowHost(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
-    const c = this.c;
-    c.store('i64', this.cpu, lin, P.slowAddress);
+    const address = this.c.let(this.askSlow(lin, bytes, write, stack));
+    this.c.if(i32.eqz(address), () => this.leave());
+    return address;
+  }
+
+  /** The same, but 0 where it cannot be, with the exit code set. */
+  askSlow(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
+    this.c.store('i64', this.cpu, lin, P.slowAddress);
     const modify = write === 'modify' || write === 'lock' ? 0x400 : 0;
     const lock = write === 'lock' ? 0x800 : 0;
     const info = bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | modify | lock;
-    const address = c.let(c.call('i32', this.runtime.slow, this.record(), info));
-    c.if(i32.eqz(address), () => this.leave());
-    return address;
+    return this.c.call('i32', this.runtime.slow, this.record(), info);
   }
 
   /** True where a host address is the bounce buffer. */
