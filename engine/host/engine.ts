@@ -117,7 +117,7 @@ export class Engine implements ControlTarget {
     });
   }
 
-  #start(config: unknown, note: string, paused: boolean): null {
+  async #start(config: unknown, note: string, paused: boolean): Promise<null> {
     if (this.#state.phase !== 'ready')
       throw new GuesthouseError('state', 'the machine has been started already');
     this.#enter({ phase: 'starting' });
@@ -126,6 +126,7 @@ export class Engine implements ControlTarget {
         terminal: this.history,
         log: (record) => this.#log(record),
       });
+      await machine.serveDisplay();
       const started = Date.now();
       this.#writeRecord({ started, ended: null, outcome: null, statistics: null });
       machine.start(paused);

@@ -47,6 +47,20 @@ export function readVgaBios(config: MachineConfig): Uint8Array | null {
   }
 }
 
+/** The display's password; undefined where it has none.
+ * @throws GuesthouseError `file` where its file cannot be read, `config` where it is empty */
+export function readPassword({ display }: MachineConfig): string | undefined {
+  if (display.kind === 'none' || display.passwordFile === undefined) return undefined;
+  const text = Buffer.from(readShared('password file', display.passwordFile)).toString('utf8');
+  const [password] = text.split(/\r?\n/, 1);
+  if (password !== '') return password;
+  throw new GuesthouseError(
+    'config',
+    `the first line of ${display.passwordFile} is empty`,
+    'write a password there',
+  );
+}
+
 function readShared(what: string, path: string): Uint8Array {
   const wrong = (reason: string, cause?: unknown) =>
     new GuesthouseError('file', `cannot read ${what} ${path}: ${reason}`, undefined, { cause });

@@ -13,6 +13,8 @@ import {
   parseMachineConfig,
 } from '../api/config.ts';
 import { errorOf, type Problem, problemOf } from '../api/problem.ts';
+import { displayAddress } from '../backend/display/display-address.ts';
+import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
 import { GuesthouseError } from '../base/errors.ts';
@@ -32,8 +34,9 @@ import type { LoopEnd } from '../vcpu/run-loop.ts';
 import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
 import type { DiskFailure } from './disk-backend.ts';
 import { Disks } from './disks.ts';
-import { hasDisplayAdapter, readImages, readVgaBios } from './images.ts';
 import type { ChangeMedium, IoThreadData, IoThreadMessage } from './io-thread.ts';
+import { hasDisplayAdapter, readImages, readPassword, readVgaBios } from './images.ts';
+import { InputPort } from './input.ts';
 import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
 
 /** How a machine ended. */
@@ -106,6 +109,10 @@ export class Machine {
 
   /** What is on the screen, for whoever looks at it from this thread; undefined without a display adapter. */
   readonly screen: Screen | undefined;
+  /** The display for viewers; undefined without a display adapter. */
+  readonly display: RfbServer | undefined;
+  /** Keyboard and pointer. */
+  readonly input: InputPort;
 
   readonly #board: Board;
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
@@ -141,6 +148,19 @@ export class Machine {
     this.accelerator = accelerator;
     this.#board = board;
     this.screen = board.createScreen();
+    this.input = new InputPort(board, (body) => {
+      if (!this.#over) this.#withDevices(body);
+    });
+    if (this.screen !== undefined) {
+      const password = readPassword(config);
+      const { screen, input } = this;
+      this.display = new RfbServer({
+        screen,
+        input,
+        name: config.name,
+        ...(password === undefined ? {} : { password }),
+      });
+    }
     this.#boardOptions = options;
     this.#disks = disks;
     this.#diskFailed = io.diskFailed ?? (() => {});
@@ -201,6 +221,20 @@ export class Machine {
     if (!this.#started) return 'ready';
     if (this.#running === 0) return 'ended';
     return this.#board.runState.paused ? 'paused' : 'running';
+  }
+
+  /**
+   * Serves the display where the configuration says; to be called before {@link start}.
+   *
+   * @returns where viewers find it, for people; undefined where nobody is served
+   * @throws GuesthouseError `config` for an impossible address, `resources` where it cannot be had
+   */
+  async serveDisplay(): Promise<string | undefined> {
+    const { display } = this.config;
+    if (display.kind === 'none' || this.display === undefined) return undefined;
+    const wanted = displayAddress(display.address, display.passwordFile !== undefined);
+    const address = await this.display.listen(wanted);
+    return address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`;
   }
 
   /**
@@ -465,6 +499,7 @@ export class Machine {
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
     await this.#closeDisks();
+    this.display?.close();
     this.#board.accelerated?.close();
     await Promise.all(this.#pumps.map((pump) => pump.finish()));
     this.#settle(this.#outcome());

@@ -191,6 +191,7 @@ export class Board {
       serial: options.serial,
       debugOutput: options.debugcon ? this.debugOutput : null,
       debugExit: options.debugExit,
+      mouse: options.vga !== undefined,
       systemManagement: acceleratorOf(options.accelerator).systemManagement?.() ?? false,
       routingChanged: () => this.#boardMemory.applyPam(),
     });

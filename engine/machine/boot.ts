@@ -89,7 +89,7 @@ export function acpiTables(board: Board, base: number): AcpiTables {
     hpet: { address: HPET_BASE, capabilities: board.chipset.hpet.mmioRead(0, 4, 0) },
     localApicAddress: LAPIC_BASE,
     ioApic: { id: 0, address: IOAPIC_BASE },
-    ps2Mouse: false,
+    ps2Mouse: board.chipset.mouse !== undefined,
     vga: board.vga !== undefined,
   });
 }

@@ -20,6 +20,7 @@ import type { Clock, Device, Line, MachineControl, TimedDevice } from '../device
 import { FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from '../device/firmware/fw-cfg.ts';
 import { I8042 } from '../device/input/i8042.ts';
 import { Ps2Keyboard } from '../device/input/keyboard.ts';
+import { Ps2Mouse } from '../device/input/mouse.ts';
 import { HostBridge } from '../device/pci/host-bridge.ts';
 import { IsaBridge } from '../device/pci/isa-bridge.ts';
 import type { MessageSender } from '../device/pci/msi.ts';
@@ -92,6 +93,8 @@ export interface ChipsetParts {
   /** Where the debug console's bytes go; null for a board without one. */
   readonly debugOutput: ByteRing | null;
   readonly debugExit: boolean;
+  /** Whether a mouse is plugged into the PS/2 controller. */
+  readonly mouse: boolean;
   /** Whether the processors have a system-management mode. */
   readonly systemManagement: boolean;
   /** The host bridge's memory routing may have changed. */
@@ -106,6 +109,8 @@ export class Chipset {
   readonly rtc: Rtc;
   readonly hpet: Hpet;
   readonly i8042: I8042;
+  readonly keyboard: Ps2Keyboard;
+  readonly mouse: Ps2Mouse | undefined;
   readonly hostBridge: HostBridge;
   readonly isaBridge: IsaBridge;
   readonly pciBus: PciBus;
@@ -169,13 +174,15 @@ export class Chipset {
     this.numericError = new NumericError(arena, interrupts.connect(IRQ.Math), () => {
       for (const state of states) state.ignne = 1;
     });
-    const keyboard = new Ps2Keyboard(arena);
+    this.keyboard = new Ps2Keyboard(arena);
+    this.mouse = parts.mouse ? new Ps2Mouse(arena) : undefined;
     this.i8042 = new I8042(arena, {
       keyboardIrq: interrupts.connect(IRQ.Keyboard),
       auxiliaryIrq: interrupts.connect(IRQ.Auxiliary),
       a20: a20Gate.keyboard,
       control,
-      keyboard,
+      keyboard: this.keyboard,
+      ...(this.mouse === undefined ? {} : { auxiliary: this.mouse }),
     });
     const portA = new SystemControlPortA(arena, a20Gate.fast, initAll);
     this.acpiPm = new AcpiPm(arena, { sci: interrupts.connect(IRQ.Sci), clock, control });
@@ -245,7 +252,8 @@ export class Chipset {
       this.rtc,
       a20Gate,
       this.numericError,
-      keyboard,
+      this.keyboard,
+      ...(this.mouse === undefined ? [] : [this.mouse]),
       this.i8042,
       portA,
       this.acpiPm,

@@ -48,6 +48,15 @@ test('without anything to boot the firmware looks for it, in the order given', (
   });
 });
 
+test('the display is served where it is wanted', () => {
+  expect(parseRunOptions([]).config.display).toEqual({ kind: 'none' });
+  expect(parseRunOptions(['--display', 'vnc=:1,password=p']).config.display).toEqual({
+    kind: 'vnc',
+    address: ':1',
+    passwordFile: 'p',
+  });
+});
+
 test('the first serial port is the terminal', () => {
   expect(parseRunOptions(['--sample']).config.serial).toEqual([{ kind: 'stdio' }]);
 });
@@ -57,6 +66,8 @@ test.each([
   [['--boot', 'tape'], '--boot must be disk, cdrom or network, in the order wanted'],
   [['--boot', 'disk,disk'], '--boot must be'],
   [['--boot', 'menu=maybe'], '--boot must be'],
+  [['--display', 'sdl'], '--display must be none or vnc=ADDRESS'],
+  [['--display', 'vnc='], '--display must be'],
   [['--kernel', 'k', '--firmware', 'f'], '--kernel and --firmware exclude each other'],
   [['--sample', '--kernel', 'k'], '--kernel and --sample exclude each other'],
   [['--kernel', 'k', '--kernel', 'l'], '--kernel is given 2 times'],

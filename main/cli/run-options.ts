@@ -25,6 +25,7 @@ const OPTIONS = {
   boot: { type: 'string', multiple: true },
   disk: { type: 'string', multiple: true },
   cdrom: { type: 'string', multiple: true },
+  display: { type: 'string', multiple: true },
   serial: { type: 'string', multiple: true },
   debugcon: { type: 'string', multiple: true },
   'debug-exit': { type: 'boolean' },
@@ -83,6 +84,7 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
       ...(values.disk ?? []).map((text) => parseDisk('disk', text)),
       ...(values.cdrom ?? []).map((text) => parseDisk('cdrom', text)),
     ],
+    display: display(once('display') ?? 'none'),
     serial: [serial],
     debugcon: debugcon === undefined ? undefined : stream('debugcon', debugcon),
     debugExit: values['debug-exit'] === true,
@@ -131,6 +133,15 @@ function bootOrder(text: string | undefined) {
     else throw wrong();
   }
   return order.length === 0 ? { menu } : { order, menu };
+}
+
+/** Where the screen is served: `none` or `vnc=ADDRESS[,password=FILE]`. */
+function display(text: string) {
+  if (text === 'none') return { kind: 'none' } as const;
+  const match = /^vnc=([^,]+)(?:,password=(.+))?$/.exec(text);
+  if (match === null) throw usage(`--display must be none or vnc=ADDRESS[,password=FILE], not '${text}'`);
+  const [, address, passwordFile] = match;
+  return { kind: 'vnc', address, ...(passwordFile === undefined ? {} : { passwordFile }) } as const;
 }
 
 function stream(name: string, text: string) {

@@ -42,7 +42,9 @@ export async function run(words: readonly string[]): Promise<number> {
     });
   }
   try {
+    const served = await machine.serveDisplay();
     machine.start();
+    if (served !== undefined) say(`display at ${served}`);
     const { name, why, caveat } = machine.accelerator;
     if (machine.config.accel === 'auto') say(`accelerator ${name} (${why})`);
     if (caveat !== undefined) say(`${name} may not run this guest: ${caveat}`);

@@ -30,6 +30,7 @@ The machine:
   --vcpus N           1 to ${MOST_VCPUS} (default: 1)
   --serial WHERE      first serial port: stdio, null, file:PATH (default: stdio)
   --debugcon WHERE    debug console at ports 0xE9 and 0x402: stdio, file:PATH
+  --display WHERE     the screen: none, vnc=ADDRESS[,password=FILE] (default: none)
   --debug-exit        let the guest end the machine through port 0xF4
   --stats             at the end, say what the machine did, on standard error
 

@@ -5,6 +5,8 @@
  * IBM Personal System/2 Hardware Interface Technical Reference, "Keyboard and auxiliary device controller".
  */
 
+import { PAUSE, PRINT } from '../../api/keys.ts';
+
 /** Set 1 code of each set 2 code 0 … 7F. */
 const SET1 = Uint8Array.of(
   0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59,
@@ -24,4 +26,30 @@ export const BREAK = 0xf0;
 export function toSet1(byte: number, released: boolean): number {
   const code = byte < 0x80 ? SET1[byte] : byte === 0x83 ? 0x41 : byte === 0x84 ? 0x54 : byte;
   return released ? code | 0x80 : code;
+}
+
+const SET2 = new Uint8Array(0x80);
+for (const code of [0x83, ...Array(0x80).keys()].toReversed()) {
+  const set1 = code < 0x80 ? SET1[code] : toSet1(code, false);
+  if (set1 < 0x80) SET2[set1] = code;
+}
+
+const E0 = 0xe0;
+
+/** Print, pressed and released, and Pause, which has no release, in set 2. */
+const PRINT_KEYS = { down: [E0, 0x12, E0, 0x7c], up: [E0, BREAK, 0x7c, E0, BREAK, 0x12] } as const;
+const PAUSE_DOWN = [0xe1, 0x14, 0x77, 0xe1, BREAK, 0x14, BREAK, 0x77] as const;
+
+/**
+ * What a keyboard sends in set 2 for a key.
+ *
+ * @param key its code in set 1, plus 0x80 for a key with the prefix E0 (`engine/api/keys.ts`)
+ * @returns empty for a code that no key has
+ */
+export function scanCodes(key: number, down: boolean): readonly number[] {
+  if (key === PRINT) return down ? PRINT_KEYS.down : PRINT_KEYS.up;
+  if (key === PAUSE) return down ? PAUSE_DOWN : [];
+  const code = SET2[key & 0x7f];
+  if (code === 0) return [];
+  return [...(key >= 0x80 ? [E0] : []), ...(down ? [] : [BREAK]), code];
 }
