@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { canAssemble, fault, FINE, runGuest } from './guest.ts';
+import { canAssemble, fault, runGuest } from './guest.ts';
 
 const UD = 6, TS = 10, GP = 13; // prettier-ignore
 
@@ -224,73 +224,5 @@ user:   mov eax, cs
         ud2
 .bad:   int3`);
     expect(run.reports).toEqual([fault(GP), 0x08, 0x5_8000, fault(UD)]);
-  });
-
-  test('the 17 sensitive instructions see the guest: its tables and flags, at CPL 3 (Popek and Goldberg)', () => {
-    const run = runGuest(`
-        LONG
-        mov dword [user_flags], 2
-        USER sgdt [0x58000]
-        REPORT [0x58002]
-        REPORT gdt
-        USER sidt [0x58000]
-        REPORT [0x58002]
-        mov dword [0x58000], -1
-        USER sldt [0x58000]
-        USER str [0x58002]
-        REPORT [0x58000]
-        USER smsw [0x58000]
-        mov eax, [0x58000]
-        and eax, 1
-        out 0xf0, eax
-        ; LAR, LSL, VERR and VERW of the kernel's data, which CPL 3 may not see.
-        mov dword [resume], probed
-        push 0x23
-        push USTACK
-        push qword [user_flags]
-        push 0x4b
-        push probe
-        iretq
-probe:  mov ax, 0x10
-        lar ebx, ax
-        setz [0x58000]
-        lsl ebx, ax
-        setz [0x58001]
-        verr ax
-        setz [0x58002]
-        verw ax
-        setz [0x58003]
-        ; PUSHF and POPF: IOPL shows, and neither it nor IF (which IOPL 3 lets through) is CPL 3's to raise.
-        push 0x3202
-        popfq
-        pushfq
-        pop rax
-        and eax, 0x3200
-        mov [0x58008], eax
-        int 0x41
-probed: REPORT [0x58000]
-        REPORT [0x58008]
-        ; PUSH and POP, MOV from a segment register: CS says CPL 3.
-        USER mov [0x58000], cs
-        REPORT [0x58000]
-        USER retf
-        USER iretq
-        USER int 0x30
-        hlt`);
-    const [sgdt, gdt, gdtAt, sidt, idt, sldt, str, selectors, smsw, pe, ...rest] = run.reports;
-    expect([sgdt, sidt, sldt, str, smsw]).toEqual([FINE, FINE, FINE, FINE, FINE]);
-    expect([gdt, idt, selectors, pe]).toEqual([gdtAt, 0x4000, 0x28_0000, 1]);
-    expect(rest).toEqual([
-      FINE,
-      0,
-      0,
-      FINE,
-      0x4b,
-      // RETF and IRET from an empty stack, and an INT whose gate is the kernel's.
-      fault(GP),
-      fault(GP),
-      fault(GP, 0x30 * 8 + 2),
-    ]);
-    expect(run.end).toBe('halt');
   });
 });
