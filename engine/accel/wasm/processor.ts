@@ -804,9 +804,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
     compare(2, words[at + (S.efer >> 2)]! & Efer.LMA);
     const code = words[at + (S.segAttr >> 2) + Seg.CS]!;
     compare(3, code & (SegAttr.Long | SegAttr.Big));
-    compare(4, words[at + (S.segAttr >> 2) + Seg.SS]! & SegAttr.Big);
-    compare(5, words[at + (S.flagsSys >> 2)]! & Flag.VM);
     const long = seen[2] !== 0 && (code & SegAttr.Long) !== 0;
+    // In 64-bit mode the stack is 64 bits wide whatever SS says.
+    compare(4, long ? 0 : words[at + (S.segAttr >> 2) + Seg.SS]! & SegAttr.Big);
+    compare(5, words[at + (S.flagsSys >> 2)]! & Flag.VM);
     compare(6, long ? 0 : words[at + (S.segBase >> 2) + 2 * Seg.CS]!);
     compare(7, long ? 0 : words[at + (S.segLimit >> 2) + Seg.CS]!);
     // Never zero, so that the first comparison finds a difference.

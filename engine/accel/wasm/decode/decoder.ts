@@ -7,7 +7,7 @@
 import { Seg } from '../../../vcpu/state.ts';
 import type { AddressMode, Size } from '../semantics/env.ts';
 import type { Row } from './rows.ts';
-import { hasModrm, legacyIndex, vexIndex } from './tables.ts';
+import { legacyIndex, vexIndex } from './tables.ts';
 
 /** Code size: CS.L and CS.D. */
 export type CodeSize = 16 | 32 | 64;
@@ -184,7 +184,7 @@ export class Decoder {
 
     d.rm = (opcode & 7) | ((rex & 1) << 3);
     d.segment = segment >= 0 ? segment : Seg.DS;
-    if (hasModrm(row)) this.#modrm(long, rex, segment, row);
+    if (row.shape.modrm) this.#modrm(long, rex, segment, row);
     d.size = this.#immediates(row, size);
     d.length = this.#at;
     // Known to be undefined only once the whole instruction has been fetched.
@@ -233,18 +233,17 @@ export class Decoder {
       if (row.vex && ((row.vexL >= 0 && row.vexL !== vexL) || (row.vexW >= 0 && (row.vexW === 1) !== wide)))
         continue;
       // VEX.vvvv must be all ones where it names no operand.
-      if (row.vex && this.decoded.vvvv !== 0 && !row.operands.some((o) => o.where === 'B' || o.where === 'H'))
-        continue;
+      if (row.vex && this.decoded.vvvv !== 0 && !row.shape.vvvv) continue;
       // 90 is NOP, unless REX.B makes it XCHG R8.
       if (row.name === 'nop' && map === 0 && rex & 1) continue;
       if (a.feature !== undefined && !mode.features.has(a.feature)) continue;
-      if (hasModrm(row)) {
+      if (row.shape.modrm) {
         const modrm = this.#peek();
         if (row.extension >= 0 && ((modrm >> 3) & 7) !== row.extension) continue;
         if (row.modrm >= 0 && modrm !== row.modrm) continue;
         const register = modrm >= 0xc0;
         if (row.mod !== '' && (row.mod === 'r') !== register) continue;
-        if (register ? needsMemory(row) : needsRegister(row)) continue;
+        if (register ? row.shape.needsMemory : row.shape.needsRegister) continue;
       }
       return row;
     }
@@ -264,7 +263,7 @@ export class Decoder {
     d.reg = ((modrm >> 3) & 7) | ((rex & 4) << 1);
     d.rm = (modrm & 7) | ((rex & 1) << 3);
     // Moves to and from control and debug registers take rm as a register whatever mod says.
-    if (mod === 3 || ignoresMod(row)) return;
+    if (mod === 3 || row.shape.ignoresMod) return;
     d.memory = true;
     d.index = -1;
     d.scale = 0;
@@ -381,8 +380,3 @@ export function operandSize(letter: string, opSize: Size): Size | 0 {
       return 0;
   }
 }
-
-const needsMemory = (row: Row): boolean => row.operands.some((o) => o.where === 'M');
-const needsRegister = (row: Row): boolean =>
-  !ignoresMod(row) && row.operands.some((o) => o.where === 'R' || o.where === 'U' || o.where === 'N');
-const ignoresMod = (row: Row): boolean => row.operands.some((o) => o.where === 'C' || o.where === 'D');

@@ -21,6 +21,8 @@
  * - attributes: see {@link Attributes}.
  */
 
+import { shapeOf, type Shape } from './shape.ts';
+
 export interface Attributes {
   /** LOCK is allowed with a memory destination; `locked`: implied with memory. */
   lock: boolean;
@@ -83,6 +85,7 @@ export interface Row {
   readonly name: string;
   readonly operands: readonly OperandSpec[];
   readonly attributes: Attributes;
+  readonly shape: Shape;
 }
 
 const FLAGS = [
@@ -148,7 +151,7 @@ export function parseRows(text: string): Row[] {
         attributes[flag] = true;
       }
     }
-    rows.push({
+    const row: Omit<Row, 'shape'> = {
       prefix,
       vex,
       vexW,
@@ -162,7 +165,8 @@ export function parseRows(text: string): Row[] {
       name,
       operands,
       attributes,
-    });
+    };
+    rows.push({ ...row, shape: shapeOf(row) });
   }
   return rows;
 }

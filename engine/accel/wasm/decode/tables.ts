@@ -28,15 +28,3 @@ function indexRows(vex: boolean): Row[][] {
 /** Candidate rows by map × 256 + opcode, in order of preference. */
 export const legacyIndex: readonly (readonly Row[])[] = indexRows(false);
 export const vexIndex: readonly (readonly Row[])[] = indexRows(true);
-
-const MODRM_LETTERS = 'EGMRSCDVWUPQN';
-
-/** True where the row has a modrm byte. */
-export function hasModrm(row: Row): boolean {
-  return (
-    row.extension >= 0 ||
-    row.modrm >= 0 ||
-    row.mod !== '' ||
-    row.operands.some((o) => MODRM_LETTERS.includes(o.where))
-  );
-}

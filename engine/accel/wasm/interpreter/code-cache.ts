@@ -9,54 +9,18 @@
  * between instructions.
  */
 import { Seg, vcpuLayout } from '../../../vcpu/state.ts';
-import { Decoder, TooLong, type CodeSize, type Decoded, type DecodeMode } from '../decode/decoder.ts';
+import { Decoder, TooLong, type Decoded } from '../decode/decoder.ts';
 import type { Row } from '../decode/rows.ts';
+import { isRm } from '../decode/shape.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
 import type { RegionRange } from '../region/collect.ts';
 import { complexNumber, xmmOffset, type AddressMode } from '../semantics/env.ts';
 import type { CodeWatch } from '../system/mmu.ts';
-import { addressHandler, Fixed, isRm, variantOf, type Check } from './forms.ts';
+import { BlockIndex, type Block, type CodeMode } from './block-index.ts';
+import { addressHandler, Fixed, variantOf, type Check } from './forms.ts';
 import type { Tier0 } from './handlers.ts';
 
-/** Everything outside the bytes that decides what they are decoded to. */
-export interface CodeMode extends DecodeMode {
-  /** Identifies the mode: equal modes have one id. */
-  readonly id: number;
-  readonly code: CodeSize;
-  readonly stack: 2 | 4 | 8;
-  /** CS base (its low 32 bits, signed) and limit, which place and bound the code outside 64-bit mode. */
-  readonly csBase: number;
-  readonly csLimit: number;
-  /** Exceptions that instructions of a class raise as the control registers stand: vector, or 0. */
-  readonly x87: number;
-  readonly fwait: number;
-  readonly mmx: number;
-  readonly sse: number;
-  readonly avx: number;
-  /** One instruction a block. */
-  readonly step: boolean;
-}
-
-/** A block, or the range of bytes that a region was made of. */
-export interface Block {
-  readonly record: number;
-  readonly end: number;
-  readonly mode: CodeMode;
-  /** RIP, in halves. */
-  readonly low: number;
-  readonly high: number;
-  /** Host addresses of the bytes: up to two stretches, the second on another page, or 0, 0. */
-  readonly from: number;
-  readonly to: number;
-  readonly from2: number;
-  readonly to2: number;
-  /** Another block that starts at the same byte, under another mode or address. */
-  next: Block | undefined;
-  /** How often it was where a look at the running guest found it. */
-  samples: number;
-  /** Records of the direct jumps that have a link to it. */
-  readonly links: number[];
-}
+export type { CodeMode };
 
 /** A region in place of the first record of a block. */
 export interface InstalledRegion {
@@ -88,6 +52,9 @@ const BLOCK_LIMIT = 48;
 /** Room a block may need: a wait and an address record before each instruction, and the record that continues. */
 const BLOCK_ROOM = (3 * BLOCK_LIMIT + 1) * REC_BYTES;
 
+/** Where register operands go, in their order. */
+const SLOTS = [REC.a, REC.b, REC.c] as const;
+
 const ZERO = vcpuLayout.offset.zero;
 const GPR = vcpuLayout.offset.gpr;
 
@@ -102,7 +69,7 @@ export class CodeCache implements CodeWatch {
   #next: number;
   /** Handler of FWAIT. */
   readonly #wait: number;
-  readonly #blocks = new Map<number, Block>();
+  readonly #blocks = new BlockIndex();
   readonly #pages = new Map<number, Set<Block>>();
   readonly #reader: CodeReader;
   readonly #decoder: Decoder;
@@ -182,13 +149,7 @@ export class CodeCache implements CodeWatch {
       if (this.#words[(jump + REC.chain) >> 2] === block.record) this.#words[(jump + REC.chain) >> 2] = 0;
     }
     for (let at = block.record; at < block.end; at += REC_BYTES) this.#words[at >> 2] = Fixed.Stale;
-    const first = this.#blocks.get(block.from);
-    if (first === block) {
-      if (block.next) this.#blocks.set(block.from, block.next);
-      else this.#blocks.delete(block.from);
-    } else {
-      for (let b = first; b; b = b.next) if (b.next === block) b.next = block.next;
-    }
+    this.#blocks.remove(block);
     for (const host of [block.from, block.from2]) {
       const key = (host & ~0xfff) >>> 0;
       const page = this.#pages.get(key);
@@ -255,17 +216,16 @@ export class CodeCache implements CodeWatch {
     this.#host = this.#reader.fetch(this.#low, this.#high);
     this.#available = 4096 - (this.#low & 0xfff);
     this.#host2 = 0;
-    for (let block = this.#blocks.get(this.#host); block; block = block.next) {
-      if (block.low !== low || block.high !== high || block.mode !== mode) continue;
-      // An instruction that crosses onto a second page: that page must still be where it was.
-      if (block.to2 === 0 || this.#fetchNextPage() === block.from2) {
-        this.found = block;
-        return block.record;
-      }
+    const block = this.#blocks.find(this.#host, low, high, mode, this.#secondPage);
+    if (block !== undefined) {
+      this.found = block;
+      return block.record;
     }
     if (this.#next + BLOCK_ROOM > this.#arenaEnd) this.flush();
     return this.#decodeBlock(low, high, mode);
   }
+
+  readonly #secondPage = (): number => this.#fetchNextPage();
 
   #fetchNextPage(): number {
     const low = ((this.#low & ~0xfff) + 0x1000) | 0;
@@ -364,8 +324,8 @@ export class CodeCache implements CodeWatch {
 
   #keep(block: Block): void {
     this.found = block;
-    block.next = this.#blocks.get(block.from);
-    this.#blocks.set(block.from, block);
+    const outlived = this.#blocks.add(block);
+    if (outlived !== undefined) this.#drop(outlived);
     for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {
       this.#claim(host).add(block);
     }
@@ -384,7 +344,8 @@ export class CodeCache implements CodeWatch {
   }
 
   #clearRecord(at: number): void {
-    this.#words.fill(0, at >> 2, (at + REC_BYTES) >> 2);
+    const quads = this.#quads;
+    for (let n = at >> 3; n < (at + REC_BYTES) >> 3; n++) quads[n] = 0n;
   }
 
   #common(at: number, rip: bigint, length: number, ordinal: number): void {
@@ -395,7 +356,7 @@ export class CodeCache implements CodeWatch {
 
   /** Writes the records of one instruction; returns where the next goes. */
   #emit(d: Decoded, row: Row, at: number, rip: bigint, ordinal: number, mode: CodeMode): number {
-    const a = row.attributes;
+    const { attributes: a, shape } = row;
     let mem: Mem = Mem.Record;
     if (d.memory) {
       if (a.hot && !d.lock && !a.locked) mem = inlineMem(d);
@@ -420,18 +381,14 @@ export class CodeCache implements CodeWatch {
       this.#registers(d, row, at);
       this.#halves[(at + REC.complex) >> 1] = complexNumber(row.name);
       this.#bytes[at + REC.scale] = complexInfo(d);
-      if (row.operands.some((o) => o.where === 'A')) {
-        this.#words[(at + REC.disp) >> 2] = Number(d.imm64);
-      }
-      if (row.operands.some((o) => o.where === 'I' || o.where === 'A'))
-        this.#words[(at + REC.imm) >> 2] = d.imm;
+      if (shape.far) this.#words[(at + REC.disp) >> 2] = Number(d.imm64);
+      if (shape.immediate || shape.far) this.#words[(at + REC.imm) >> 2] = d.imm;
       return at + REC_BYTES;
     }
     // A slow variant done in TypeScript finds what the mode says here; addresses of its own have no scale.
     if (!d.memory) this.#bytes[at + REC.scale] = complexInfo(d);
     let chained = false;
-    const jump = row.operands.some((o) => o.where === 'J');
-    if (jump) {
+    if (shape.target) {
       const next = rip + BigInt(d.length) + BigInt(d.relative);
       const target =
         mode.code === 64 ? BigInt.asUintN(64, next) : BigInt.asUintN(d.size === 2 ? 16 : 32, next);
@@ -442,9 +399,8 @@ export class CodeCache implements CodeWatch {
       this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, target);
     } else {
       this.#registers(d, row, at);
-      if (row.operands.some((o) => o.where === 'L'))
-        this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
-      else if (row.operands.some((o) => o.where === 'I')) this.#words[(at + REC.imm) >> 2] = d.imm;
+      if (shape.wide) this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
+      else if (shape.immediate) this.#words[(at + REC.imm) >> 2] = d.imm;
       // FOP holds the modrm byte (SDM 1, 8.1.9).
       else if (a.x87) this.#words[(at + REC.imm) >> 2] = d.modrm;
     }
@@ -457,12 +413,10 @@ export class CodeCache implements CodeWatch {
 
   /** Register operands into slots, in the order of the operands. */
   #registers(d: Decoded, row: Row, at: number): void {
-    const slots = [REC.a, REC.b, REC.c];
-    let slot = 0;
-    for (const { where, size } of row.operands) {
-      if ('IJLAXO'.includes(where) || where === 'fixed' || where === 'const') continue;
-      if (isRm(where) && d.memory) continue;
-      this.#halves[(at + slots[slot++]!) >> 1] = registerOffset(d, where, size);
+    const operands = d.memory ? row.shape.memorySlots : row.shape.slots;
+    for (let slot = 0; slot < operands.length; slot++) {
+      const { where, size } = operands[slot]!;
+      this.#halves[(at + SLOTS[slot]!) >> 1] = registerOffset(d, where, size);
     }
   }
 
@@ -520,8 +474,7 @@ function segmentFor(d: Decoded): number {
 /** Bytes of the memory operand, for the segment check. */
 function memoryBytes(row: Row, d: Decoded): number {
   if (row.attributes.memory > 0) return row.attributes.memory;
-  const operand = row.operands.find((o) => isRm(o.where));
-  switch (operand?.size) {
+  switch (row.shape.rm?.size) {
     case 'b':
       return 1;
     case 'w':
@@ -537,10 +490,12 @@ function memoryBytes(row: Row, d: Decoded): number {
   }
 }
 
+const ADDRESS_LOG: Readonly<Record<AddressMode, number>> = { '16': 1, '32': 2, '32in64': 2, '64': 3 };
+
 /** Operand size (log2), address size (log2) and repetition of an instruction done in TypeScript. */
 function complexInfo(d: Decoded): number {
-  const address: Record<AddressMode, number> = { '16': 1, '32': 2, '32in64': 2, '64': 3 };
-  return Math.log2(d.size) | (address[d.address] << 2) | (d.rep << 4) | (d.memory ? 0x40 : 0);
+  const size = d.size === 8 ? 3 : d.size >> 1;
+  return size | (ADDRESS_LOG[d.address] << 2) | (d.rep << 4) | (d.memory ? 0x40 : 0);
 }
 
 /** Byte offset of a register operand in the vCPU's state; segment, control and debug registers by number. */

@@ -4,6 +4,7 @@
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Row } from '../decode/rows.ts';
+import { isRm } from '../decode/shape.ts';
 import { operandSize, type Decoded } from '../decode/decoder.ts';
 import { Mem } from '../private.ts';
 import type { AddressMode, FormContext, Operand, Size } from '../semantics/env.ts';
@@ -70,9 +71,6 @@ export function variantKey(v: Variant): number {
 const SLOTS = ['a', 'b', 'c'] as const;
 const RAX = vcpuLayout.offset.gpr;
 const FIXED_OFFSET: Record<string, number> = { al: RAX, rax: RAX, cl: RAX + 8, dx: RAX + 16 };
-
-/** True where an operand letter names the modrm.rm operand. */
-export const isRm = (where: string): boolean => 'EMRWUQNO'.includes(where);
 
 /** The operands of a form; register slots are handed out in order. */
 function operandsOf(row: Row, memory: boolean): Operand[] {
