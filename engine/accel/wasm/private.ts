@@ -82,7 +82,7 @@ export const Leave = {
  * A TLB entry: 32 bytes. A tag is a page's linear address, or -1. The entry of linear address A is at
  * (A >> 12) & (TLB_ENTRIES - 1).
  */
-export const TLB_ENTRIES = 1024;
+export const TLB_ENTRIES = 4096;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
 export const TLB_ENTRY_BYTES = 32;
 
