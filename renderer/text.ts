@@ -59,7 +59,7 @@ export const TEXT = {
   processors: (count: number) => (count === 1 ? '1 processor' : `${count} processors`),
 
   state: STATES,
-  damagedState: 'Damaged',
+  damagedState: 'Unreadable',
   pending: 'Changes wait for the next start',
 
   connection: {
@@ -334,6 +334,7 @@ export const TEXT = {
     debugcon: 'Debug console',
     debugconHint: 'What the guest writes to port 0xE9.',
     debugExit: 'The guest may end the machine through port 0xF4',
+    unreadable: 'What the machine is made of cannot be read. The configuration shows it as it is stored.',
     started: 'Started',
     engine: 'Engine process',
     hostTitle: 'Host',

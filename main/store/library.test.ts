@@ -6,6 +6,7 @@ import { testHome, type TestHome } from '../testing/home.ts';
 import { Library } from './library.ts';
 import { dismissErrors, lastError, noteError } from './notes.ts';
 import { SettingsStore } from './settings.ts';
+import { nameIn } from './stored-machine.ts';
 import { watchLibrary } from './watch.ts';
 
 let home: TestHome;
@@ -79,6 +80,18 @@ test.each<[what: string, text: string, said: string]>([
   expect(readFileSync(path.join(home.library, 'broken', 'machine.json'), 'utf8')).toBe(text);
   library.remove('broken');
   expect(library.list()).toEqual([]);
+});
+
+test.each([
+  ['{"format":"guesthouse machine","version":99,"name":"née 2"}', 'née 2'],
+  ['{\n  "version": 1,\n  "name": "half', undefined],
+  ['{\n  "name": "cut off", "mem', 'cut off'],
+  ['{"name": "../../etc"}', undefined],
+  ['{"name": "a\\u0000b"}', undefined],
+  [`{"name": "${'x'.repeat(65)}"}`, undefined],
+  ['', undefined],
+])('%j gives the name %j', (text, name) => {
+  expect(nameIn(text)).toBe(name);
 });
 
 test('a folder without a configuration, or with a folder for one, is listed as damaged', () => {

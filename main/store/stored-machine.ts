@@ -1,6 +1,7 @@
 /** A machine's file in the library: its text, and what it comes to. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { machineName } from '../../engine/api/config.ts';
 import { problem, type Problem } from '../../engine/api/problem.ts';
 import { checkDocument, DOCUMENT_VERSION, issueLine, type MachineDocument } from '../contract/document.ts';
 
@@ -53,6 +54,13 @@ export function parseStored(text: string): Content {
   if (checked.ok) return { document: checked.document, problem: null };
   const lines = checked.issues.map(issueLine);
   return damaged(`its configuration is damaged: ${lines[0]}`, mend, lines.join('\n'));
+}
+
+/** The name that a text seems to give its machine, damaged or newer as it may be, for people to know it by. */
+export function nameIn(text: string): string | undefined {
+  const [, literal = ''] = /"name"\s*:\s*("[^"\\\n]{1,64}")/.exec(text) ?? [];
+  const name = machineName.safeParse(literal.slice(1, -1));
+  return name.success ? name.data : undefined;
 }
 
 /** Changes with every change of a text. */

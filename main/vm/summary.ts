@@ -5,6 +5,7 @@ import { engineConfig, type MachineDocument } from '../contract/document.ts';
 import type { MachineState, MachineSummary } from '../contract/machine.ts';
 import type { StoredMachine } from '../store/library.ts';
 import { lastError } from '../store/notes.ts';
+import { nameIn } from '../store/stored-machine.ts';
 
 /** What is known of a running machine. */
 export interface RunningMachine {
@@ -24,7 +25,7 @@ export function summaryOf(
   const error = lastError(folder, running !== undefined || busy === 'start');
   return {
     id,
-    name: document?.name ?? id,
+    name: document?.name ?? nameIn(stored.text) ?? id,
     description: document?.description ?? '',
     group: document?.group ?? null,
     tags: document?.tags ?? [],

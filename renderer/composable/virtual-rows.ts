@@ -12,6 +12,8 @@ export interface VirtualRows {
   readonly first: ComputedRef<number>;
   /** The row after the last one drawn. */
   readonly end: ComputedRef<number>;
+  /** Of the viewport, in CSS pixels. */
+  readonly width: Readonly<Ref<number>>;
   /** Scrolls as little as brings a row into sight. */
   reveal(index: number): void;
   /** Whole rows that fit in sight. */
@@ -30,6 +32,7 @@ export function useVirtualRows(
 ): VirtualRows {
   const top = ref(0);
   const height = ref(0);
+  const width = ref(0);
   let observer: ResizeObserver | undefined;
   let element: HTMLElement | undefined;
 
@@ -37,6 +40,7 @@ export function useVirtualRows(
     if (element === undefined) return;
     top.value = element.scrollTop;
     height.value = element.clientHeight;
+    width.value = element.clientWidth;
   };
   onMounted(() => {
     element = viewport.value ?? undefined;
@@ -56,6 +60,7 @@ export function useVirtualRows(
   return {
     first,
     end,
+    width,
     reveal(index) {
       if (element === undefined) return;
       const start = index * rowHeight;

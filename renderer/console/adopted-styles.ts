@@ -1,8 +1,19 @@
 /**
- * Styles for code that brings its own in `<style>` elements, under a content security policy that allows none.
- * Such an element is replaced by one that means nothing to the browser, whose text goes into a style sheet that
- * the document adopts, which the policy allows (CSSOM, "adoptedStyleSheets").
+ * Styles for code that brings its own in `<style>` elements and `style` attributes, under a content security policy
+ * that allows none. Both are done by the CSSOM instead, which the policy allows: the element is replaced by one that
+ * means nothing to the browser, whose text goes into a style sheet that the document adopts ("adoptedStyleSheets"),
+ * and the attribute is set as the element's style ("cssText").
  */
+
+const { setAttribute } = Element.prototype;
+
+/** Has `style` attributes set by the CSSOM from now on, in the whole document. */
+export function allowStyleAttributes(): void {
+  Element.prototype.setAttribute = function (name, value) {
+    if (name === 'style' && this instanceof HTMLElement) this.style.cssText = value;
+    else setAttribute.call(this, name, value);
+  };
+}
 
 /**
  * Runs code that makes its `<style>` elements there and then; what it writes into them later counts as well.

@@ -6,8 +6,11 @@ import '@xterm/xterm/css/xterm.css';
 import { copyText } from '../composable/clipboard.ts';
 import { TEXT } from '../text.ts';
 import type { ConsoleScreen } from './console-session.ts';
-import { withAdoptedStyles } from './adopted-styles.ts';
+import { allowStyleAttributes, withAdoptedStyles } from './adopted-styles.ts';
 import { TERMINAL_THEME } from './terminal-theme.ts';
+
+// For the colours of characters.
+allowStyleAttributes();
 
 /** Lines kept above the screen. */
 const SCROLLBACK = 20_000;

@@ -97,7 +97,7 @@ test('a damaged configuration is shown as such, and left as it is', async () => 
   const text = '{ "format": "guesthouse machine", "version": 1, "name": "broken", ';
   shell.put('broken', text);
   const broken = row(page, 'broken');
-  await broken.getByText('Damaged').waitFor();
+  await broken.getByText('Unreadable').waitFor();
   await broken.click();
   await page.getByRole('group', { name: 'The configuration cannot be read' }).waitFor();
   expect(await page.getByRole('button', { name: 'Start', exact: true }).first().isDisabled()).toBe(true);

@@ -99,6 +99,38 @@ test('two windows show one machine', async () => {
   await other.close();
 });
 
+test('the keyboard alone leaves the console, changes views, pauses and resumes', async () => {
+  await window.getByRole('textbox', { name: 'Serial console' }).focus();
+  // Keys are the guest's, also those that move the focus elsewhere.
+  await window.keyboard.type('echo tab-$((5 + 1))');
+  await window.keyboard.press('Tab');
+  await window.keyboard.press('Enter');
+  await expectScreen(window, /^tab-6/m);
+  await window.keyboard.press('Control+Shift+Escape');
+  const focused = window.locator(':focus');
+  expect(await focused.innerText()).toContain('Console');
+  await window.keyboard.press('ArrowRight');
+  await window.getByRole('heading', { name: 'Overview' }).waitFor();
+  await window.keyboard.press('Alt+3');
+  await window.getByRole('region', { name: 'Performance' }).waitFor();
+  // Back through the tool bar.
+  const press = async (label: string): Promise<void> => {
+    const button = window.getByRole('button', { name: label });
+    const isFocused = () => button.evaluate((element) => element === document.activeElement);
+    for (let i = 0; i < 8 && !(await isFocused()); i++) await window.keyboard.press('Shift+Tab');
+    expect(await isFocused()).toBe(true);
+    await window.keyboard.press('Enter');
+  };
+  await press('Pause');
+  await expectState(window, 'Paused');
+  await window.keyboard.press('Alt+2');
+  await press('Resume');
+  await expectState(window, 'Running');
+  await window.keyboard.press('Alt+1');
+  await typeLine(window, 'echo back-$((6 + 1))');
+  await expectScreen(window, /^back-7/m);
+});
+
 test('graphs and exits are shown', async () => {
   await window.getByRole('tab', { name: 'Performance' }).click();
   await window.getByRole('img', { name: /^CPU\..*%/ }).waitFor();

@@ -29,6 +29,8 @@ export class StandIn implements ControlTarget, AsyncDisposable {
   readonly #server: Server;
   readonly #connections = new Set<ControlConnection>();
   readonly #started = Date.now();
+  /** What was typed on its console. */
+  typed = '';
   /** How often its figures were asked for. */
   asked = 0;
 
@@ -58,7 +60,9 @@ export class StandIn implements ControlTarget, AsyncDisposable {
     return kind === 'statistics' ? STATISTICS : null;
   }
 
-  async input(): Promise<void> {}
+  async input(bytes: Uint8Array): Promise<void> {
+    this.typed += Buffer.from(bytes).toString('latin1');
+  }
 
   /** Writes numbered lines of 80 bytes to the console, waiting where its readers do. */
   async flood(lines: number): Promise<void> {

@@ -1,0 +1,66 @@
+/** The console on an engine without a guest, whose output the tests choose. */
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expectScreen, picture, Shell, typeLine } from './harness.ts';
+import { openWatched, putMachines, runStandIns } from './measure.ts';
+import type { StandIn } from './stand-in.ts';
+
+let shell: Shell;
+let engine: StandIn;
+let window: Page;
+
+beforeAll(async () => {
+  shell = await Shell.start();
+  await shell.endServer();
+  putMachines(shell, 1);
+  const [first] = await runStandIns(shell, 1);
+  if (first === undefined) throw new Error('no machine');
+  engine = first;
+  await shell.serve();
+  window = await openWatched(await shell.open());
+});
+afterAll(async () => {
+  await engine?.[Symbol.asyncDispose]();
+  await shell?.[Symbol.asyncDispose]();
+});
+
+const write = (text: string): Promise<void> => engine.history.write(Buffer.from(text));
+
+test('colours of every kind are drawn', async () => {
+  const palette = Array.from({ length: 256 }, (_, i) => `\x1b[48;5;${i}m ${i % 36 === 15 ? '\r\n' : ''}`);
+  await write(
+    `${palette.join('')}\x1b[0m\r\n\x1b[38;2;255;100;10mtrue\x1b[0m \x1b[31mred\x1b[0m\r\nfind, find\r\n`,
+  );
+  await expectScreen(window, /^find, find/m);
+  const colourOf = (text: string) =>
+    window.getByText(text, { exact: true }).evaluate((element) => getComputedStyle(element).color);
+  expect(await colourOf('true')).toBe('rgb(255, 100, 10)');
+  expect(await colourOf('red')).toBe('rgb(255, 123, 114)');
+});
+
+test('matches are marked', async () => {
+  await window.keyboard.press('Control+Shift+F');
+  const field = window.getByRole('textbox', { name: 'Find in the output' });
+  await field.fill('find');
+  await window.getByText('2 of 2').waitFor();
+  await field.press('Enter');
+  await window.getByText('1 of 2').waitFor();
+  await picture(window, 'console-colours-light');
+  await field.press('Escape');
+});
+
+test('what is asked of the terminal is answered once', async () => {
+  // Device attributes (ECMA-48 8.3.24).
+  await write('\x1b[c');
+  await expect.poll(() => engine.typed).toContain('\x1b[?');
+  const answered = engine.typed.length;
+  await window.reload();
+  await expectScreen(window, /^find, find/m);
+  await typeLine(window, 'now');
+  await expect.poll(() => engine.typed).toMatch(/now\r$/);
+  expect(engine.typed).toHaveLength(answered + 'now\r'.length);
+});
+
+test('nothing broke the security policy', () => {
+  expect(shell.complaints).toEqual([]);
+});
