@@ -237,6 +237,7 @@ export class Decoder {
       // 90 is NOP, unless REX.B makes it XCHG R8.
       if (row.name === 'nop' && map === 0 && rex & 1) continue;
       if (a.feature !== undefined && !mode.features.has(a.feature)) continue;
+      if (a.wide !== undefined && (rex & 8) !== 0 && !mode.features.has(a.wide)) continue;
       if (row.shape.modrm) {
         const modrm = this.#peek();
         if (row.extension >= 0 && ((modrm >> 3) & 7) !== row.extension) continue;

@@ -57,6 +57,8 @@ export interface Attributes {
   sized: boolean;
   /** CPUID feature that must be offered, by its name in system/cpuid.ts. */
   feature: string | undefined;
+  /** The same where REX.W is given: CMPXCHG16B is CMPXCHG8B with it. */
+  wide: string | undefined;
   /** Bytes of the memory operand, where the operand letters do not say. */
   memory: number;
 }
@@ -141,9 +143,11 @@ export function parseRows(text: string): Row[] {
     }
     const attributes = Object.fromEntries(FLAGS.map((f) => [f, false])) as unknown as Attributes;
     attributes.feature = undefined;
+    attributes.wide = undefined;
     attributes.memory = 0;
     for (const word of words) {
       if (word.startsWith('feature=')) attributes.feature = word.slice(8);
+      else if (word.startsWith('wide=')) attributes.wide = word.slice(5);
       else if (word.startsWith('memory=')) attributes.memory = Number(word.slice(7));
       else {
         const flag = FLAGS.find((f) => f === word);

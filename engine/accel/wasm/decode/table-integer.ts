@@ -132,8 +132,10 @@ a3 mov Ov,rax
 f3 90 pause ts
 98 cbw sized
 99 cwd sized
-9e sahf
-9f lahf
+9e sahf i64
+9f lahf i64
+9e sahf o64 feature=lahf_lm
+9f lahf o64 feature=lahf_lm
 d7 xlat string
 63 movsxd Gv,Ed o64 hot
 0f b6 movzxb Gv,Eb hot
@@ -168,7 +170,7 @@ f3 0f bd lzcnt Gv,Ev feature=abm
 0f b1 cmpxchg Ev,Gv lock
 0f c0 xadd Eb,Gb lock
 0f c1 xadd Ev,Gv lock
-0f c7/1 m cmpxchg8b Ms lock memory=8 sized
+0f c7/1 m cmpxchg8b Ms lock memory=8 sized wide=cmpxchg16b
 
 66 0f38 f6 adcx Gy,Ey feature=adx
 f3 0f38 f6 adox Gy,Ey feature=adx
