@@ -57,7 +57,7 @@ test.each([
   [{ kernel: 'k', serial: [{ kind: 'tape' }] }, 'serial.0'],
   [{ kernel: 'k', serial: Array.from({ length: 5 }, () => ({ kind: 'null' })) }, 'more than 4 ports'],
   [{ disks: [{}] }, 'disks.0 has no file'],
-  [{ disks: [{ file: 'f', bus: 'floppy' }] }, 'disks.0.bus must be ide, virtio or ahci'],
+  [{ disks: [{ file: 'f', bus: 'floppy' }] }, 'disks.0.bus must be ide or virtio'],
   [{ disks: [{ file: 'f' }, { file: 'f', bus: 'ide' }] }, 'disks.1 uses f, as another disk does'],
   [{ disks: [{ device: 'cdrom', bus: 'virtio' }] }, 'disks.0 is a CD-ROM drive'],
   [{ disks: Array.from({ length: 5 }, (_, i) => ({ file: `${i}`, bus: 'ide' })) }, 'more than 4 IDE drives'],

@@ -42,7 +42,7 @@ const disk = z.strictObject({
   /** Guessed where absent. */
   format: z.enum(['raw', 'qcow2'], 'must be raw or qcow2').optional(),
   /** `virtio` for a hard disk and `ide` for a CD-ROM drive where absent. */
-  bus: z.enum(['ide', 'virtio', 'ahci'], 'must be ide, virtio or ahci').optional(),
+  bus: z.enum(['ide', 'virtio'], 'must be ide or virtio').optional(),
   /** When a write is on the host's disk: when the guest asks for it, or before it ends. */
   cache: z.enum(['writeback', 'writethrough'], 'must be writeback or writethrough').default('writeback'),
   readOnly: z.boolean().default(false),
@@ -164,8 +164,7 @@ function diskContradictions(disks: z.output<typeof machineFields>['disks']): Con
   for (const [i, { device, file, bus }] of disks.entries()) {
     const wrong = (message: string) => issues.push({ path: ['disks', i], message });
     if (device === 'disk' && file === undefined) wrong('has no file');
-    if (device === 'cdrom' && bus === 'virtio')
-      wrong('is a CD-ROM drive, which virtio has none of: ide or ahci');
+    if (device === 'cdrom' && bus === 'virtio') wrong('is a CD-ROM drive, which virtio has none of');
     if (device === 'disk' && file !== undefined) {
       if (files.has(file)) wrong(`uses ${file}, as another disk does`);
       files.add(file);

@@ -200,7 +200,9 @@ export class Board {
     this.storage = new Storage(arena, options.disks, {
       chipset: this.chipset,
       ports: this.ports,
+      mmio: this.mmio,
       memory: this.physical,
+      vcpus: options.vcpus,
     });
     const pamRanges = () => this.chipset.hostBridge.pamRanges();
     const { firmware } = options.images;

@@ -6,14 +6,17 @@ import { Cdrom } from '../device/storage/cdrom.ts';
 import type { Drive } from '../device/storage/ide/channel-state.ts';
 import { IdeController } from '../device/storage/ide/ide-controller.ts';
 import { IoSlots } from '../device/storage/io-slots.ts';
+import { VirtioBlk } from '../device/storage/virtio/virtio-blk.ts';
+import { MOST_QUEUES } from '../device/storage/virtio/virtio-pci.ts';
 import type { Arena } from '../memory/layout.ts';
+import type { MmioBus } from '../memory/mmio-bus.ts';
 import type { PhysicalMemory } from '../memory/physical-memory.ts';
 import type { PortBus } from '../memory/port-bus.ts';
 import { type Chipset, SOUTH_BRIDGE } from './chipset.ts';
 
 /** A disk, as far as the board needs to know. */
 export interface DiskPlan {
-  readonly bus: 'ide' | 'virtio' | 'ahci';
+  readonly bus: 'ide' | 'virtio';
   readonly device: 'disk' | 'cdrom';
   /** Bytes of the image; 0 for a drive without a disc. */
   readonly bytes: number;
@@ -58,6 +61,18 @@ export function storageBytes(disks: readonly DiskPlan[]): number {
 const IDE_BYTES = 0x2_1000;
 const DISK_BYTES = 0x1000;
 
+/** Where virtio disks are on bus 0: from this device on, one each. */
+const FIRST_VIRTIO_SLOT = 8;
+
+/** What the controllers are wired to. */
+export interface StorageParts {
+  readonly chipset: Chipset;
+  readonly ports: PortBus;
+  readonly mmio: MmioBus;
+  readonly memory: PhysicalMemory;
+  readonly vcpus: number;
+}
+
 export class Storage {
   readonly slots: IoSlots;
   /** Every device with an I/O thread's half. */
@@ -66,12 +81,14 @@ export class Storage {
   readonly cdroms: ReadonlyMap<number, Cdrom>;
   /** There where a drive is on it. */
   readonly ide: IdeController | undefined;
+  /** By number in the plan. */
+  readonly #virtio = new Map<number, VirtioBlk>();
 
   /** Puts the controllers on the board. */
   constructor(
     arena: Arena,
     disks: readonly DiskPlan[],
-    { chipset, ports, memory }: { chipset: Chipset; ports: PortBus; memory: PhysicalMemory },
+    { chipset, ports, mmio, memory, vcpus }: StorageParts,
   ) {
     this.slots = new IoSlots(arena);
     const cdroms = new Map<number, Cdrom>();
@@ -98,12 +115,32 @@ export class Storage {
         served.push({ device, disks: drives.slice(2 * i, 2 * i + 2) });
       }
     }
+    for (const [disk, plan] of disks.entries()) {
+      if (plan.bus !== 'virtio') continue;
+      const device = new VirtioBlk(arena, {
+        name: `virtio-blk${disk}`,
+        bytes: plan.bytes,
+        writable: plan.writable,
+        serial: plan.serial,
+        // One for each vCPU, so that none waits for another's.
+        queues: Math.min(vcpus, MOST_QUEUES),
+        memory,
+        mmio,
+        send: chipset.sendMessage,
+        slot: this.slots.slot(),
+      });
+      const slot = { device: FIRST_VIRTIO_SLOT + this.#virtio.size, function: 0 };
+      chipset.addPciDevice(slot, device.fn, device.fn.msix, device);
+      this.#virtio.set(disk, device);
+      served.push({ device, disks: [disk] });
+    }
     this.served = served;
   }
 
   /** What is done once, by the thread that has made the memory. */
   install(): void {
     for (const cdrom of this.cdroms.values()) cdrom.install();
+    for (const device of this.#virtio.values()) device.install();
   }
 }
 

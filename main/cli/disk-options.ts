@@ -7,7 +7,7 @@ type DiskInput = NonNullable<MachineConfigInput['disks']>[number];
 
 const CHOICES = {
   format: ['raw', 'qcow2'],
-  bus: ['ide', 'virtio', 'ahci'],
+  bus: ['ide', 'virtio'],
   cache: ['writeback', 'writethrough'],
   werror: ['report', 'stop', 'enospc'],
   rerror: ['report', 'stop'],

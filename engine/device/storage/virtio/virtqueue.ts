@@ -1,0 +1,179 @@
+/**
+ * A split virtqueue as its device walks it: chains of descriptors that the driver has made available, and used ones
+ * given back. Whatever the driver has written into its rings, walking them ends and stays within guest memory.
+ *
+ * Virtual I/O Device (VIRTIO) Version 1.2, 2.7 "Split Virtqueues".
+ */
+import type { DmaMemory } from '../block.ts';
+
+/** Descriptor flags (2.7.5). */
+const DescriptorFlag = { Next: 1, Write: 2, Indirect: 4 } as const;
+
+const DESCRIPTOR = 16;
+/** Flags and index before a ring's entries. */
+const RING_HEADER = 4;
+const USED_ENTRY = 8;
+
+/** The driver does not want to be interrupted (2.7.6). */
+const AVAIL_NO_INTERRUPT = 1;
+
+/** Where the driver has put a queue; all addresses guest-physical. */
+export interface QueuePlace {
+  /** Entries: a power of two. */
+  readonly size: number;
+  readonly descriptors: number;
+  readonly available: number;
+  readonly used: number;
+  /** VIRTIO_F_EVENT_IDX was negotiated. */
+  readonly eventIndex: boolean;
+  /** VIRTIO_F_INDIRECT_DESC was. */
+  readonly indirect: boolean;
+}
+
+/** A piece of guest memory. */
+export interface Segment {
+  readonly address: number;
+  readonly length: number;
+}
+
+/** A chain of descriptors. */
+export interface Chain {
+  /** Index of its first descriptor, by which it is given back. */
+  readonly head: number;
+  /** What the device may read, then what it may write. */
+  readonly readable: readonly Segment[];
+  readonly writable: readonly Segment[];
+}
+
+/** The driver has broken the rules in a way that there is no going on from. */
+export class RingError extends Error {}
+
+/** Walks a queue. The two counters are the device's own, kept by whoever owns the queue. */
+export class Virtqueue {
+  readonly #memory: DmaMemory;
+  readonly #place: QueuePlace;
+
+  constructor(memory: DmaMemory, place: QueuePlace) {
+    this.#memory = memory;
+    this.#place = place;
+  }
+
+  /** The driver's index: how many chains were ever made available, modulo 65536. */
+  get availableIndex(): number {
+    return this.#u16(this.#place.available + 2);
+  }
+
+  /** Where the driver wants to hear of used chains next: with event indices alone. */
+  #usedEvent(): number {
+    return this.#u16(this.#place.available + RING_HEADER + 2 * this.#place.size);
+  }
+
+  /** Says from which available chain on the device wants to be notified. */
+  askForNotification(next: number): void {
+    const { used, size, eventIndex } = this.#place;
+    if (eventIndex) this.#setU16(used + RING_HEADER + USED_ENTRY * size, next);
+  }
+
+  /**
+   * The chain made available at `next`, a count modulo 65536.
+   *
+   * @throws RingError where it is no chain: it loops, leaves the table, is longer than the queue, or has what may
+   *   be read behind what may be written
+   */
+  chain(next: number): Chain {
+    const { size, available, descriptors } = this.#place;
+    const head = this.#u16(available + RING_HEADER + 2 * (next % size));
+    if (head >= size) throw new RingError(`descriptor ${head} of ${size}`);
+    const readable: Segment[] = [];
+    const writable: Segment[] = [];
+    let table = descriptors;
+    let entries = size;
+    let index = head;
+    let indirect = false;
+    // No chain has more descriptors than the queue (2.7.5.3.1), so that one which loops is found out.
+    for (let count = 0; ; count++) {
+      if (count >= Math.max(size, entries)) throw new RingError('a chain that is too long, or loops');
+      const view = viewOf(this.#memory.read(table + index * DESCRIPTOR, DESCRIPTOR));
+      const flags = view.getUint16(12, true);
+      const address = addressOf(view);
+      const length = view.getUint32(8, true);
+      if ((flags & DescriptorFlag.Indirect) !== 0) {
+        if (
+          !this.#place.indirect ||
+          indirect ||
+          (flags & DescriptorFlag.Next) !== 0 ||
+          length % DESCRIPTOR !== 0
+        ) {
+          throw new RingError('an indirect descriptor out of place');
+        }
+        entries = length / DESCRIPTOR;
+        if (entries === 0 || entries > MOST_INDIRECT) throw new RingError(`an indirect table of ${entries}`);
+        indirect = true;
+        table = address;
+        index = 0;
+        count = -1;
+        continue;
+      }
+      if ((flags & DescriptorFlag.Write) !== 0) writable.push({ address, length });
+      else if (writable.length > 0) throw new RingError('readable descriptors behind writable ones');
+      else readable.push({ address, length });
+      if ((flags & DescriptorFlag.Next) === 0) break;
+      index = view.getUint16(14, true);
+      if (index >= entries) throw new RingError(`descriptor ${index} of ${entries}`);
+    }
+    return { head, readable, writable };
+  }
+
+  /**
+   * Gives a chain back.
+   *
+   * @param usedIndex how many were given back before, modulo 65536
+   * @param written bytes written to its writable part
+   * @returns whether the driver wants an interrupt
+   */
+  use(usedIndex: number, head: number, written: number): boolean {
+    const { used, size, available, eventIndex } = this.#place;
+    const entry = new Uint8Array(USED_ENTRY);
+    viewOf(entry).setUint32(0, head, true);
+    viewOf(entry).setUint32(4, written, true);
+    this.#memory.write(used + RING_HEADER + USED_ENTRY * (usedIndex % size), entry);
+    // The entry is there before the index says so: other vCPUs look without a lock.
+    const next = (usedIndex + 1) & 0xffff;
+    fence();
+    this.#setU16(used + 2, next);
+    fence();
+    if (eventIndex) return this.#usedEvent() === usedIndex;
+    return (this.#u16(available) & AVAIL_NO_INTERRUPT) === 0;
+  }
+
+  #u16(address: number): number {
+    return viewOf(this.#memory.read(address, 2)).getUint16(0, true);
+  }
+
+  #setU16(address: number, value: number): void {
+    this.#memory.write(address, Uint8Array.of(value & 0xff, value >> 8));
+  }
+}
+
+/** Descriptors of an indirect table at most: more than any driver's segments. */
+const MOST_INDIRECT = 4096;
+
+/** Addresses beyond what numbers hold exactly lead nowhere, as these do. */
+const NOWHERE = 2 ** 52;
+
+function addressOf(view: DataView): number {
+  const address = view.getBigUint64(0, true);
+  return address >= BigInt(NOWHERE) ? NOWHERE : Number(address);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+const fenceWord = new Int32Array(new SharedArrayBuffer(4));
+
+/** Orders what was written before with what is read and written after: an atomic operation is sequentially
+ * consistent with all others, and no compiler moves accesses of shared memory across it. */
+function fence(): void {
+  Atomics.add(fenceWord, 0, 1);
+}
