@@ -28,6 +28,10 @@ The machine:
   --cpu MODEL         CPU model (default: the accelerator's best)
   --memory MIB        ${MEMORY_MIB.least} to ${MEMORY_MIB.most} (default: ${MEMORY_MIB.usual})
   --vcpus N           1 to ${MOST_VCPUS} (default: 1)
+  --disk FILE[,KEY=VALUE]…
+                      a hard disk: format=raw|qcow2, bus=virtio|ide, cache=writeback|writethrough, readonly,
+                      serial=TEXT, werror=enospc|stop|report, rerror=report|stop
+  --cdrom FILE[,…]    a CD-ROM drive; none for an empty one
   --serial WHERE      first serial port: stdio, null, file:PATH (default: stdio)
   --debugcon WHERE    debug console at ports 0xE9 and 0x402: stdio, file:PATH
   --display WHERE     the screen: none, vnc=ADDRESS[,password=FILE] (default: none)
