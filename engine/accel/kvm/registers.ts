@@ -160,6 +160,7 @@ export function loadXcr0(file: VcpuFile, state: VcpuState): void {
   file.request('KVM_SET_XCRS', Request.SetXcrs, 'xcrs');
 }
 
+/** XCR0, as KVM_GET_XCRS gives it (api.rst 4.44). */
 export function saveXcr0(file: VcpuFile, state: VcpuState): void {
   file.request('KVM_GET_XCRS', Request.GetXcrs, 'xcrs');
   const at = file.at('xcrs');

@@ -71,14 +71,17 @@ export const ApicBase = { Bootstrap: 1n << 8n, X2apic: 1n << 10n, Enable: 1n << 
 /** Physical address of the register page after reset. */
 export const APIC_DEFAULT_BASE = 0xfee0_0000;
 
+/** Sets the bit of a vector in ISR, TMR or IRR: 256 bits in words of 32 (SDM 3A, 11.8.4). */
 export function setVector(bits: Uint32Array, vector: number): void {
   bits[vector >> 5] = bits[vector >> 5]! | (1 << (vector & 31));
 }
 
+/** Clears the bit of a vector. */
 export function clearVector(bits: Uint32Array, vector: number): void {
   bits[vector >> 5] = bits[vector >> 5]! & ~(1 << (vector & 31));
 }
 
+/** Whether the bit of a vector is set. */
 export function hasVector(bits: Uint32Array, vector: number): boolean {
   return (bits[vector >> 5]! & (1 << (vector & 31))) !== 0;
 }

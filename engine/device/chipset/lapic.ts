@@ -11,7 +11,7 @@
  */
 import type { InterruptSource } from '../../accel/contract.ts';
 import { VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
-import type { AccessSize, Clock, Device, LocalMmioDevice } from '../device.ts';
+import type { AccessSize, Device, LocalMmioDevice } from '../device.ts';
 import { DeliveryMode, type InterruptMessage, messageFromMsi } from './apic-message.ts';
 import {
   apicBaseAcceptable,
@@ -22,6 +22,7 @@ import {
   x2apicWritable,
 } from './lapic-registers.ts';
 import { isAddressed, messageFromIcr, Shorthand, x2apicLogicalId } from './lapic-routing.ts';
+import type { LocalApicDeps } from './lapic-deps.ts';
 import {
   APIC_DEFAULT_BASE,
   ApicBase,
@@ -53,27 +54,6 @@ import {
 
 export { APIC_DEFAULT_BASE, lapicLayout, type LapicState, Lvt } from './lapic-state.ts';
 export { APIC_BUS_HZ } from './lapic-timer.ts';
-
-/** The vCPUs' event words. */
-export interface VcpuSignals {
-  /** Sets bits of `VcpuState.events` (see VcpuEvent) and makes the vCPU notice. */
-  raise(vcpu: number, mask: number): void;
-  lower(vcpu: number, mask: number): void;
-}
-
-export interface LocalApicDeps {
-  readonly clock: Clock;
-  readonly signals: VcpuSignals;
-  /** Acknowledges the PIC's request and returns its vector. */
-  readonly acknowledgePic: () => number;
-  /** Tells the I/O APICs of the end of a level-triggered interrupt. */
-  readonly endOfInterrupt: (vector: number) => void;
-  /** The guest nanosecond at which the vCPU's TSC reaches `tsc` (rounded up), possibly in the past. */
-  readonly tscToNs: (vcpu: number, tsc: bigint) => number;
-  readonly readTsc: (vcpu: number) => bigint;
-  /** MAXPHYADDR: bits of IA32_APIC_BASE from there on are reserved. */
-  readonly physicalAddressBits: number;
-}
 
 /** At most this many vCPUs; below the 255 that 8-bit APIC ids can tell apart. */
 export const MAX_VCPUS = 64;

@@ -27,10 +27,12 @@ export function modulo(value: number, by: number): number {
   return ((value % by) + by) % by;
 }
 
+/** A number 0 … 99 as the registers hold it: binary or two BCD digits. */
 export function encodeByte(value: number, { binary }: TimeFormat): number {
   return binary ? value : (Math.floor(value / 10) << 4) | (value % 10);
 }
 
+/** The number that a register holds; what is no BCD digit counts as it is. */
 export function decodeByte(byte: number, { binary }: TimeFormat): number {
   return binary ? byte : (byte >> 4) * 10 + (byte & 0xf);
 }
@@ -41,6 +43,7 @@ export function encodeHour(hour: number, format: TimeFormat): number {
   return encodeByte(hour % 12 || 12, format) | (hour >= 12 ? 0x80 : 0);
 }
 
+/** The hour 0 … 23 that the hours register holds; in 12-hour format bit 7 is PM. */
 export function decodeHour(byte: number, format: TimeFormat): number {
   if (format.hours24) return decodeByte(byte, format);
   return (decodeByte(byte & 0x7f, format) % 12) + ((byte & 0x80) !== 0 ? 12 : 0);

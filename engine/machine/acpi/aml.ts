@@ -120,14 +120,17 @@ function swapped(word: number): number {
   return ((word & 0xff) << 8) | (word >> 8);
 }
 
+/** Name (NameString, DataRefObject): ACPI 6.5, 20.2.5.1. */
 export function name(of: string, value: Operand): Aml {
   return concat([0x08], path(of), operand(value));
 }
 
+/** Scope (NameString) {TermList}: ACPI 6.5, 20.2.5.1. */
 export function scope(of: string, ...terms: readonly Aml[]): Aml {
   return block([0x10], path(of), ...terms);
 }
 
+/** Device (NameString) {TermList}: ACPI 6.5, 20.2.5.2. */
 export function device(of: string, ...terms: readonly Aml[]): Aml {
   return block([0x5b, 0x82], path(of), ...terms);
 }
@@ -166,10 +169,12 @@ function fieldLength(bits: number): Aml {
   throw new RangeError(`an AML field of ${bits} bits is too long`);
 }
 
+/** CreateDWordField (SourceBuffer, ByteIndex, NameString): ACPI 6.5, 20.2.5.2. */
 export function createDWordField(source: Operand, index: number, of: string): Aml {
   return concat([0x8a], operand(source), integer(index), path(of));
 }
 
+/** If (Predicate) {TermList}: ACPI 6.5, 20.2.5.3. */
 export function when(predicate: Operand, ...terms: readonly Aml[]): Aml {
   return block([0xa0], operand(predicate), ...terms);
 }
@@ -179,10 +184,12 @@ export function otherwise(...terms: readonly Aml[]): Aml {
   return block([0xa1], ...terms);
 }
 
+/** Return (ArgObject): ACPI 6.5, 20.2.5.3. */
 export function giveBack(value: Operand): Aml {
   return concat([0xa4], operand(value));
 }
 
+/** Store (TermArg, SuperName): ACPI 6.5, 20.2.5.4. */
 export function store(value: Operand, target: Operand): Aml {
   return concat([0x70], operand(value), operand(target));
 }
@@ -192,10 +199,12 @@ export function binary(operator: keyof typeof BINARY, a: Operand, b: Operand, ta
   return concat([BINARY[operator]], operand(a), operand(b), target === undefined ? [0x00] : operand(target));
 }
 
+/** A comparison of two operands: ACPI 6.5, 20.2.5.4. */
 export function compare(operator: keyof typeof COMPARE, a: Operand, b: Operand): Aml {
   return concat([COMPARE[operator]], operand(a), operand(b));
 }
 
+/** LNot (Operand): ACPI 6.5, 20.2.5.4. */
 export function not(value: Operand): Aml {
   return concat([0x92], operand(value));
 }

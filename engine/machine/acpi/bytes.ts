@@ -24,9 +24,13 @@ export function le(value: number | bigint, count: number): Uint8Array {
   return bytes;
 }
 
+/** One byte. */
 export const u8 = (value: number): Uint8Array => le(value, 1);
+/** Two bytes, little-endian. */
 export const u16 = (value: number): Uint8Array => le(value, 2);
+/** Four bytes, little-endian. */
 export const u32 = (value: number): Uint8Array => le(value, 4);
+/** Eight bytes, little-endian. */
 export const u64 = (value: number | bigint): Uint8Array => le(value, 8);
 
 /** The characters of an ASCII string. */

@@ -79,10 +79,12 @@ export function constant(e: Expr): bigint | undefined {
   return undefined;
 }
 
+/** The value of a local by its index. */
 export function localGet<T extends Type>(type: T, index: number): Expr<T> {
   return node(type, Pseudo.LocalGet, NONE, index);
 }
 
+/** The value of a global by its index. */
 export function globalGet<T extends Type>(type: T, index: number): Expr<T> {
   return node(type, Pseudo.GlobalGet, NONE, index);
 }

@@ -187,6 +187,7 @@ export interface Encodings {
   readonly f80: Encoding;
 }
 
+/** Reading and writing numbers of each format, over one way of unpacking and one of rounding. */
 export function encodings(unpack: Unpack, round: Round): Encodings {
   return {
     f32: binary(BINARY32, unpack, round),

@@ -16,6 +16,7 @@ type Value = number | bigint;
 /** The library, each function exported as `f64.add`, `f32ToF64` and so on. */
 export type Instance = (name: string, ...args: Value[]) => Value[];
 
+/** A module of its own with the whole library, for tests to call. */
 export function instantiate(): Instance {
   const m = new ModuleBuilder();
   const { f32, f64, f80, ...conversions } = addFloatLibrary(m);

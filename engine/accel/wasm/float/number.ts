@@ -33,6 +33,7 @@ const SMALLEST = 1 - EXTENDED_BIAS;
 /** See SDM 1, 8.5.4. */
 const EXPONENT_WRAP = 24576;
 
+/** What an 80-bit number is: its kind, sign, exponent and significand with the leading bit (SDM 1, 4.2.2 and 4.8). */
 export function unpack80({ significand, signExponent }: Number80): Parts {
   const field = signExponent & 0x7fff;
   const kind = kindOf(field, significand);
@@ -51,12 +52,14 @@ function kindOf(field: number, significand: bigint): Kind {
 
 const signed = (negative: boolean, field: number): number => field | (negative ? 0x8000 : 0);
 
+/** Zero with a sign, and exception flags. */
 export const zero80 = (negative: boolean, flags = 0): Result80 => ({
   significand: 0n,
   signExponent: signed(negative, 0),
   flags,
 });
 
+/** Infinity with a sign, and exception flags. */
 export const infinity80 = (negative: boolean, flags = 0): Result80 => ({
   significand: TOP,
   signExponent: signed(negative, 0x7fff),

@@ -49,6 +49,7 @@ export function toFixed({ integer, exponent }: Real): bigint {
   return shift >= 0 ? integer << BigInt(shift) : integer >> BigInt(-shift);
 }
 
+/** The product, exact. */
 export const product = (a: Real, b: Real): Real => ({
   integer: a.integer * b.integer,
   exponent: a.exponent + b.exponent,

@@ -214,8 +214,10 @@ function trigonometric(
   return withDenormals(round(compute(quarter, rest), fcw), fcw, p);
 }
 
+/** FSIN: the sine, or the argument with C2 from 2^63 on (SDM 2, FSIN). @param fcw control word, for rounding */
 export const fsin = (x: Number80, fcw: number): Result80 => trigonometric(x, fcw, x, sineOf);
 
+/** FCOS, likewise (SDM 2, FCOS). */
 export const fcos = (x: Number80, fcw: number): Result80 =>
   trigonometric(x, fcw, ONE80, (quarter, rest) => sineOf((quarter + 1) & 3, rest));
 

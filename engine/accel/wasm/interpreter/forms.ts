@@ -32,6 +32,7 @@ export type Check = 'none' | 'read' | 'write';
 export const ADDRESS_MODES: readonly AddressMode[] = ['64', '32in64', '32', '16'];
 export const CHECKS: readonly Check[] = ['none', 'read', 'write'];
 
+/** Index of the handler of an address record. */
 export const addressHandler = (mode: AddressMode, check: Check): number =>
   Fixed.Address + ADDRESS_MODES.indexOf(mode) * 3 + CHECKS.indexOf(check);
 

@@ -40,6 +40,7 @@ const of = (wide: boolean): Ops => {
 const WIDE = of(true);
 const NARROW = of(false);
 
+/** Operators for values of `size` bytes: i64's for 8, i32's for less. */
 export const ops = (size: Size): Ops => (size === 8 ? WIDE : NARROW);
 
 /** Bit `n` of a value of the given size, as 0 or 1. */

@@ -27,8 +27,11 @@ export interface TestForm {
   readonly constant?: number;
 }
 
+/** XMM n as an operand. */
 export const xmm = (n: number): Operand => ({ kind: 'fixed', offset: xmmOffset(n) });
+/** MMX register n as an operand. */
 export const mmx = (n: number): Operand => ({ kind: 'fixed', offset: vcpuLayout.offset.fpr + 16 * n });
+/** General register n as an operand. */
 export const gpr = (n: number): Operand => ({ kind: 'fixed', offset: vcpuLayout.offset.gpr + 8 * n });
 export const mem: Operand = { kind: 'mem' };
 export const imm: Operand = { kind: 'imm' };

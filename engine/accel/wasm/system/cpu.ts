@@ -125,6 +125,7 @@ export type ComplexInstruction = (cpu: Cpu, instruction: Instruction) => Outcome
 /** All of them, by the name the opcode table uses. */
 export const complexInstructions = new Map<string, ComplexInstruction>();
 
+/** Adds an instruction. @throws Error where there is one of that name */
 export function defineComplex(name: string, run: ComplexInstruction): void {
   if (complexInstructions.has(name)) throw new Error(`instruction ${name} is defined twice`);
   complexInstructions.set(name, run);

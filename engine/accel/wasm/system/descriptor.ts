@@ -27,15 +27,20 @@ export interface Descriptor {
 
 /** The selector without its RPL: the error code that names it, and its null test. */
 export const selectorIndex = (selector: number): number => selector & 0xfffc;
+/** A null selector: index 0 of the GDT, whatever its RPL (SDM 3A, 3.4.2). */
 export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
 
 /** Access rights in the form of `segAttr`. */
 export const attrOf = (descriptor: Descriptor): number => (descriptor.high >>> 8) & 0xf0ff;
+/** The type field: of a system descriptor {@link SystemType} (SDM 3A, 3.4.5.1, 3.5). */
 export const typeOf = (descriptor: Descriptor): number => (descriptor.high >>> 8) & 0xf;
+/** Descriptor privilege level, 0 … 3. */
 export const dplOf = (descriptor: Descriptor): number => (descriptor.high >>> 13) & 3;
+/** The P flag. */
 export const isPresent = (descriptor: Descriptor): boolean => (descriptor.high & 0x8000) !== 0;
 /** S: a code or data segment. */
 export const isSegment = (descriptor: Descriptor): boolean => (descriptor.high & 0x1000) !== 0;
+/** S set, and the type is one of code (SDM 3A, table 3-1). */
 export const isCode = (descriptor: Descriptor): boolean => (descriptor.high & 0x1800) === 0x1800;
 /** Of a code segment. */
 export const isConforming = (descriptor: Descriptor): boolean => (descriptor.high & 0x400) !== 0;
@@ -52,7 +57,9 @@ export function limitOf({ low, high }: Descriptor): number {
 
 /** A gate's selector and the low 32 bits of its offset. */
 export const gateSelector = (gate: Descriptor): number => gate.low >>> 16;
+/** Offset in a 16-bit gate (SDM 3A, 5.8.3). */
 export const gateOffset16 = (gate: Descriptor): number => gate.low & 0xffff;
+/** Offset in a 32-bit gate; of a 64-bit one the low half. */
 export const gateOffset32 = (gate: Descriptor): number =>
   ((gate.low & 0xffff) | (gate.high & 0xffff_0000)) >>> 0;
 

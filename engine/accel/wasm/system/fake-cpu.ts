@@ -87,6 +87,7 @@ export interface FakeCpu extends Cpu {
   tsc: bigint;
 }
 
+/** A processor of its own, as after power-up. */
 export function fakeCpu(model = new CpuModel('max'), index = 0): FakeCpu {
   const buffer = new SharedArrayBuffer(vcpuLayout.size);
   const state = vcpuLayout.bind(buffer, 0);

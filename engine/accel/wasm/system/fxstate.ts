@@ -151,6 +151,9 @@ export function saveXmm(state: VcpuState, area: Target, { registers }: StateForm
   area.write(OFFSET.xmm, halves(state, 0, registers));
 }
 
+/**
+ * Reads XMM registers from a legacy region (SDM 1, 10.5.1). @returns what sets them, once nothing can fault any more
+ */
 export function loadXmm(area: Source, { registers }: StateFormat): (state: VcpuState) => void {
   const bytes = area.read(OFFSET.xmm, 16 * registers);
   return (state) => setHalves(state, 0, registers, bytes);

@@ -82,6 +82,7 @@ export function readRegister(cpu: Cpu, offset: number, bytes: 2 | 4): number {
   return bytes === 2 ? cpu.stateBytes.getUint16(offset, true) : cpu.stateBytes.getUint32(offset, true);
 }
 
+/** A register operand's 64 bits. */
 export function readRegister64(cpu: Cpu, offset: number): bigint {
   return cpu.stateBytes.getBigUint64(offset, true);
 }
@@ -96,6 +97,7 @@ export function writeRegister(cpu: Cpu, offset: number, size: 2 | 4 | 8, value: 
   cpu.stateBytes.setUint32(offset + 4, 0, true);
 }
 
+/** Replaces all 64 bits of a register operand. */
 export function writeRegister64(cpu: Cpu, offset: number, value: bigint): void {
   cpu.stateBytes.setBigUint64(offset, value, true);
 }
@@ -128,5 +130,6 @@ export function writeEdxEax(cpu: Cpu, value: bigint): void {
   setGpr32(cpu, Gpr.RDX, Number(BigInt.asUintN(32, value >> 32n)));
 }
 
+/** EDX:EAX as one value. */
 export const readEdxEax = (cpu: Cpu): bigint =>
   (BigInt(gpr32(cpu, Gpr.RDX)) << 32n) | BigInt(gpr32(cpu, Gpr.RAX));

@@ -28,6 +28,7 @@ export const efer = (state: VcpuState): number => Number(state.efer);
 
 /** CR0.PE: protected mode or one of its kin, virtual-8086 and long mode. */
 export const isProtected = (state: VcpuState): boolean => (cr0(state) & Cr0.PE) !== 0;
+/** RFLAGS.VM: virtual-8086 mode (SDM 3A, 21.2). */
 export const isVirtual8086 = (state: VcpuState): boolean => (state.flagsSys & Flag.VM) !== 0;
 /** Real-address or virtual-8086 mode: segments are sixteen times their selector. */
 export const isRealLike = (state: VcpuState): boolean => isVirtual8086(state) || !isProtected(state);
@@ -37,6 +38,7 @@ export const isLongMode = (state: VcpuState): boolean => (efer(state) & Efer.LMA
 export const is64Bit = (state: VcpuState): boolean =>
   (state.segAttr[Seg.CS] & SegAttr.Long) !== 0 && isLongMode(state);
 
+/** RFLAGS.IOPL, 0 … 3. */
 export const iopl = (state: VcpuState): number => (state.flagsSys >> 12) & 3;
 
 /** Width of the stack pointer in bytes (SDM 1, 6.2.3). */

@@ -42,11 +42,13 @@ const physical = (state: VcpuState, i: number): number => ((state.fsw >> 11) + i
 export const isFilled = (state: VcpuState, i: number): boolean =>
   ((state.ftw >> physical(state, i)) & 1) !== 0;
 
+/** The value of ST(i), whether its register is empty or not. */
 export function readStack(state: VcpuState, i: number): Number80 {
   const n = physical(state, i);
   return { significand: state.fpr[2 * n], signExponent: Number(state.fpr[2 * n + 1] & 0xffffn) };
 }
 
+/** Puts a value into ST(i), which is then not empty. */
 export function writeStack(state: VcpuState, i: number, { significand, signExponent }: Number80): void {
   const n = physical(state, i);
   state.fpr[2 * n] = significand;
@@ -58,11 +60,13 @@ function moveTop(state: VcpuState, by: number): void {
   state.fsw = (state.fsw & ~StatusWord.Top) | (physical(state, by) << 11);
 }
 
+/** Pushes a value; that the register is empty is for the caller to see to. */
 export function push(state: VcpuState, value: Number80): void {
   moveTop(state, -1);
   writeStack(state, 0, value);
 }
 
+/** Makes ST(0) empty and the next register the top. */
 export function pop(state: VcpuState): void {
   state.ftw &= ~(1 << physical(state, 0));
   moveTop(state, 1);
