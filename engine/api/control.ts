@@ -16,14 +16,15 @@
  *
  * The engine speaks first, with a hello. Every request is answered once, by a result or a failure. State, log
  * and the end are told to all. After `attach` the connection carries the console's output too, and the guest
- * waits for whoever reads slowly, within bounds.
+ * waits for whoever reads slowly, within bounds. After `display` it carries the machine's display instead: RFB, in
+ * console messages.
  */
 import { z } from 'zod';
 import { problemSchema } from './problem.ts';
 import { acceleratorInfoSchema, exitStatisticsSchema, usageSchema } from './statistics.ts';
 
 /** Raised with every change that the other side would not understand. */
-export const CONTROL_VERSION = 1;
+export const CONTROL_VERSION = 2;
 
 /** Longest message, in bytes after the length. */
 export const LONGEST_CONTROL_MESSAGE = 2 ** 20;
@@ -85,6 +86,17 @@ const requestSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('statistics') }),
   /** Sends the console's output from `from`, or from as far back as is kept. */
   z.strictObject({ kind: z.literal('attach'), from: z.int().nonnegative() }),
+  /** Has console messages of this connection carry the display, as a viewer's connection does (RFC 6143). */
+  z.strictObject({ kind: z.literal('display') }),
+  /** Writes what is on the screen to a PNG file; an absolute path. */
+  z.strictObject({ kind: z.literal('screenshot'), file: z.string().min(1).max(4096) }),
+  /** Presses keys (their codes as in keys.ts) in order, holds them, and lets them go in the opposite order. */
+  z.strictObject({
+    kind: z.literal('send-key'),
+    codes: z.array(z.int().min(1).max(0xff)).min(1).max(16),
+    /** Milliseconds. */
+    hold: z.int().nonnegative().max(60_000),
+  }),
 ]);
 export type ControlRequest = z.output<typeof requestSchema>;
 export type ControlRequestKind = ControlRequest['kind'];
@@ -103,6 +115,14 @@ const RESULTS = {
   statistics: exitStatisticsSchema,
   /** Position of the first byte that follows. */
   attach: z.strictObject({ position: z.int().nonnegative() }),
+  display: z.strictObject({ position: z.literal(0) }),
+  screenshot: z.strictObject({
+    width: z.int(),
+    height: z.int(),
+    /** What can be read on it, a string for each row; null where it shows graphics. */
+    text: z.array(z.string()).nullable(),
+  }),
+  'send-key': nothing,
 };
 
 /** What each request is answered with. */

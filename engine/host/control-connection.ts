@@ -1,5 +1,6 @@
 /** One connection to the engine: messages in, messages out, and the console where it was attached. */
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import {
   ControlDecoder,
   type ControlMessage,
@@ -22,8 +23,11 @@ const MOST_REQUESTS = 256;
 /** What a connection speaks to. */
 export interface ControlTarget {
   readonly history: ConsoleHistory;
-  /** Carries out a request, all but `attach`. */
-  handle(request: Exclude<ControlRequest, { kind: 'attach' }>): unknown;
+  /** Carries out a request, all but those that concern the connection. */
+  handle(request: Exclude<ControlRequest, { kind: 'attach' | 'display' }>): unknown;
+  /** Shows the display to a viewer on the other side of a stream.
+   * @throws GuesthouseError `state` where there is none */
+  serveDisplay(stream: Duplex): void;
   /** Console input. Resolves when there is room for more. */
   input(bytes: Uint8Array): Promise<void>;
 }
@@ -34,6 +38,8 @@ export class ControlConnection {
   readonly #decoder = new ControlDecoder();
   #reader: HistoryReader | undefined;
   #output: Promise<void> | undefined;
+  /** The display's side of this connection, after `display`. */
+  #viewer: Duplex | undefined;
   #requests = 0;
   /** Input is handed over in order, and no more is read from the socket while some waits. */
   #input: Promise<void> = Promise.resolve();
@@ -47,6 +53,7 @@ export class ControlConnection {
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#reader?.close();
+      this.#viewer?.destroy();
       gone();
     });
   }
@@ -83,6 +90,10 @@ export class ControlConnection {
   }
 
   #take(bytes: Uint8Array): void {
+    if (this.#viewer !== undefined) {
+      this.#viewer.push(bytes);
+      return;
+    }
     this.#socket.pause();
     const taken = this.#input
       .then(() => this.#target.input(bytes))
@@ -103,10 +114,16 @@ export class ControlConnection {
     const { id, request } = parsed.data;
     this.#requests++;
     try {
-      const result =
-        request.kind === 'attach' ? this.#attach(request.from) : await this.#target.handle(request);
-      this.send({ type: 'result', id, result: result ?? null });
-      if (request.kind === 'attach') this.#output = this.#pump();
+      if (request.kind === 'attach') {
+        this.send({ type: 'result', id, result: this.#attach(request.from) });
+        this.#output = this.#pump();
+      } else if (request.kind === 'display') {
+        // The first bytes follow in the same breath as the answer, and after it.
+        this.#attachDisplay(() => this.send({ type: 'result', id, result: { position: 0 } }));
+      } else {
+        const result = await this.#target.handle(request);
+        this.send({ type: 'result', id, result: result ?? null });
+      }
     } catch (error) {
       this.send({ type: 'failure', id, error: problemOf(error) });
     } finally {
@@ -118,6 +135,42 @@ export class ControlConnection {
     if (this.#reader !== undefined) throw new GuesthouseError('state', 'the console is attached already');
     this.#reader = this.#target.history.reader(from);
     return { position: this.#reader.position };
+  }
+
+  /** @param accepted called before anything of the display is sent */
+  #attachDisplay(accepted: () => void): void {
+    if (this.#reader !== undefined || this.#viewer !== undefined) {
+      throw new GuesthouseError('state', 'the connection carries something else already');
+    }
+    const socket = this.#socket;
+    let position = 0;
+    let told = false;
+    const viewer = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        if (!told) accepted();
+        told = true;
+        if (!socket.writable) {
+          done();
+          return;
+        }
+        let sent = true;
+        for (let at = 0; at < chunk.length; at += CHUNK) {
+          const part = chunk.subarray(at, at + CHUNK);
+          sent = socket.write(packOutput(position, part));
+          position += part.length;
+        }
+        if (sent) done();
+        else socket.once('drain', () => done());
+      },
+      // Whoever ends the view ends the connection.
+      destroy(_error, done) {
+        socket.end();
+        done(null);
+      },
+    });
+    this.#target.serveDisplay(viewer);
+    this.#viewer = viewer;
   }
 
   /** Sends the console's output, as fast as it is read. */

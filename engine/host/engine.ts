@@ -3,6 +3,7 @@
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import {
   CONTROL_VERSION,
   type ControlMessage,
@@ -31,7 +32,7 @@ const FAREWELL = 2000;
 const SHUTDOWN_PATIENCE = 60_000;
 
 /** A request that is carried out here. */
-type Request = Exclude<ControlRequest, { kind: 'attach' }>;
+type Request = Exclude<ControlRequest, { kind: 'attach' | 'display' }>;
 
 export class Engine implements ControlTarget {
   readonly history = new ConsoleHistory();
@@ -98,7 +99,19 @@ export class Engine implements ControlTarget {
         return this.#usage();
       case 'statistics':
         return this.#running().statistics();
+      case 'screenshot':
+        return this.#running().screenshot(request.file);
+      case 'send-key':
+        await this.#running().sendKeys(request.codes, request.hold);
+        return null;
     }
+  }
+
+  serveDisplay(stream: Duplex): void {
+    const { display } = this.#running();
+    if (display === undefined) throw new GuesthouseError('state', 'the machine has no display');
+    // Who can open the control socket is the user whose machine it is.
+    display.serve(stream, true);
   }
 
   #connect(socket: Socket): void {

@@ -5,6 +5,7 @@
  * Whatever goes wrong in a vCPU's thread ends the machine with an outcome that says so, and never this
  * process.
  */
+import { writeFileSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import {
   type DiskConfig,
@@ -14,6 +15,7 @@ import {
 } from '../api/config.ts';
 import { errorOf, type Problem, problemOf } from '../api/problem.ts';
 import { displayAddress } from '../backend/display/display-address.ts';
+import { encodePng } from '../backend/display/png.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
@@ -356,6 +358,34 @@ export class Machine {
       this.#pumpInput();
       if (at < bytes.length) await port.input.waitWritableAsync(PUMP_AGAIN);
     }
+  }
+
+  /**
+   * Writes what is on the screen to a PNG file.
+   *
+   * @returns its size in pixels, and what can be read on it
+   * @throws GuesthouseError `state` where the machine has no display, `file` where the file cannot be written
+   */
+  screenshot(file: string): { width: number; height: number; text: string[] | null } {
+    const { screen } = this;
+    if (screen === undefined) throw new GuesthouseError('state', 'the machine has no display');
+    this.display?.refresh();
+    const { width, height } = screen;
+    try {
+      writeFileSync(file, encodePng(screen.pixels, width));
+    } catch (error) {
+      throw new GuesthouseError('file', `cannot write ${file}: ${reasonOf(error)}`, undefined, {
+        cause: error,
+      });
+    }
+    return { width, height, text: screen.text() ?? null };
+  }
+
+  /** Presses keys in order, holds them for so many milliseconds, and lets them go in the opposite order. */
+  async sendKeys(codes: readonly number[], hold: number): Promise<void> {
+    for (const code of codes) this.input.key(code, true);
+    await new Promise((resolve) => setTimeout(resolve, hold));
+    for (const code of codes.toReversed()) this.input.key(code, false);
   }
 
   /** What the machine has done so far. */

@@ -1,6 +1,8 @@
 /** The commands over the library: virsh's verbs, for our machines. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { keyCode } from '../../engine/api/keys.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { parseJson } from '../contract/client.ts';
 import type { MachineSummary } from '../contract/machine.ts';
@@ -100,6 +102,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       return 0;
     },
   },
+  screenshot: {
+    syntax: { flags: ['json', 'text'], operands: ['MACHINE', 'FILE?'] },
+    run: screenshot,
+  },
+  'send-key': action(
+    (name) => `Keys sent to machine '${name}'`,
+    (manager, id, words) => manager.sendKeys(id, keyCodes(words.operands.slice(1)), holdTime(words)),
+    {
+      flags: ['json'],
+      values: ['holdtime'],
+      operands: ['MACHINE', 'KEY', ...Array<string>(15).fill('KEY?')],
+    },
+  ),
   dominfo: { syntax: MACHINE, run: dominfo },
   domstats: { syntax: { flags: ['json'], operands: ['MACHINE?'] }, run: domstats },
   dumpconfig: {
@@ -256,6 +271,43 @@ async function start(manager: Manager, words: Words): Promise<number> {
   const machine = await manager.start(id, words.has('paused'));
   print(words, machine, () => `Machine '${name}' started`);
   return words.has('console') ? attachConsole(manager, id, name, true) : 0;
+}
+
+/** `screenshot MACHINE [FILE]`, and `--text` for what can be read on it. */
+async function screenshot(manager: Manager, words: Words): Promise<number> {
+  const { id, name } = await find(manager, words.operands[0]);
+  const wanted = words.operands[1];
+  if (wanted === undefined && !words.has('text')) throw usage('screenshot needs FILE, or --text');
+  const folder = wanted === undefined ? mkdtempSync(path.join(tmpdir(), 'guesthouse-')) : undefined;
+  try {
+    const file = path.resolve(wanted ?? path.join(folder ?? '', 'screen.png'));
+    const { width, height, text } = await manager.screenshot(id, file);
+    const readable = words.has('text') ? (text ?? []).join('\n') : undefined;
+    print(words, { id, name, width, height, text }, () => {
+      return readable ?? `Screenshot of '${name}' saved to ${file}, ${width} × ${height}`;
+    });
+    return 0;
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Codes of keys by their names. */
+function keyCodes(names: readonly (string | undefined)[]): number[] {
+  return names.flatMap((name) => {
+    if (name === undefined) return [];
+    const code = keyCode(name);
+    if (code === undefined)
+      throw usage(`there is no key '${name}', only such as KEY_LEFTCTRL, KEY_A and KEY_F1`);
+    return [code];
+  });
+}
+
+/** How long keys are held, in milliseconds. */
+function holdTime(words: Words): number {
+  const text = words.value('holdtime') ?? '20';
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 60_000) return Number(text);
+  throw usage(`--holdtime must be a number of milliseconds up to 60000, not '${text}'`);
 }
 
 async function dominfo(manager: Manager, words: Words): Promise<number> {

@@ -48,6 +48,8 @@ Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; -
   destroy MACHINE               cut its power
   suspend MACHINE, resume MACHINE, reset MACHINE
   console MACHINE [--history]   work on its console; Ctrl-] leaves it
+  screenshot MACHINE FILE       write what is on its screen as PNG; --text prints what can be read there
+  send-key MACHINE KEY…         press keys (KEY_LEFTCTRL, KEY_F1, …) together; [--holdtime MS]
   domstate MACHINE, dominfo MACHINE, domstats [MACHINE]
   dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
 

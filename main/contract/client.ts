@@ -148,7 +148,18 @@ export class Client {
 
   /** Attaches to a machine's console; see `console.attach`. */
   async attach(id: string, listener: ConsoleListener, from = 0): Promise<ConsoleStream> {
-    const { stream, position, started } = await this.call('console.attach', { id, from });
+    return this.#listen(await this.call('console.attach', { id, from }), listener);
+  }
+
+  /** Attaches to a machine's display: the stream is RFB; see `display.attach`. */
+  async attachDisplay(id: string, listener: ConsoleListener): Promise<ConsoleStream> {
+    return this.#listen(await this.call('display.attach', { id }), listener);
+  }
+
+  #listen(
+    { stream, position, started }: { stream: number; position: number; started: number },
+    listener: ConsoleListener,
+  ): ConsoleStream {
     this.#consoles.set(stream, listener);
     this.#newest = Math.max(this.#newest, stream);
     for (const tell of this.#early.get(stream) ?? []) tell(listener);

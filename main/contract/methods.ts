@@ -153,6 +153,12 @@ const TABLE = {
       started: z.number(),
     }),
   ),
+  /** Connects to the display of a machine that runs, as a viewer does: the stream is RFB in both directions, and
+   * otherwise like a console's. */
+  'display.attach': method(
+    z.strictObject({ id: machineIdSchema }),
+    z.strictObject({ stream: streamSchema, position, started: z.number() }),
+  ),
   'console.detach': method(z.strictObject({ stream: streamSchema }), nothing),
 
   /** Those that run, and those that ended lately. */

@@ -42,7 +42,20 @@ export class ConsoleRelay {
     this.#sink = sink;
   }
 
-  async attach(id: string, from: number): Promise<Result<'console.attach'>> {
+  /** Attaches a console. @param from position of the first byte that is wanted */
+  attach(id: string, from: number): Promise<Result<'console.attach'>> {
+    return this.#attach(id, { kind: 'attach', from });
+  }
+
+  /** Attaches the display: its stream is RFB. */
+  attachDisplay(id: string): Promise<Result<'display.attach'>> {
+    return this.#attach(id, { kind: 'display' });
+  }
+
+  async #attach(
+    id: string,
+    request: { kind: 'attach'; from: number } | { kind: 'display' },
+  ): Promise<Result<'console.attach'>> {
     if (this.#streams.size >= MOST_STREAMS) {
       throw new GuesthouseError(
         'resources',
@@ -66,7 +79,7 @@ export class ConsoleRelay {
     });
     let position: number;
     try {
-      ({ position } = await client.request({ kind: 'attach', from }));
+      ({ position } = await (request.kind === 'attach' ? client.request(request) : client.request(request)));
     } catch (error) {
       client.close();
       throw error;

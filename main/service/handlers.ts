@@ -61,6 +61,7 @@ export function handlersFor(
     'machine.series': handler('machine.series', ({ id }) => ({ samples: [...manager.samples(id)] })),
     'log.list': handler('log.list', ({ id }) => ({ records: manager.journal.list(id) })),
     'console.attach': handler('console.attach', ({ id, from }) => consoles.attach(id, from)),
+    'display.attach': handler('display.attach', ({ id }) => consoles.attachDisplay(id)),
     'console.detach': handler('console.detach', ({ stream }) => nothing(consoles.detach(stream))),
     'operation.list': handler('operation.list', () => ({ operations: manager.operations.list() })),
     'operation.cancel': handler('operation.cancel', ({ id }) => nothing(manager.operations.cancel(id))),

@@ -28,6 +28,7 @@ beforeEach(async () => {
     const target = {
       history,
       handle: () => null,
+      serveDisplay: () => {},
       input: (bytes: Uint8Array) => {
         typed += Buffer.from(bytes).toString();
         return Promise.resolve();

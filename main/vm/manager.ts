@@ -216,6 +216,22 @@ export class Manager {
     await this.#ask(id, 'reset', 'reset');
   }
 
+  /** Writes what is on the screen to a PNG file. */
+  async screenshot(id: string, file: string) {
+    this.library.get(id);
+    await this.#look(id);
+    return this.#of(id).supervised.ask({ kind: 'screenshot', file });
+  }
+
+  /** Presses keys, holds them, and lets them go.
+   * @param codes as in engine/api/keys.ts
+   * @param hold milliseconds */
+  async sendKeys(id: string, codes: readonly number[], hold: number): Promise<void> {
+    this.library.get(id);
+    await this.#look(id);
+    await this.#of(id).supervised.ask({ kind: 'send-key', codes: [...codes], hold });
+  }
+
   /** Cuts the power. Resolves when the machine is off. */
   async destroy(id: string): Promise<void> {
     await this.#look(id);

@@ -426,7 +426,8 @@ export class RfbClient {
       height: view.getUint16(8),
     };
     const incremental = bytes[1] !== 0;
-    if (!incremental) this.#damage.markRectangle(intersect(area, { x: 0, y: 0, ...this.#options.screen }));
+    const { width, height } = this.#options.screen;
+    if (!incremental) this.#damage.markRectangle(intersect(area, { x: 0, y: 0, width, height }));
     this.#requested = this.#requested === undefined ? area : union(this.#requested, area);
     this.#options.wants();
     this.update();

@@ -73,7 +73,7 @@ export class RfbServer {
   serve(stream: Duplex, trusted = false): void {
     const { screen, input, name, password } = this.#options;
     // A viewer begins with the picture as it is.
-    if (this.#clients.size === 0) screen.update();
+    this.refresh();
     const client = new RfbClient({
       stream,
       name,
@@ -84,6 +84,17 @@ export class RfbServer {
       gone: () => void this.#clients.delete(client),
     });
     this.#clients.add(client);
+  }
+
+  /** Looks at the screen, and tells viewers what has changed. */
+  refresh(): void {
+    const { resized, damage } = this.#options.screen.update();
+    const changed = resized || damage.any;
+    this.#unchanged = changed ? 0 : this.#unchanged + 1;
+    for (const client of this.#clients) {
+      if (changed) client.changed(damage, resized);
+      else client.update();
+    }
   }
 
   /** Ends all connections. */
@@ -112,13 +123,7 @@ export class RfbServer {
     const waiting = [...this.#clients].some((client) => client.waiting);
     // Nobody who waits will ask again for a look; the others do when they want an update.
     if (!waiting) return;
-    const { resized, damage } = this.#options.screen.update();
-    const changed = resized || damage.any;
-    this.#unchanged = changed ? 0 : this.#unchanged + 1;
-    for (const client of this.#clients) {
-      if (changed) client.changed(damage, resized);
-      else client.update();
-    }
+    this.refresh();
     this.#schedule(this.#unchanged > STILL ? IDLE : BUSY);
   }
 }

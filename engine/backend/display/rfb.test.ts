@@ -9,7 +9,21 @@ import { Encoding } from './rfb-protocol.ts';
 import { Viewer, type ViewerOptions } from './testing/viewer.ts';
 import { vncResponse } from './vnc-password.ts';
 
-const screen = { width: 200, height: 120, pixels: new Uint32Array(200 * 120) };
+/** As the real screen, with accessors that belong to the class. */
+class Picture {
+  size = { width: 200, height: 120 };
+  pixels = new Uint32Array(200 * 120);
+
+  get width(): number {
+    return this.size.width;
+  }
+
+  get height(): number {
+    return this.size.height;
+  }
+}
+
+const screen = new Picture();
 const inputs: string[] = [];
 const clients: RfbClient[] = [];
 
@@ -94,13 +108,13 @@ test('only what was damaged is sent, and nothing before something is', async () 
 });
 
 test('a viewer that understands it is told of another size; one that does not keeps its own', async () => {
-  const large = { width: 320, height: 200, pixels: new Uint32Array(320 * 200).fill(0x00ff00) };
   for (const encodings of [[0, Encoding.DesktopSize], [0]]) {
-    const now = { ...screen, pixels: new Uint32Array(200 * 120) };
+    const now = new Picture();
     const { client, viewer } = await connect({ encodings }, { screen: now });
     await viewer.update();
     viewer.request(true);
-    Object.assign(now, large);
+    now.size = { width: 320, height: 200 };
+    now.pixels = new Uint32Array(320 * 200).fill(0x00ff00);
     client.changed(new Damage(320, 200), true);
     await viewer.next();
     if (encodings.length > 1) await viewer.update();
