@@ -37,6 +37,8 @@ export interface VcpuOptions {
   /** Runs a function with the device lock held. Everything in `interrupts` and `tscDeadline` needs it. */
   readonly lockDevices: <T>(body: () => T) => T;
   readonly log: (line: string) => void;
+  /** For tests: how the accelerator is to run code, where it has several ways. */
+  readonly tier?: string | undefined;
   /** To the machine's translator thread, for an accelerator that has one. */
   readonly translator?: MessagePort | undefined;
 }

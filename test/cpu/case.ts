@@ -193,7 +193,7 @@ export interface Case {
   readonly operandSize: number;
 }
 
-export const MAX_CODE = 64;
+export const MAX_CODE = 256;
 export const MAX_PATCHES = 12;
 export const MAX_PATCH = 64;
 

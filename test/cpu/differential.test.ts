@@ -2,7 +2,8 @@ import { afterAll, expect, test } from 'vitest';
 import type { Case, Result, Subject } from './case.ts';
 import { reportFailure, reportTotals } from './differential-report.ts';
 import { runDifferential, type Summary } from './differential.ts';
-import { Generator } from './generator.ts';
+import { DEFAULT_FEATURES, Generator } from './generator.ts';
+import { ProgramGenerator } from './generator-program.ts';
 import { Oracle, oracleUnavailable } from './oracle.ts';
 import { loadProcessor } from './subject.ts';
 
@@ -24,7 +25,7 @@ native('the oracle agrees with itself: no case depends on chance', { timeout: 60
   const summary = await runDifferential({
     source: new Generator({ seed: 11 }),
     oracle,
-    subject: second,
+    subjects: [second],
     cases: 40_000,
   });
   expect(failures(summary)).toBe('');
@@ -45,7 +46,7 @@ native('a wrong subject is found, and the case made smaller', { timeout: 60_000 
     },
   };
   const source = new Generator({ seed: 5, only: /^(adc|add) E/, mode: 64 });
-  const summary = await runDifferential({ source, oracle, subject: broken, cases: 500 });
+  const summary = await runDifferential({ source, oracle, subjects: [broken], cases: 500 });
   expect([...summary.failures.keys()].every((form) => form.startsWith('adc'))).toBe(true);
   const found = summary.failures.get('adc Ev,Gv');
   expect(found).toBeDefined();
@@ -59,6 +60,25 @@ native('our processor agrees with the host', { timeout: 300_000 }, async (contex
   const processor = await loadProcessor();
   if (processor === null) return context.skip('no processor of ours in this checkout');
   const source = new Generator({ seed: 20_260_101 });
-  const summary = await runDifferential({ source, oracle, subject: processor, cases: 200_000 });
+  const summary = await runDifferential({ source, oracle, subjects: [processor], cases: 200_000 });
   expect(failures(summary)).toBe('');
 });
+
+native(
+  'our processor agrees with the host in every tier, also over whole programs',
+  { timeout: 300_000 },
+  async (context) => {
+    const processors = await Promise.all(['0', 'eager', 'interrupt'].map((tier) => loadProcessor({ tier })));
+    const subjects = processors.filter((each) => each !== null);
+    if (subjects.length < processors.length) return context.skip('no processor of ours in this checkout');
+    const programs = new ProgramGenerator(20_261_121, DEFAULT_FEATURES);
+    const instructions = new Generator({ seed: 20_261_122, mode: 64 });
+    for (const [source, cases] of [
+      [programs, 1000],
+      [instructions, 3000],
+    ] as const) {
+      const summary = await runDifferential({ source, oracle, subjects, cases });
+      expect(failures(summary)).toBe('');
+    }
+  },
+);

@@ -35,38 +35,49 @@ export interface CaseSource {
 
 const BATCH = 1024;
 
-/** Runs both and gives what differs, case by case. */
-async function runBoth(oracle: Subject, subject: Subject, batch: readonly Case[]): Promise<Failure[]> {
+/** Runs cases on the oracle and on each subject; of each case, the first subject that differs, or the last. */
+async function runAll(
+  oracle: Subject,
+  subjects: readonly Subject[],
+  batch: readonly Case[],
+): Promise<Array<Failure & { readonly by: Subject }>> {
   const pending = oracle.run(batch);
-  const [expected, actual] = [await pending, await subject.run(batch)];
-  return batch.map((of, i) => ({
-    of,
-    oracle: expected[i],
-    subject: actual[i],
-    differences: expected[i].vector === LOST ? [] : compareResults(of, expected[i], actual[i]),
-  }));
+  const actual: Array<{ by: Subject; results: Result[] }> = [];
+  for (const by of subjects) actual.push({ by, results: await by.run(batch) });
+  const expected = await pending;
+  return batch.map((of, i) => {
+    const runs = actual.map(({ by, results }) => ({
+      of,
+      by,
+      oracle: expected[i],
+      subject: results[i],
+      differences: expected[i].vector === LOST ? [] : compareResults(of, expected[i], results[i]),
+    }));
+    return runs.find(({ differences }) => differences.length > 0) ?? runs[runs.length - 1];
+  });
 }
 
 /**
  * Runs `cases` cases, or until `until` says so.
  *
+ * @param subjects at least one; each runs every case
  * @param progress called after each batch
  * @param shrinking whether the first failure of each form is made smaller
  */
 export async function runDifferential(options: {
   readonly source: CaseSource;
   readonly oracle: Subject;
-  readonly subject: Subject;
+  readonly subjects: readonly Subject[];
   readonly cases: number;
   readonly until?: (summary: Summary) => boolean;
   readonly progress?: (summary: Summary) => void;
   readonly shrinking?: boolean;
 }): Promise<Summary> {
-  const { source, oracle, subject } = options;
+  const { source, oracle, subjects } = options;
   const summary: Summary = { cases: 0, lost: 0, forms: new Set(), failures: new Map() };
   while (summary.cases < options.cases && options.until?.(summary) !== true) {
     const batch = source.batch(Math.min(BATCH, options.cases - summary.cases));
-    for (const run of await runBoth(oracle, subject, batch)) {
+    for (const run of await runAll(oracle, subjects, batch)) {
       summary.cases++;
       summary.forms.add(run.of.name);
       if (run.oracle.vector === LOST) summary.lost++;
@@ -74,7 +85,7 @@ export async function runDifferential(options: {
       const known = summary.failures.get(run.of.name);
       if (known !== undefined) known.count++;
       else {
-        const first = options.shrinking === false ? run : await shrink(oracle, subject, run);
+        const first = options.shrinking === false ? run : await shrink(oracle, run);
         summary.failures.set(run.of.name, { count: 1, first });
       }
     }
@@ -109,12 +120,12 @@ function simpler(of: Case): Case[] {
 }
 
 /** Simplifies a failure step by step while the first field that differs stays the same. */
-async function shrink(oracle: Subject, subject: Subject, failure: Failure): Promise<Failure> {
+async function shrink(oracle: Subject, failure: Failure & { readonly by: Subject }): Promise<Failure> {
   let best = failure;
   for (let round = 0; round < 60; round++) {
     const candidates = simpler(best.of);
     if (candidates.length === 0) break;
-    const runs = await runBoth(oracle, subject, candidates);
+    const runs = await runAll(oracle, [failure.by], candidates);
     const field = failure.differences[0].field;
     const next = runs.find((run) => run.differences[0]?.field === field);
     if (next === undefined) break;

@@ -1,8 +1,11 @@
 /**
- * `npm run fuzz:cpu -- --seconds N --seed S [--only REGEX] [--cases N] [--mode 32|64] [--features a,b] [--model M]`
+ * `npm run fuzz:cpu -- --seconds N --seed S [--only REGEX] [--cases N] [--mode 32|64] [--features a,b] [--model M]
+ *    [--tier 0|1|eager|interrupt]… [--programs]`
  *
  * Runs random instructions on the host's processor and on ours until the time or the number of cases is up, and
  * prints the first difference of every form. Status: 0 all agree, 1 differences, 69 cannot run here.
+ * Every case runs on our processor once for each `--tier` (see engine/accel/wasm/tiers.ts; all by default).
+ * `--programs` makes short programs with loops and calls in place of single instructions.
  * `--self` compares the oracle with itself, which checks that the cases are deterministic.
  */
 import { parseArgs } from 'node:util';
@@ -10,6 +13,7 @@ import type { Subject } from './case.ts';
 import { runDifferential } from './differential.ts';
 import { reportFailure, reportTotals } from './differential-report.ts';
 import { DEFAULT_FEATURES, Generator } from './generator.ts';
+import { ProgramGenerator } from './generator-program.ts';
 import { Oracle, oracleUnavailable } from './oracle.ts';
 import { loadProcessor } from './subject.ts';
 
@@ -27,6 +31,8 @@ async function main(): Promise<number> {
       features: { type: 'string' },
       model: { type: 'string' },
       self: { type: 'boolean', default: false },
+      tier: { type: 'string', multiple: true, default: ['0', 'eager', 'interrupt'] },
+      programs: { type: 'boolean', default: false },
     },
   });
   const unavailable = oracleUnavailable();
@@ -35,24 +41,28 @@ async function main(): Promise<number> {
     return EXIT_UNAVAILABLE;
   }
   const features: readonly string[] = values.features?.split(',') ?? DEFAULT_FEATURES;
-  const generator = new Generator({
+  const instructions = new Generator({
     seed: Number(values.seed),
     features,
     ...(values.only === undefined ? {} : { only: new RegExp(values.only) }),
     ...(values.mode === '32' || values.mode === '64' ? { mode: values.mode === '32' ? 32 : 64 } : {}),
   });
+  const source = values.programs ? new ProgramGenerator(Number(values.seed), features) : instructions;
   const oracle = new Oracle();
   const second = new Oracle();
-  const subject: Subject | null = values.self
-    ? second
-    : await loadProcessor({
-        fsgsbase: features.includes('fsgsbase'),
-        avx: features.includes('avx'),
-        ...(values.model === undefined ? {} : { cpuModel: values.model }),
-      });
-  if (subject === null) {
-    console.error('there is no processor to test in this checkout');
-    return EXIT_UNAVAILABLE;
+  const subjects: Subject[] = values.self ? [second] : [];
+  for (const tier of values.self ? [] : values.tier) {
+    const processor = await loadProcessor({
+      fsgsbase: features.includes('fsgsbase'),
+      avx: features.includes('avx'),
+      tier,
+      ...(values.model === undefined ? {} : { cpuModel: values.model }),
+    });
+    if (processor === null) {
+      console.error('there is no processor to test in this checkout');
+      return EXIT_UNAVAILABLE;
+    }
+    subjects.push(processor);
   }
 
   const seconds =
@@ -60,12 +70,14 @@ async function main(): Promise<number> {
   const cases = values.cases === undefined ? Infinity : Number(values.cases);
   const start = performance.now();
   const elapsed = (): number => (performance.now() - start) / 1000;
-  console.log(`seed ${values.seed}, ${generator.templates.length} instruction forms`);
+  console.log(
+    `seed ${values.seed}, ${values.programs ? 'programs' : `${instructions.templates.length} instruction forms`}`,
+  );
   let nextReport = 5;
   const summary = await runDifferential({
-    source: generator,
+    source,
     oracle,
-    subject,
+    subjects,
     cases,
     until: () => elapsed() >= seconds,
     progress: (now) => {

@@ -34,7 +34,7 @@ export interface GeneratorOptions {
 
 /** Forms that may stand in a sequence: registers only, nothing set up, no transfer of control, and nothing left
  * undefined that the next instruction might use. */
-function sequential(template: Template): boolean {
+export function sequential(template: Template): boolean {
   const group = /^(integer|x87|mmx|sse)$/.test(template.group);
   const plain = template.setup === undefined || template.setup === 'shift' || template.setup === 'comparison';
   return (

@@ -46,6 +46,8 @@ export interface ProcessorOptions {
   readonly cpuModel: string;
   readonly fsgsbase?: boolean;
   readonly avx?: boolean;
+  /** How our processor runs the code: see engine/accel/wasm/tiers.ts. */
+  readonly tier?: string;
 }
 
 interface Mapped {
@@ -98,6 +100,7 @@ export class ProcessorSubject implements Subject {
       ramBase: memory.ramBase,
       interrupts: NO_INTERRUPTS,
       cpuModel: options.cpuModel,
+      tier: options.tier,
       readTsc: () => 0n,
       tscDeadline: { read: () => 0n, write: () => {} },
       vcpus: 1,

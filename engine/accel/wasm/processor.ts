@@ -29,7 +29,7 @@ import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
 import { enterSmm } from './system/smm.ts';
-import { tiersOf } from './tiers.ts';
+import { tiersOf, type Tiers } from './tiers.ts';
 
 const JUMP_BYTES = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 const REGION_BYTES = 4 * REGION_IDS;
@@ -56,8 +56,6 @@ const NO_MATH = Vector.NM;
 const MODES = 4096;
 const TAG_SHIFT = 13;
 const GENERATIONS = 1 << (32 - TAG_SHIFT);
-
-const TIERS = tiersOf(process.env.GUESTHOUSE_TIER);
 
 /** What has to be seen to after an instruction that serialises, before the next (SDM 3A, 9.3). */
 const SERIALIZED = VcpuEvent.FlushTlb | VcpuEvent.FlushCode | VcpuEvent.CodeWritten;
@@ -110,6 +108,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #sample = false;
   /** The next instruction is tier 0's to run. */
   #single = false;
+  readonly #tiers: Tiers;
   readonly #regions: Regions;
   /** Breakpoints are enabled. */
   #watching = false;
@@ -201,9 +200,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
         revalidate: (record: number, id: number) => this.#revalidate(record, id),
       },
     });
+    this.#tiers = tiersOf(options.tier ?? process.env.GUESTHOUSE_TIER);
+    const { eager } = this.#tiers;
     this.#regions = new Regions({
-      tier0: built, code: this.#code, memory, table, eager: TIERS.eager,
-      port: TIERS.eager ? undefined : options.translator,
+      tier0: built, code: this.#code, memory, table, eager,
+      port: eager ? undefined : options.translator,
       places: {
         lookup: (rip) => this.#lookup(rip),
         page: (rip) => this.#codePage(rip),
@@ -330,7 +331,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #enter(): ExitReason {
     const { state } = this;
-    let budget = TIERS.budget;
+    let budget = this.#tiers.budget;
     for (;;) {
       // A guest whose fault handlers fault retires no instruction, and must come back all the same.
       budget -= TURN_COST;
@@ -401,9 +402,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       return this.#note(reason);
     }
     if (generation !== this.#code.generation) this.#dropJumps(true);
-    if (this.#sample || TIERS.eager) {
+    if (this.#sample || this.#tiers.eager) {
       this.#sample = false;
-      if (TIERS.regions && !mode.step) this.#regions.sampled(mode);
+      if (this.#tiers.regions && !mode.step) this.#regions.sampled(mode);
     }
     const code = this.#run(this.#at, record, budget);
     // What of the budget was used; a block left in its middle counts up to the instruction before.

@@ -9,6 +9,8 @@ import { Translator, type TranslationBatch, type TranslationRequest } from './tr
 
 /** Times a block is found at the end of a budget before it is translated. */
 const HOT = 2;
+/** The same for a processor that is to translate everything it enters. */
+const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, unless it goes round. */
 const LEAST_INSTRUCTIONS = 4;
 /** Regions installed at most; then everything is dropped, and what is hot comes back. */
@@ -84,7 +86,13 @@ export class Regions {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return;
-    if (++block.samples !== (this.#eager ? 1 : HOT)) return;
+    block.samples++;
+    if (this.#eager) {
+      // Again when it has links, which lead further.
+      if (!AGAIN.has(block.samples)) return;
+      const before = this.#code.regionAt(block.record);
+      if (before !== undefined) this.#code.dropRegion(before, 'flushed');
+    } else if (block.samples !== HOT) return;
     this.#ask(block.record);
   }
 
