@@ -13,6 +13,8 @@ export interface MachineSpec {
   readonly initrd?: string;
   readonly append?: string;
   readonly modules?: readonly string[];
+  /** qcow2 images of IDE disks. */
+  readonly disks?: readonly string[];
   /** MiB */
   readonly memory?: number;
   readonly vcpus?: number;
@@ -54,6 +56,7 @@ export const guesthouse: Engine = {
     if (spec.initrd !== undefined) args.push('--initrd', spec.initrd);
     if (spec.append !== undefined) args.push('--append', spec.append);
     for (const module of spec.modules ?? []) args.push('--module', module);
+    for (const disk of spec.disks ?? []) args.push('--disk', `${disk},format=qcow2,bus=ide`);
     if (spec.memory !== undefined) args.push('--memory', String(spec.memory));
     if (spec.vcpus !== undefined) args.push('--vcpus', String(spec.vcpus));
     if (spec.debugExit === true) args.push('--debug-exit');
@@ -78,6 +81,7 @@ export const qemu: Engine = {
     const loaded = spec.initrd === undefined ? (spec.modules ?? []) : [spec.initrd];
     if (loaded.length > 0) args.push('-initrd', loaded.join(','));
     if (spec.append !== undefined) args.push('-append', spec.append);
+    for (const disk of spec.disks ?? []) args.push('-drive', `file=${disk},format=qcow2,if=ide`);
     if (spec.memory !== undefined) args.push('-m', String(spec.memory));
     if (spec.vcpus !== undefined) args.push('-smp', String(spec.vcpus));
     if (spec.debugExit === true) args.push('-device', 'isa-debug-exit,iobase=0xf4,iosize=4');
