@@ -26,6 +26,7 @@ import { CpuModel } from './system/cpuid.ts';
 import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep } from './system/debug.ts';
 import { deliver, exceptionEvent, injectedEvent, type InterruptEvent } from './system/interrupts.ts';
 import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
+import { PageFilter } from './system/page-filter.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
 import { enterSmm } from './system/smm.ts';
@@ -110,6 +111,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #single = false;
   readonly #tiers: Tiers;
   readonly #regions: Regions;
+  /** Pages that code has been looked up on since all jump-cache entries were last dropped for a page's sake. */
+  readonly #codePages = new PageFilter(12);
   /** Breakpoints are enabled. */
   #watching = false;
   /** Word indices of RIP, CPL, RFLAGS' system bits and the interrupt shadow. */
@@ -241,12 +244,15 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
   flushTlb(global: boolean): void {
     this.#mmu.flush(global);
-    this.#dropJumps(global);
+    if (global) this.#dropAllJumps();
+    else this.#dropJumps(false);
   }
   invalidatePage(linear: bigint): void {
-    this.#mmu.invalidate(Number(linear & 0xffff_ffffn) | 0, Number((linear >> 32n) & 0xffff_ffffn) | 0);
-    // Jump-cache entries of the page cannot be told apart cheaply, so all of them go.
-    this.#dropJumps(true);
+    const low = Number(linear & 0xffff_ffffn) | 0;
+    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const precise = this.#mmu.invalidate(low, high);
+    // Jump-cache entries of a page of code cannot be told apart cheaply, so all of them go.
+    if (!precise || this.#codePages.mayHave(low, high)) this.#dropAllJumps();
   }
   pause(): boolean {
     const slept = this.#spinWait.pause();
@@ -680,7 +686,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       const top = high >> (this.#wideLinear ? 24 : 15);
       if (top !== 0 && top !== -1) throw new GuestFault(Vector.GP, 0);
     } else if (this.#words[this.#rip]! >>> 0 > this.#mode.csLimit) throw new GuestFault(Vector.GP, 0);
-    return this.#mmu.translate(low, high, Access.Fetch, this.#words[this.#cpl] === 3);
+    const host = this.#mmu.translate(low, high, Access.Fetch, this.#words[this.#cpl] === 3);
+    this.#codePages.add(low, high);
+    return host;
   }
 
   #runComplex(record: number, number: number): number {
@@ -736,6 +744,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
 
   // Keeping up with the state.
+
+  /** After translations have changed: no page is known to be code. */
+  #dropAllJumps(): void {
+    this.#codePages.clear();
+    this.#dropJumps(true);
+  }
 
   /** Makes every jump-cache entry invalid, or those of pages that are not global. */
   #dropJumps(global: boolean): void {

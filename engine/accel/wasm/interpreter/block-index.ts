@@ -63,16 +63,10 @@ export class BlockIndex {
    */
   find(host: number, low: number, high: number, mode: CodeMode, secondPage: () => number): Block | undefined {
     const at = slot(host, low, high);
-    const wanted = (block: Block): boolean =>
-      block.from === host &&
-      block.low === low &&
-      block.high === high &&
-      block.mode === mode &&
-      (block.to2 === 0 || secondPage() === block.from2);
-    const recent = this.#recent[at];
-    if (recent !== undefined && wanted(recent)) return recent;
-    for (let block = this.#first.get(host); block; block = block.next) {
-      if (!wanted(block)) continue;
+    let block = this.#recent[at];
+    if (block !== undefined && block.from === host && isOf(block, low, high, mode, secondPage)) return block;
+    for (block = this.#first.get(host); block; block = block.next) {
+      if (!isOf(block, low, high, mode, secondPage)) continue;
       this.#recent[at] = block;
       return block;
     }
@@ -114,3 +108,9 @@ export class BlockIndex {
 
 const slot = (host: number, low: number, high: number): number =>
   (host ^ (low >>> 12) ^ (high << 3)) & (RECENT - 1);
+
+const isOf = (block: Block, low: number, high: number, mode: CodeMode, secondPage: () => number): boolean =>
+  block.low === low &&
+  block.high === high &&
+  block.mode === mode &&
+  (block.to2 === 0 || secondPage() === block.from2);

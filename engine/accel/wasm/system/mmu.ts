@@ -15,6 +15,7 @@ import type { DirtyLog } from '../../../memory/dirty-log.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
+import { PageFilter } from './page-filter.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
 
 export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
@@ -69,6 +70,27 @@ export interface MmuParts {
   readonly coherence: Coherence;
 }
 
+/** TLB entries by word index, each once. */
+class EntryList {
+  readonly entries = new Int32Array(TLBS * TLB_ENTRIES);
+  readonly #numbers = new Int32Array(TLBS * TLB_ENTRIES);
+  readonly #listed = new Uint8Array(TLBS * TLB_ENTRIES);
+  count = 0;
+
+  /** @param number of the entry among those of all TLBs */
+  add(at: number, number: number): void {
+    if (this.#listed[number] !== 0) return;
+    this.#listed[number] = 1;
+    this.#numbers[this.count] = number;
+    this.entries[this.count++] = at;
+  }
+
+  clear(): void {
+    for (let i = 0; i < this.count; i++) this.#listed[this.#numbers[i]!] = 0;
+    this.count = 0;
+  }
+}
+
 export class Mmu {
   readonly words: Int32Array;
   readonly #parts: MmuParts;
@@ -84,13 +106,14 @@ export class Mmu {
   #apicPage = -1;
   /** False while nothing may be put into the TLB in use. */
   #fill = true;
-  /** Linear pages covered by large-page entries that are cached in pieces: any of them may be meant by
-   * INVLPG, so it then drops everything. */
-  #largePages = false;
-  /** Entries in use, by word index: a flush has to touch no others. Each at most once. */
-  readonly #used = new Int32Array(TLBS * TLB_ENTRIES);
-  #usedCount = 0;
-  readonly #isUsed = new Uint8Array(TLBS * TLB_ENTRIES);
+  /** Large pages that are cached in pieces of 4 KiB. Any of them may be meant by an INVLPG in the large page, which
+   * then drops everything: pages of 2 MiB, and larger ones. */
+  readonly #largePages = new PageFilter(21);
+  readonly #hugePages = new PageFilter(30);
+  /** Entries in use, by word index: a flush has to touch no others. Global ones are in a list of their own; an
+   * entry may be in both. */
+  readonly #local = new EntryList();
+  readonly #lasting = new EntryList();
 
   // Results of a walk.
   /** Guest-physical page number. */
@@ -188,53 +211,43 @@ export class Mmu {
 
   /** Drops cached translations: all, or those of pages that are not global. */
   flush(global: boolean): void {
-    const words = this.words;
     const keepGlobal = !global && (this.#cr4 & Cr4.PGE) !== 0;
-    let kept = 0;
-    for (let i = 0; i < this.#usedCount; i++) {
-      const at = this.#used[i]!;
-      if (keepGlobal && (words[at + E.flags]! & 1) !== 0) this.#used[kept++] = at;
-      else {
-        this.#clear(at);
-        this.#isUsed[this.#number(at)] = 0;
-      }
+    const words = this.words;
+    for (let i = 0; i < this.#local.count; i++) {
+      const at = this.#local.entries[i]!;
+      if (!keepGlobal || (words[at + E.flags]! & 1) === 0) this.#clear(at);
     }
-    this.#usedCount = kept;
+    this.#local.clear();
     if (keepGlobal) return;
-    this.#largePages = false;
+    for (let i = 0; i < this.#lasting.count; i++) this.#clear(this.#lasting.entries[i]!);
+    this.#lasting.clear();
+    this.#largePages.clear();
+    this.#hugePages.clear();
     this.#parts.coherence.gate.advance(this.#state.index);
   }
 
   /** Takes the permission to write away from every cached translation. */
   dropWrites(): void {
     const words = this.words;
-    for (let i = 0; i < this.#usedCount; i++) {
-      const at = this.#used[i]! + E.write;
-      words[at] = -1;
-      words[at + 1] = -1;
+    for (const { entries, count } of [this.#local, this.#lasting]) {
+      for (let i = 0; i < count; i++) {
+        const at = entries[i]! + E.write;
+        words[at] = -1;
+        words[at + 1] = -1;
+      }
     }
     this.#parts.coherence.gate.advance(this.#state.index);
   }
 
-  /** Notes an entry as one that a flush must look at. */
-  #use(at: number): void {
-    const number = this.#number(at);
-    if (this.#isUsed[number] !== 0) return;
-    this.#isUsed[number] = 1;
-    this.#used[this.#usedCount++] = at;
-  }
-
-  #number(at: number): number {
-    return (at - (this.#parts.area >> 2)) / ENTRY_WORDS;
-  }
-
   #clear(at: number): void {
-    this.words.fill(-1, at, at + ENTRY_WORDS);
+    // Word by word: fill() costs more than so short a stretch is worth.
+    const words = this.words;
+    for (let i = at; i < at + ENTRY_WORDS; i++) words[i] = -1;
   }
 
   /** Drops the translation of one page (INVLPG). @returns false where everything had to be dropped */
   invalidate(low: number, high: number): boolean {
-    if (this.#largePages) {
+    if (this.#largePages.mayHave(low, high) || this.#hugePages.mayHave(low, high)) {
       this.flush(true);
       return false;
     }
@@ -256,12 +269,11 @@ export class Mmu {
   /** Takes the permission to write a host page away from every cached translation. */
   protectHostPage(hostPage: number): void {
     const words = this.words;
-    const start = this.#parts.area >> 2;
-    const end = start + (TLBS * TLB_BYTES) / 4;
-    for (let at = start; at < end; at += ENTRY_WORDS) {
-      const low = words[at + E.write]!;
-      if (low === -1) continue;
-      if (((low + words[at + E.addend]!) | 0) === (hostPage | 0)) {
+    for (const { entries, count } of [this.#local, this.#lasting]) {
+      for (let i = 0; i < count; i++) {
+        const at = entries[i]!;
+        const low = words[at + E.write]!;
+        if (low === -1 || ((low + words[at + E.addend]!) | 0) !== (hostPage | 0)) continue;
         words[at + E.write] = -1;
         words[at + E.write + 1] = -1;
       }
@@ -309,7 +321,7 @@ export class Mmu {
       if (tagLow !== -1 && (tagLow !== page || words[at + tag + 1] !== (high | 0))) same = false;
     }
     if (!same) this.#clear(at);
-    this.#use(at);
+    (this.#global ? this.#lasting : this.#local).add(at, (at - (this.#parts.area >> 2)) / ENTRY_WORDS);
     words[at + E.addend] = addend;
     words[at + E.flags] = this.#global ? 1 : 0;
     const set = (tag: number) => {
@@ -376,7 +388,7 @@ export class Mmu {
         pde,
         access,
       );
-      this.#largePages = true;
+      this.#hugePages.add(low, 0);
       return true;
     }
     const table = this.#entry(pde >>> 12, (low >>> 10) & 0xffc);
@@ -433,7 +445,7 @@ export class Mmu {
         else {
           const pages = level === 2 ? 0x200 : 0x4_0000;
           this.#finish(Math.floor(frame / pages) * pages + ((low >>> 12) & (pages - 1)), lo, access);
-          this.#largePages = true;
+          (level === 2 ? this.#largePages : this.#hugePages).add(low, high);
         }
         return true;
       }
