@@ -3,6 +3,7 @@
  * that gives a shell on the serial console.
  */
 import {
+  existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -100,7 +101,7 @@ export async function sample(directory: string): Promise<Sample> {
 /** A directory of our own inside `directory`, on the same file system, so that results can be renamed. */
 function makeWorkDirectory(directory: string): string {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeFolders(path.resolve(directory));
     return mkdtempSync(path.join(path.resolve(directory), '.sample-'));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -108,6 +109,14 @@ function makeWorkDirectory(directory: string): string {
       cause: error,
     });
   }
+}
+
+/** Makes a folder and those above it. Node's own way of it never ends where a folder that exists says that it does not,
+ * as those of /proc do. */
+function makeFolders(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolders(path.dirname(folder));
+  mkdirSync(folder);
 }
 
 /** Fetches and unpacks kernel and BusyBox into `work`: as the system's lists have them or, where that fails,

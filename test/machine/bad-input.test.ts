@@ -113,6 +113,10 @@ test.runIf(process.platform === 'linux')('more memory than the host gives', asyn
   await refused(['sh', '-c', 'ulimit -v 4000000; exec "$@"', 'sh', ...command], resources);
 });
 
+test.runIf(process.platform === 'linux')('a sample guest where no folder can be made', async () => {
+  await refused(guesthouseCommand('sample', '/proc/nowhere/sample'), resources);
+});
+
 test('what is refused leaves the files it would have written alone', async () => {
   const serial = path.join(folder, 'serial');
   writeFileSync(serial, 'from an earlier run');
