@@ -35,6 +35,8 @@ test.each<[input: unknown, said: string]>([
     { name: 'a', kernel: '/k', serial: [{ kind: 'file', path: 'x' }] },
     'serial.0.path must be an absolute path',
   ],
+  [{ name: 'a', disks: [{ file: 'd' }] }, 'disks.0.file must be an absolute path'],
+  [{ name: 'a', disks: [{ device: 'disk' }] }, 'disks.0 has no file'],
   [{ name: 'a', kernel: '/k', memory: 'much' }, 'memory must be'],
   [{ name: 'a', kernel: '/k', memory: 1e9 }, 'memory must be'],
   [{ name: 'a', kernel: '/k', tags: ['-'] }, 'tags.0 must be'],
@@ -62,11 +64,13 @@ test('files that must be there are named with their fields', () => {
     name: 'a',
     kernel: '/k',
     modules: ['/m'],
+    disks: [{ file: '/d' }, { device: 'cdrom' }],
     serial: [{ kind: 'file', path: '/out' }],
   });
   if (!checked.ok) throw new Error('wrong');
   expect(filesOf(checked.document)).toEqual([
     { file: '/k', path: ['kernel'] },
     { file: '/m', path: ['modules', 0] },
+    { file: '/d', path: ['disks', 0, 'file'] },
   ]);
 });

@@ -59,12 +59,19 @@ const ABSOLUTE = /^(\/|[A-Za-z]:[\\/]|\\\\)/;
 
 /** Every path in a document, with where it stands. */
 function paths(document: MachineDocument): Array<[path: string, ...where: Array<string | number>]> {
-  const { kernel, initrd, firmware, modules, serial, debugcon } = document;
+  const { kernel, initrd, firmware, modules, serial, debugcon, disks, display } = document;
   const found: Array<[string | undefined, ...Array<string | number>]> = [
     [kernel, 'kernel'],
     [initrd, 'initrd'],
     [firmware, 'firmware'],
     ...modules.map((file, i): [string, string, number] => [file, 'modules', i]),
+    ...disks.map(({ file }, i): [string | undefined, ...Array<string | number>] => [
+      file,
+      'disks',
+      i,
+      'file',
+    ]),
+    [display.kind === 'vnc' ? display.passwordFile : undefined, 'display', 'passwordFile'],
     ...serial.map((port, i): [string | undefined, ...Array<string | number>] => [
       port.kind === 'file' ? port.path : undefined,
       'serial',

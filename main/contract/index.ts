@@ -8,6 +8,6 @@ export * from './host.ts';
 export * from './machine.ts';
 export * from './methods.ts';
 export type { ConfigIssue } from '../../engine/api/config.ts';
-export { MEMORY_MIB, MOST_SERIAL_PORTS, MOST_VCPUS } from '../../engine/api/config.ts';
+export { MEMORY_MIB, MOST_DISKS, MOST_SERIAL_PORTS, MOST_VCPUS } from '../../engine/api/config.ts';
 export { type Problem, problemSchema } from '../../engine/api/problem.ts';
 export type { AcceleratorInfo, ExitStatistics } from '../../engine/api/statistics.ts';

@@ -72,9 +72,13 @@ const TABLE = {
     z.strictObject({ document: draft, files: z.boolean().default(false), id: machineIdSchema.optional() }),
     z.strictObject({ issues: z.array(issueSchema) }),
   ),
-  /** Makes a machine. `config` where the document is wrong, `state` where the name is taken. */
+  /** Makes a machine. `config` where the document is wrong, `state` where the name is taken. A new disk is made in
+   * the machine's folder and comes before those that the document names. */
   'machine.define': method(
-    z.strictObject({ document: draft }),
+    z.strictObject({
+      document: draft,
+      newDisk: z.strictObject({ gibibytes: z.int().min(1).max(65536) }).optional(),
+    }),
     z.strictObject({ machine: machineSummarySchema }),
   ),
   /** Replaces the stored document. `state` where it has changed since `revision` was read. A machine that runs

@@ -27,8 +27,8 @@ export function handlersFor(
     'machine.validate': handler('machine.validate', ({ document, files, id }) => ({
       issues: manager.validate(document, files, id),
     })),
-    'machine.define': handler('machine.define', async ({ document }) => ({
-      machine: await manager.define(document),
+    'machine.define': handler('machine.define', async ({ document, newDisk }) => ({
+      machine: await manager.define(document, newDisk),
     })),
     'machine.configure': handler('machine.configure', ({ id, revision, document }) =>
       manager.configure(id, revision, document),

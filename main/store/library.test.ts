@@ -117,6 +117,23 @@ test('a copy has the files of a machine and nothing of its runs', () => {
   expect(copy.document?.name).toBe('two');
 });
 
+test('a copy has disks of its own, and shares those elsewhere', () => {
+  const { id, folder } = library.define(documentOf('one'), (document, work, place) => {
+    writeFileSync(path.join(work, 'disk.qcow2'), 'disk');
+    const disks = [{ file: path.join(place, 'disk.qcow2') }, { file: `${place}-other/disk` }];
+    const checked = checkDocument({ ...document, disks });
+    if (!checked.ok) throw new Error('wrong');
+    return checked.document;
+  });
+  expect(library.get(id).document?.disks[0]?.file).toBe(path.join(folder, 'disk.qcow2'));
+  const copy = library.clone(id, 'two');
+  expect(copy.document?.disks.map(({ file }) => file)).toEqual([
+    path.join(copy.folder, 'disk.qcow2'),
+    `${folder}-other/disk`,
+  ]);
+  expect(readFileSync(path.join(copy.folder, 'disk.qcow2'), 'utf8')).toBe('disk');
+});
+
 test('deleting follows no links', () => {
   const outside = path.join(home.directory, 'outside');
   mkdirSync(outside);

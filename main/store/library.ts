@@ -41,6 +41,18 @@ export const FILES = {
 /** What of a machine's folder belongs to one run and is not copied with it. */
 const OF_A_RUN: readonly string[] = [FILES.run, FILES.notes, FILES.log];
 
+/** Puts files into the folder of a new machine, `work` by now and `folder` when it is there.
+ * @returns what the machine is */
+export type Furnish = (document: MachineDocument, work: string, folder: string) => MachineDocument;
+
+/** A disk whose file went from one folder to another, where it lies in the former. */
+function moved<D extends MachineDocument['disks'][number]>(disk: D, from: string, to: string): D {
+  if (disk.file === undefined) return disk;
+  const place = path.relative(from, disk.file);
+  const isInside = place !== '' && !place.startsWith('..') && !path.isAbsolute(place);
+  return isInside ? { ...disk, file: path.join(to, place) } : disk;
+}
+
 /** A machine as it is stored. */
 export interface StoredMachine {
   readonly id: string;
@@ -124,9 +136,12 @@ export class Library {
    *
    * @throws GuesthouseError `state` where its name is taken, `resources` where it can't be written
    */
-  define(document: MachineDocument): StoredMachine {
+  define(document: MachineDocument, furnish: Furnish = (wanted) => wanted): StoredMachine {
     this.#requireFreeName(document.name);
-    return this.#make(document, (folder) => mkdirSync(folder));
+    return this.#make((work, folder) => {
+      mkdirSync(work);
+      return furnish(document, work, folder);
+    });
   }
 
   /**
@@ -155,12 +170,14 @@ export class Library {
     const stored = this.get(id);
     if (stored.document === null) throw damagedError(stored);
     this.#requireFreeName(name);
-    return this.#make({ ...stored.document, name }, (folder) => {
-      cpSync(stored.folder, folder, {
+    const { document } = stored;
+    return this.#make((work, folder) => {
+      cpSync(stored.folder, work, {
         recursive: true,
         errorOnExist: true,
         filter: (source) => !OF_A_RUN.includes(path.relative(stored.folder, source)),
       });
+      return { ...document, name, disks: document.disks.map((disk) => moved(disk, stored.folder, folder)) };
     });
   }
 
@@ -193,13 +210,14 @@ export class Library {
     this.#cache.delete(id);
   }
 
-  #make(document: MachineDocument, fill: (folder: string) => void): StoredMachine {
+  /** @param fill makes and fills a folder that becomes another, and says what the machine is */
+  #make(fill: (work: string, folder: string) => MachineDocument): StoredMachine {
     const id = randomUUID();
     const folder = this.folder(id);
     const work = path.join(this.directory, `.new-${id}`);
     try {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      fill(work);
+      const document = fill(work, folder);
       writeAtomically(path.join(work, FILES.document), formatDocument(document));
       // It appears whole, or not at all.
       renameSync(work, folder);

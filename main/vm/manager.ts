@@ -7,6 +7,7 @@ import path from 'node:path';
 import { problemOf } from '../../engine/api/problem.ts';
 import type { ExitStatistics } from '../../engine/api/statistics.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
+import { createImage } from '../../engine/host/image-tools.ts';
 import { sample } from '../cli/sample.ts';
 import { checkDocument, issueLine, type MachineDocument } from '../contract/document.ts';
 import type { EventData, EventName } from '../contract/events.ts';
@@ -26,6 +27,9 @@ import { alreadyRunning, SupervisedMachine } from './supervised-machine.ts';
 
 /** Milliseconds between two samples. */
 const SAMPLE_INTERVAL = 1000;
+
+/** A disk that is made with its machine, in the machine's folder. */
+const NEW_DISK = 'disk.qcow2';
 
 /** A document that is wrong: every field that is, beside the first in one line. */
 export class DocumentError extends GuesthouseError {
@@ -125,9 +129,21 @@ export class Manager {
     ];
   }
 
-  /** @throws DocumentError, GuesthouseError `state` where the name is taken */
-  async define(input: unknown): Promise<MachineSummary> {
-    const { id, document } = this.library.define(requireDocument(input));
+  /**
+   * Makes a machine.
+   *
+   * @param newDisk a disk to make for it, before those that it has
+   * @throws DocumentError, GuesthouseError `state` where the name is taken
+   */
+  async define(input: unknown, newDisk?: { readonly gibibytes: number }): Promise<MachineSummary> {
+    const { id, document } = this.library.define(requireDocument(input), (wanted, work, folder) => {
+      if (newDisk === undefined) return wanted;
+      createImage(path.join(work, NEW_DISK), { format: 'qcow2', size: newDisk.gibibytes * 2 ** 30 });
+      return requireDocument({
+        ...wanted,
+        disks: [{ file: path.join(folder, NEW_DISK), bus: 'ide' }, ...wanted.disks],
+      });
+    });
     this.#note(id, `defined as '${document?.name}'`);
     return this.summary(id);
   }

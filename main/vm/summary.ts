@@ -56,10 +56,17 @@ function stateOf(state: EngineState | undefined, error: string | undefined): Mac
   }
 }
 
-function bootsOf({ sample, kernel, firmware }: MachineDocument): string {
+function bootsOf({ sample, kernel, firmware, boot, disks }: MachineDocument): string {
   if (sample) return 'sample guest';
   if (kernel !== undefined) return `kernel ${path.basename(kernel)}`;
-  return firmware === undefined ? '' : `firmware ${path.basename(firmware)}`;
+  if (firmware !== undefined) return `firmware ${path.basename(firmware)}`;
+  // What SeaBIOS comes to first.
+  for (const kind of boot.order) {
+    const file = disks.find(({ device, file: held }) => device === kind && held !== undefined)?.file;
+    if (file !== undefined) return `${kind === 'cdrom' ? 'CD-ROM' : 'disk'} ${path.basename(file)}`;
+    if (kind === 'network') return 'network';
+  }
+  return 'SeaBIOS';
 }
 
 /** Whether a machine that runs differs from its document in what the engine is concerned with. */

@@ -31,6 +31,8 @@ export const ICONS = {
   console: [line('M2.5 3h11v10h-11zM5 6l2 2-2 2M8.5 10H11')],
   copy: [line('M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3')],
   details: [MONITOR],
+  disc: [line('M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 6.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3z')],
+  disk: [line('M2.5 8.5 4.5 3h7l2 5.5v4.5h-11zM2.5 8.5h11M11 11h.01')],
   down: [line('M8 3v10M4 9l4 4 4-4')],
   edit: [line('M3 13l.7-3L11 2.7l2.3 2.3L6 12.3z')],
   error: [line('M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 5v3.5M8 11v.01')],

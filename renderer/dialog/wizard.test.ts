@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { checkDocument } from '../../main/contract/index.ts';
-import { type Answers, documentOf, freeName, initialAnswers, SOURCES, stepOf } from './wizard.ts';
+import { type Answers, documentOf, freeName, initialAnswers, newDiskOf, SOURCES, stepOf } from './wizard.ts';
 
 const filled: Answers = {
   ...initialAnswers({ memory: 512, vcpus: 1 }),
   name: 'vm',
+  cdrom: '/install.iso',
+  disk: '/disk.qcow2',
   kernel: ' /boot/vmlinuz ',
   initrd: '/boot/initrd.img',
   firmware: '/firmware.bin',
@@ -38,6 +40,15 @@ test('what is missing or wrong is found in its step', () => {
   expect(new Set(wrong.issues.map(({ path }) => stepOf(path[0])))).toEqual(
     new Set(['boot', 'resources', 'summary']),
   );
+});
+
+test('installation media come with a new disk, where one is wanted', () => {
+  expect(documentOf({ ...filled, source: 'cdrom' })).toMatchObject({
+    disks: [{ device: 'cdrom', file: '/install.iso' }],
+  });
+  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 8 })).toEqual({ gibibytes: 8 });
+  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 0 })).toBeUndefined();
+  expect(newDiskOf({ ...filled, source: 'disk', newDisk: 8 })).toBeUndefined();
 });
 
 test('a name that is taken is numbered', () => {

@@ -2,21 +2,28 @@
  * kind of boot is an entry here and its fields. */
 import type { Draft } from '../store/draft.ts';
 
+/** GiB of a new disk at most. */
+export const MOST_GIBIBYTES = 65536;
+
 export const STEPS = ['boot', 'resources', 'summary'] as const;
 export type Step = (typeof STEPS)[number];
 
 /** Fields of a document that a boot source asks for. */
-export type FileField = 'kernel' | 'initrd' | 'firmware';
+export type FileField = 'cdrom' | 'disk' | 'kernel' | 'initrd' | 'firmware';
 
 export interface Source {
-  readonly key: 'sample' | 'kernel' | 'firmware';
+  readonly key: 'sample' | 'cdrom' | 'disk' | 'kernel' | 'firmware';
   readonly files: ReadonlyArray<{ readonly field: FileField; readonly optional: boolean }>;
   /** Whether it takes a command line. */
   readonly append: boolean;
+  /** Whether a new disk is made for it. */
+  readonly newDisk: boolean;
 }
 
 export const SOURCES: readonly Source[] = [
-  { key: 'sample', files: [], append: false },
+  { key: 'sample', files: [], append: false, newDisk: false },
+  { key: 'cdrom', files: [{ field: 'cdrom', optional: false }], append: false, newDisk: true },
+  { key: 'disk', files: [{ field: 'disk', optional: false }], append: false, newDisk: false },
   {
     key: 'kernel',
     files: [
@@ -24,13 +31,18 @@ export const SOURCES: readonly Source[] = [
       { field: 'initrd', optional: true },
     ],
     append: true,
+    newDisk: false,
   },
-  { key: 'firmware', files: [{ field: 'firmware', optional: false }], append: false },
+  { key: 'firmware', files: [{ field: 'firmware', optional: false }], append: false, newDisk: false },
 ];
 
 /** The answers so far. */
 export interface Answers {
   source: Source['key'];
+  cdrom: string;
+  disk: string;
+  /** GiB of a new disk, 0 for none; NaN while what is typed is no number. */
+  newDisk: number;
   kernel: string;
   initrd: string;
   firmware: string;
@@ -46,6 +58,9 @@ export interface Answers {
 export function initialAnswers(size: { readonly memory: number; readonly vcpus: number }): Answers {
   return {
     source: 'sample',
+    cdrom: '',
+    disk: '',
+    newDisk: 20,
     kernel: '',
     initrd: '',
     firmware: '',
@@ -68,10 +83,22 @@ export function documentOf(answers: Answers): Draft {
   if (key === 'sample') document.sample = true;
   for (const { field, optional } of files) {
     const value = answers[field].trim();
-    if (value !== '' || !optional) document[field] = value;
+    if (field === 'cdrom' || field === 'disk') document.disks = [{ device: field, file: value, bus: 'ide' }];
+    else if (value !== '' || !optional) document[field] = value;
   }
   if (append && answers.append.trim() !== '') document.append = answers.append.trim();
   return document;
+}
+
+/** The disk to make with the machine; undefined for none. */
+export function newDiskOf(answers: Answers): { gibibytes: number } | undefined {
+  const { newDisk } = answers;
+  return sourceOf(answers).newDisk && newDisk > 0 ? { gibibytes: newDisk } : undefined;
+}
+
+/** The field of the document that a field of the wizard goes into. */
+export function documentField(field: string): string {
+  return field === 'cdrom' || field === 'disk' ? 'disks' : field;
 }
 
 /** The step where a field of a document is asked for. */

@@ -1,4 +1,6 @@
 /** The list: damaged machines, the keyboard alone, search, groups, many machines, both colour schemes. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { violations } from './accessibility.ts';
@@ -130,6 +132,58 @@ test('what is wrong with a new machine is said beside the field', async () => {
   await dialog.getByRole('spinbutton', { name: 'Memory' }).fill('lots');
   await dialog.getByText(/Memory must be a whole number/).waitFor();
   await dialog.getByRole('button', { name: 'Cancel' }).click();
+});
+
+test('a machine to install on gets its media and a new disk, and more hardware', async () => {
+  const medium = path.join(shell.home, 'install.iso');
+  writeFileSync(medium, Buffer.alloc(2048));
+  await page.getByRole('button', { name: 'New machine…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Installation media').check();
+  await dialog.getByRole('textbox', { name: 'CD-ROM image' }).fill(`${medium}.missing`);
+  await dialog.getByText('CD-ROM image does not exist').waitFor();
+  await dialog.getByRole('textbox', { name: 'CD-ROM image' }).fill(medium);
+  await dialog.getByText('CD-ROM image does not exist').waitFor({ state: 'detached' });
+  const size = dialog.getByRole('spinbutton', { name: 'New disk' });
+  await size.fill('much');
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await dialog.getByText(/New disk must be a whole number/).waitFor();
+  await size.fill('3');
+  await picture(page, 'wizard-media-light');
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await dialog.getByRole('button', { name: 'Next' }).click();
+  await dialog.getByText('3 GiB').waitFor();
+  await dialog.getByLabel('Customise before starting').check();
+  const [window] = await Promise.all([
+    page.waitForEvent('popup'),
+    dialog.getByRole('button', { name: 'Create', exact: true }).click(),
+  ]);
+  await window.getByRole('tab', { name: 'Disk 1' }).click();
+  expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toMatch(/\/disk\.qcow2$/);
+  await picture(window, 'details-disk-light');
+  await window.getByRole('tab', { name: 'CD-ROM drive 1' }).click();
+  expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toBe(medium);
+  await window.getByRole('tab', { name: 'Boot' }).click();
+  await window.getByRole('combobox', { name: 'Boot order' }).selectOption('CD-ROM drive, then disk');
+  await picture(window, 'details-boot-devices-light');
+  await window.getByRole('button', { name: 'Add hardware' }).click();
+  await window.getByRole('menuitem', { name: 'Disk', exact: true }).click();
+  await window.getByText('Image is empty').waitFor();
+  await window.getByRole('button', { name: 'Remove this disk' }).click();
+  await window.getByRole('tab', { name: 'Screen' }).click();
+  await window.getByRole('combobox', { name: 'Shown to' }).selectOption('VNC viewers');
+  await picture(window, 'details-screen-light');
+  await window.getByRole('button', { name: 'Apply' }).click();
+  await window.getByRole('button', { name: 'Apply', disabled: true }).waitFor();
+  const stored: unknown = JSON.parse(await shell.run('dumpconfig', 'install'));
+  expect(stored).toMatchObject({
+    boot: { order: ['cdrom', 'disk'] },
+    disks: [{ device: 'disk' }, { device: 'cdrom', file: medium }],
+    display: { kind: 'vnc', address: '127.0.0.1:5900' },
+  });
+  await window.close();
+  await shell.run('undefine', 'install');
+  await row(page, 'install').waitFor({ state: 'detached' });
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {
