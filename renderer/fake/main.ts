@@ -345,6 +345,7 @@ export class FakeMain {
       });
       return { stream, position: from, started: stored.summary.started ?? 0 };
     },
+    'display.attach': () => refuse('state', 'the machine has no display'),
     'console.detach': ({ stream }) => {
       this.#consoles.delete(stream);
       return {};

@@ -4,6 +4,7 @@
  */
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
+import { GuesthouseError } from '../../engine/base/errors.ts';
 import { CONTROL_VERSION, type ControlRequest, type EngineState } from '../../engine/api/control.ts';
 import type { ExitStatistics, Usage } from '../../engine/api/statistics.ts';
 import { ConsoleHistory } from '../../engine/host/console-history.ts';
@@ -55,9 +56,13 @@ export class StandIn implements ControlTarget, AsyncDisposable {
     return new StandIn(server, document);
   }
 
-  handle({ kind }: Exclude<ControlRequest, { kind: 'attach' }>): Usage | ExitStatistics | null {
+  handle({ kind }: Exclude<ControlRequest, { kind: 'attach' | 'display' }>): Usage | ExitStatistics | null {
     if (kind === 'usage') return this.#usage();
     return kind === 'statistics' ? STATISTICS : null;
+  }
+
+  serveDisplay(): void {
+    throw new GuesthouseError('state', 'the machine has no display');
   }
 
   async input(bytes: Uint8Array): Promise<void> {
