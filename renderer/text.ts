@@ -264,6 +264,7 @@ export const TEXT = {
 
   machine: {
     tabs: {
+      screen: 'Screen',
       console: 'Console',
       details: 'Details',
       performance: 'Performance',
@@ -276,6 +277,22 @@ export const TEXT = {
     list: 'All machines',
     toolbar: 'Machine',
     uptime: (text: string) => `Running for ${text}`,
+  },
+
+  screen: {
+    label: 'The machine’s screen',
+    toolbar: 'Screen',
+    offText: 'Its screen appears here when it runs.',
+    noSignal: 'No signal',
+    sendKeys: 'Send keys',
+    typeClipboard: 'Type the clipboard’s text',
+    savePicture: 'Save a picture',
+    fullScreen: 'Full screen',
+    fit: 'Fit to the window',
+    notTyped: (count: number) =>
+      count === 1
+        ? 'One character has no key and was left out.'
+        : `${count} characters have no key and were left out.`,
   },
 
   console: {

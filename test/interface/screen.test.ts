@@ -1,0 +1,65 @@
+/** The machine's screen in its window: seen, typed at, and lost when the machine is turned off. */
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expectState, openMachine, picture, Shell } from './harness.ts';
+
+let shell: Shell;
+let window: Page;
+
+beforeAll(async () => {
+  shell = await Shell.start();
+  await shell.run('define', '--name', 'screen', '--memory', '64', '--serial', 'null', '--boot', 'menu=on');
+  window = await openMachine(await shell.open(), 'screen');
+  await window.getByRole('tab', { name: 'Screen' }).click();
+});
+afterAll(async () => {
+  await shell?.[Symbol.asyncDispose]();
+});
+
+/** What can be read on the screen, as the command line says. */
+const read = (): Promise<string> => shell.run('screenshot', 'screen', '--text');
+
+/** Waits until the screen shows something, pressing a key again and again until then. */
+async function shows(wanted: string, key?: string): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        if (key !== undefined) await window.keyboard.press(key);
+        return read();
+      },
+      { timeout: 40_000, interval: 300 },
+    )
+    .toContain(wanted);
+}
+
+test('the screen appears when the machine is started, and takes keys', async () => {
+  await window.getByText('Its screen appears here when it runs.').waitFor();
+  await window.getByRole('tabpanel').getByRole('button', { name: 'Start' }).click();
+  await expectState(window, 'Running');
+  const canvas = window.locator('canvas');
+  await canvas.waitFor();
+  await shows('Select boot device', 'Escape');
+  await expect.poll(() => canvas.evaluate((element: HTMLCanvasElement) => element.width)).toBe(720);
+  await picture(window, 'screen-light');
+  await shows('No bootable device', 'Escape');
+});
+
+test('keys are sent from the menu', async () => {
+  await window.getByRole('button', { name: 'Send keys' }).click();
+  await window.getByRole('menuitem', { name: 'Ctrl+Alt+Del' }).click();
+  await expect.poll(read, { timeout: 20_000 }).not.toContain('No bootable device');
+});
+
+test('the picture is saved', async () => {
+  const [download] = await Promise.all([
+    window.waitForEvent('download'),
+    window.getByRole('button', { name: 'Save a picture' }).click(),
+  ]);
+  expect(download.suggestedFilename()).toBe('screen.png');
+});
+
+test('with the machine goes its screen', async () => {
+  await shell.run('destroy', 'screen');
+  await window.getByText('Its screen appears here when it runs.').waitFor();
+  expect(shell.complaints).toEqual([]);
+});
