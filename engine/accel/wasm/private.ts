@@ -48,6 +48,8 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   regionInstructions: 'u64',
   /** 1 where other vCPUs share the memory. */
   shared: 'u32',
+  /** 1 while a locked access at an address of guest memory is to be ended by a call of `commit`. */
+  held: 'u32',
   /** Scratch results of TypeScript helpers that return more than one value. */
   result: ['u64', 4],
 });

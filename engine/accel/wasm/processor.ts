@@ -168,6 +168,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#code.onFlush = () => this.#dropJumps(true);
     this.#access = new GuestAccess({
       memory, state, stateAddress, mmu: this.#mmu, code: this.#code, coherence: this.#coherence,
+      private: this.#private,
       copy16: (to, from) => this.#copy16(to, from),
       reentered: () => this.#dropWrites(),
       watch: (linear, bytes, write) => {

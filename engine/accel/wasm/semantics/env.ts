@@ -425,6 +425,7 @@ export abstract class Env {
         c.set(old, found as Expr<typeof type>);
         c.brIf(again, i32.eqz(isSame));
       });
+      c.if(i32.load(this.cpu, P.held), () => c.drop(c.call('i32', this.runtime.commit)));
     };
     if (size === 1) c.if(this.bounced(address), plain, locked);
     else c.if(i32.or(i32.and(address, size - 1), this.bounced(address)), plain, locked);

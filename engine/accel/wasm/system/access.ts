@@ -9,7 +9,7 @@
 import type { IoExit } from '../../contract.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
-import { P } from '../private.ts';
+import { P, type privateLayout } from '../private.ts';
 import { AccessPending, GuestFault, InterpretInstead, Vector, type LinearMemory, type Ports } from './cpu.ts';
 import { Access, type CodeWatch, type Mmu } from './mmu.ts';
 import { checksAlignment, requireAlignment } from './operands.ts';
@@ -29,8 +29,10 @@ export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400
 /** What a locked access holds from where its operand is read to where it is written. */
 const Held = {
   None: 0,
-  /** The lock of the operand's page. */
+  /** The lock of the operand's page, for an atomic instruction of the host. */
   Page: 1,
+  /** The same, for 16 bytes in the bounce buffer. */
+  Pair: 3,
   /** The whole machine: no other vCPU is in the guest. */
   Machine: 2,
 } as const;
@@ -43,6 +45,7 @@ export interface AccessParts {
   readonly mmu: Mmu;
   readonly code: CodeWatch;
   readonly coherence: Coherence;
+  readonly private: ReturnType<typeof privateLayout.bind>;
   /** Copies 16 bytes between aligned addresses of the memory, in one piece. */
   readonly copy16: (to: number, from: number) => void;
   /** The vCPU may have been outside the guest: its requests are to be looked at. */
@@ -73,6 +76,9 @@ export class GuestAccess implements LinearMemory, Ports {
   #storeBytes = 0;
   #held: Held = Held.None;
   #heldPage = 0;
+  /** Of {@link Held.Page}: where the operand is. */
+  #heldAt = 0;
+  #heldBytes = 0;
   /** Data breakpoints are set: every access is compared with them. */
   watching = false;
   /** Filled in for the run loop when an access waits. */
@@ -172,7 +178,7 @@ export class GuestAccess implements LinearMemory, Ports {
         this.#copy(host, from, bytes);
         return;
       case Writing.Watched:
-        if (this.#held === Held.Page) {
+        if (this.#held === Held.Pair) {
           this.#copy(host, from, bytes);
           this.#release();
         } else {
@@ -242,6 +248,7 @@ export class GuestAccess implements LinearMemory, Ports {
         const held = lock && (watched || bytes === 16 || (host & (bytes - 1)) !== 0);
         if (region && (held || watched || this.#code.overlaps(host, bytes))) throw new InterpretInstead();
         if (held) this.#hold(host, bytes);
+        if (this.#held === Held.Page) return host;
         const direct = this.#held === Held.None ? this.#toWrite(host, bytes) : -1;
         if (direct >= 0) return direct;
       }
@@ -263,21 +270,27 @@ export class GuestAccess implements LinearMemory, Ports {
   }
 
   /**
-   * Makes a locked access to memory within a page atomic where an aligned atomic instruction does not: holds
-   * the page's lock where other vCPUs' writes take it, for 16 bytes by making that so; and stops the others
-   * for an operand that is not aligned, of which a plain access might else see a part.
+   * Makes a locked access to memory within a page atomic where an atomic instruction of the host is not enough.
+   * On a page whose writes are watched it keeps out 16-byte atomics, which hold the page's lock. For 16 bytes it
+   * holds that lock as well, and has all other writes to the page take it. And it stops everybody for an operand
+   * that is not aligned, of which a plain access might else see a part.
    */
   #hold(host: number, bytes: number): void {
     if ((host & (bytes - 1)) !== 0) this.#holdMachine();
     else if (bytes === 16) {
       this.#coherence.lockPair(this.#vcpu, host >>> 12, () => this.#mmu.protectHostPage(host & ~0xfff));
-      this.#held = Held.Page;
+      this.#held = Held.Pair;
       this.#mmu.writing = Writing.Watched;
       this.#parts.reentered();
     }
     while (this.#held === Held.None && this.#mmu.writing === Writing.Watched) {
-      if (this.#coherence.lockWatched(this.#vcpu, host >>> 12)) this.#held = Held.Page;
-      else this.#mmu.writing = this.#coherence.admit(this.#vcpu, host >>> 12);
+      // Others may still write to it straight: the atomic instruction is atomic against these.
+      if (this.#coherence.lockWatched(this.#vcpu, host >>> 12)) {
+        this.#held = Held.Page;
+        this.#heldAt = host;
+        this.#heldBytes = bytes;
+        this.#parts.private.held = 1;
+      } else this.#mmu.writing = this.#coherence.admit(this.#vcpu, host >>> 12);
     }
     this.#heldPage = host >>> 12;
   }
@@ -289,7 +302,7 @@ export class GuestAccess implements LinearMemory, Ports {
   }
 
   #release(): void {
-    if (this.#held === Held.Page) this.#coherence.unlock(this.#heldPage);
+    if (this.#held === Held.Page || this.#held === Held.Pair) this.#coherence.unlock(this.#heldPage);
     else if (this.#held === Held.Machine) this.#coherence.gate.beTogether();
     this.#held = Held.None;
   }
@@ -305,8 +318,16 @@ export class GuestAccess implements LinearMemory, Ports {
     }
   }
 
-  /** Carries the bounce buffer to where `slow` found the access to go. @throws AccessPending */
+  /** Carries the bounce buffer to where `slow` found the access to go, or ends a locked access that was made in
+   * place. @throws AccessPending */
   commit(): void {
+    if (this.#held === Held.Page) {
+      this.#parts.private.held = 0;
+      this.#release();
+      this.#code.written(this.#heldAt, this.#heldBytes);
+      this.#coherence.written(this.#vcpu, this.#heldAt, this.#heldBytes);
+      return;
+    }
     try {
       this.#copyOut(this.#storeLow, this.#storeHigh, this.#bounce, this.#storeBytes, this.#state.cpl === 3);
     } finally {

@@ -1,0 +1,81 @@
+/**
+ * Several vCPUs: small guests that watch what processors must agree on, and Linux with work for all of them.
+ *
+ * `VCPUS=1,2,4,8 npm run test:machine -- smp` boots Linux with those; without it with 2 and 4.
+ */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { sample } from '../../main/cli/sample.ts';
+import { assemble, CACHE } from '../guest/assemble.ts';
+import { guesthouse, type MachineSpec } from '../guest/engines.ts';
+import { Console } from './harness.ts';
+
+const guest = (name: string): string => assemble(path.join(import.meta.dirname, 'guests', `${name}.asm`));
+
+const start = (name: string, spec: Partial<MachineSpec>): Console =>
+  Console.start(
+    guesthouse.command({ kernel: guest(name), memory: 64, stdio: 'serial', debugExit: true, ...spec }),
+  );
+
+/** Seconds that a guest may take on a host that has much else to do. */
+const PATIENCE = 150;
+const TIMEOUT = { timeout: 1000 * (PATIENCE + 30) };
+
+// Atomic operations, memory ordering, interprocessor interrupts, translations and code changed by others.
+test.each([1, 2, 4])('%i processors agree', TIMEOUT, async (vcpus) => {
+  await using machine = start('smp', { vcpus });
+  // Twice the number of the first case that went wrong, plus one.
+  expect(await machine.status(PATIENCE)).toBe(1);
+  expect(machine.output).toBe('all cases\r\n');
+});
+
+test('every processor starts, with an id of its own', TIMEOUT, async () => {
+  await using machine = start('smp-start', { vcpus: 12 });
+  expect(await machine.status(PATIENCE)).toBe(2 * 12 + 1);
+});
+
+test('more vCPUs than there can be are refused in one line', TIMEOUT, async () => {
+  await using machine = start('smp-start', { vcpus: 65 });
+  expect(await machine.status(PATIENCE)).toBe(64);
+  expect(machine.errors).toMatch(/^guesthouse: [^\n]*from 1 to 64[^\n]*\n$/);
+});
+
+const PROMPT = 'guesthouse:/# ';
+const counts = (process.env['VCPUS'] ?? '2,4').split(',').map(Number);
+
+test.each(counts)('Linux with %i vCPUs works on all of them', { timeout: 600_000 }, async (vcpus) => {
+  const files = await sample(path.join(CACHE, 'sample'));
+  await using machine = Console.start(
+    guesthouse.command({ ...files, append: 'console=ttyS0 quiet', memory: 256, vcpus, stdio: 'serial' }),
+  );
+  await machine.expect(PROMPT, 300);
+  machine.send('nproc; grep -c ^processor /proc/cpuinfo\n');
+  await machine.expect(`\n${vcpus}\r\n${vcpus}\r\n`);
+  await machine.expect(PROMPT);
+
+  // Every one of several processes finds the same sum.
+  machine.send('for i in $(seq 4); do seq 1 2000 | md5sum & done | sort | uniq -c; echo summed.\n');
+  const numbers = Array.from({ length: 2000 }, (_, i) => `${i + 1}\n`).join('');
+  const sum = createHash('md5').update(numbers).digest('hex');
+  expect(await machine.expect('\nsummed.', 120)).toContain(`\n      4 ${sum}  -\r`);
+  await machine.expect(PROMPT);
+
+  // Forks, pipes, files and their locks from all sides at once.
+  machine.send(
+    'work() { for j in $(seq 12); do echo $1 $j > /tmp/f$1; cat /tmp/f$1 | cat >> /tmp/all; done; }; ' +
+      'for i in $(seq 6); do work $i & done; wait; sort -u /tmp/all | wc -l; echo worked.\n',
+  );
+  expect(await machine.expect('\nworked.', 200)).toContain('\n72\r\n');
+  await machine.expect(PROMPT);
+
+  // The kernel found nothing amiss: clocks that disagree, stalls, processors that do not answer.
+  machine.send(
+    'dmesg | grep -ciE "warp|unstable|stall|lockup|BUG|WARNING|not responding|hung"; echo looked.\n',
+  );
+  expect(await machine.expect('\nlooked.')).toContain('\n0\r\n');
+  await machine.expect(PROMPT);
+
+  machine.send('poweroff -f\n');
+  expect(await machine.status()).toBe(0);
+});
