@@ -10,10 +10,18 @@
  */
 import { Random } from '../../engine/base/random.ts';
 import type { AccessSize } from '../../engine/device/device.ts';
+import { FW_CFG_PORT, FW_CFG_PORTS } from '../../engine/device/firmware/fw-cfg.ts';
+import { VBE_PORT, VBE_PORTS } from '../../engine/device/video/vbe-ports.ts';
+import { VGA_PORT, VGA_PORTS } from '../../engine/device/video/vga-ports.ts';
 import { acceleratorOf } from '../../engine/machine/accelerator.ts';
-import { Board, boardAreaBytes, type BoardPlan } from '../../engine/machine/board.ts';
+import { Board, boardAreaBytes, type BoardPlan, boardVideoBytes } from '../../engine/machine/board.ts';
 import { HPET_BASE, IOAPIC_BASE, LAPIC_BASE, PM_BASE, SERIAL_PORTS } from '../../engine/machine/chipset.ts';
-import { MachineMemory, NULL_PAGE, WASM_PAGE } from '../../engine/memory/machine-memory.ts';
+import {
+  hostMemoryAvailable,
+  MachineMemory,
+  NULL_PAGE,
+  WASM_PAGE,
+} from '../../engine/memory/machine-memory.ts';
 import { edge32, edge64 } from './guest-code.ts';
 
 const VCPUS = 2;
@@ -32,7 +40,7 @@ const SERVICES = 4;
 /** First ports of devices, and their numbers of ports. */
 const PORTS: readonly (readonly [start: number, count: number])[] = [
   [0x20, 2], [0xa0, 2], [0x4d0, 2], [0x40, 4], [0x61, 1], [0x60, 5], [0x70, 4], [0x92, 1], [0xb2, 2], [PM_BASE, 64],
-  [0xcf8, 8], [0xe9, 1], [0xf4, 4], [0x80, 16], [0xfff8, 8],
+  [0xcf8, 8], [0xe9, 1], [FW_CFG_PORT, FW_CFG_PORTS], [VGA_PORT, VGA_PORTS], [VBE_PORT, VBE_PORTS], [0xf4, 4], [0x80, 16], [0xfff8, 8],
   ...SERIAL_PORTS.map(({ port }) => [port, 8] as const),
 ]; // prettier-ignore
 
@@ -77,11 +85,11 @@ export class FuzzedBoard {
     const plan: BoardPlan = {
       accelerator: 'wasm', cpuModel: model, vcpus: VCPUS, serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
       debugcon: true, debugExit: true, disks: [],
-    boot: { order: [], menu: undefined },
+      boot: { order: [], menu: undefined }, vga: { bios: null },
       images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     }; // prettier-ignore
     const areaBytes = boardAreaBytes(plan, RAM_BYTES, WASM_PAGE);
-    this.#memory = MachineMemory.create(RAM_BYTES, areaBytes);
+    this.#memory = MachineMemory.create(RAM_BYTES, areaBytes, hostMemoryAvailable(), boardVideoBytes(plan));
     const { description } = this.#memory;
     this.#board = new Board({ ...plan, description, acceleratorArea: WASM_PAGE, log: () => {} });
     this.#board.install();
