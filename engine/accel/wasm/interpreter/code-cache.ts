@@ -90,6 +90,9 @@ export class CodeCache implements CodeWatch {
   /** Told when a region is dropped, so that its handler can be used again. */
   onRegionDropped: (region: InstalledRegion, why: RegionDropped) => void = () => {};
 
+  // The block being decoded: the halves of its RIP.
+  #ripLow = 0;
+  #ripHigh = 0;
   // The instruction being decoded: the halves of its linear address, and where it is.
   #low = 0;
   #high = 0;
@@ -248,20 +251,24 @@ export class CodeCache implements CodeWatch {
     if (from >= 0) this.#claim(from);
     const first = this.#low;
     const long = mode.code === 64;
-    const rip = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    const limit = BigInt(mode.csLimit);
+    this.#ripLow = low;
+    this.#ripHigh = high;
+    // Outside 64-bit mode, bytes of CS from the block's first on.
+    const room = long ? Infinity : mode.csLimit + 1 - (low >>> 0);
     let at = start;
     let to = from;
     let from2 = 0;
     let to2 = 0;
-    let next = rip;
+    let length = 0;
+    // Offset of the instruction in the block.
+    let done = 0;
     const most = mode.step ? 1 : BLOCK_LIMIT;
     let ended = false;
     for (let ordinal = 1; ordinal <= most && !ended; ordinal++) {
       if (ordinal > 1) {
-        const offset = (first & 0xfff) + Number(next - rip);
+        const offset = (first & 0xfff) + done;
         // What begins on another page is another block's.
-        if (offset >= 4096 || (!long && next > limit)) break;
+        if (offset >= 4096 || done >= room) break;
         this.#low = (first & ~0xfff) + offset;
         this.#host = from + offset - (first & 0xfff);
         this.#available = 4096 - offset;
@@ -274,13 +281,13 @@ export class CodeCache implements CodeWatch {
         if (d.row === undefined) fault = 6;
         else fault = classFault(d.row, mode);
         // An instruction must lie within CS whole.
-        if (!long && next + BigInt(d.length - 1) > limit) fault = 13;
+        if (done + d.length > room) fault = 13;
       } catch (reason) {
         if (reason instanceof TooLong) fault = 13;
         else if (ordinal === 1) throw reason;
         else break; // faults when it is reached, not before
       }
-      const length = d?.length ?? 1;
+      length = d?.length ?? 1;
       const crosses = length > this.#available;
       // One that crosses pages has a block to itself, so that only the block's end can be on another page.
       if (crosses && ordinal > 1) break;
@@ -288,29 +295,29 @@ export class CodeCache implements CodeWatch {
       if (fault !== 0 || d === undefined || d.row === undefined) {
         this.#words[at >> 2] = Fixed.Raise;
         this.#words[(at + REC.imm) >> 2] = fault;
-        this.#common(at, next, length, ordinal);
+        this.#common(at, done, length, ordinal);
         at += REC_BYTES;
         ended = true;
       } else {
-        at = this.#emit(d, d.row, at, next, ordinal, mode);
+        at = this.#emit(d, d.row, at, done, ordinal, mode);
         ended = d.row.attributes.end;
       }
       if (crosses) {
         to = from + this.#available;
         from2 = this.#host2;
         to2 = this.#host2 + length - this.#available;
-        next += BigInt(length);
+        done += length;
         break;
       }
       to = this.#host + length;
-      next += BigInt(length);
+      done += length;
     }
     if (!ended) {
       // Where the next instruction is not this block's, go and look for it.
       this.#clearRecord(at);
       this.#words[at >> 2] = Fixed.Continue;
-      this.#quads[(at + REC.imm64) >> 3] = mode.code === 64 ? BigInt.asIntN(64, next) : next;
-      this.#common(at, next, 0, this.#bytes[at - REC_BYTES + REC.ordinal]!);
+      this.#putRip(at + REC.imm64, done);
+      this.#common(at, done, 0, this.#bytes[at - REC_BYTES + REC.ordinal]!);
       at += REC_BYTES;
     }
     this.#next = at;
@@ -348,14 +355,21 @@ export class CodeCache implements CodeWatch {
     for (let n = at >> 3; n < (at + REC_BYTES) >> 3; n++) quads[n] = 0n;
   }
 
-  #common(at: number, rip: bigint, length: number, ordinal: number): void {
-    this.#quads[(at + REC.rip) >> 3] = rip;
+  /** Writes RIP of the block plus an offset as 64 bits. In halves: a BigInt for each instruction is garbage. */
+  #putRip(at: number, offset: number): void {
+    const sum = (this.#ripLow >>> 0) + offset;
+    this.#words[at >> 2] = sum;
+    this.#words[(at >> 2) + 1] = this.#ripHigh + Math.floor(sum / 2 ** 32);
+  }
+
+  #common(at: number, done: number, length: number, ordinal: number): void {
+    this.#putRip(at + REC.rip, done);
     this.#bytes[at + REC.length] = length;
     this.#bytes[at + REC.ordinal] = ordinal;
   }
 
-  /** Writes the records of one instruction; returns where the next goes. */
-  #emit(d: Decoded, row: Row, at: number, rip: bigint, ordinal: number, mode: CodeMode): number {
+  /** Writes the records of the instruction at an offset in its block; returns where the next goes. */
+  #emit(d: Decoded, row: Row, at: number, done: number, ordinal: number, mode: CodeMode): number {
     const { attributes: a, shape } = row;
     let mem: Mem = Mem.Record;
     if (d.memory) {
@@ -364,17 +378,17 @@ export class CodeCache implements CodeWatch {
         // A pending x87 exception comes before a fault of the operand's segment.
         if ((a.x87 || (a.mmx && !a.sse)) && !a.ts && mode.code !== 64 && !row.name.startsWith('fn')) {
           this.#words[at >> 2] = this.#wait;
-          this.#common(at, rip, d.length, ordinal);
+          this.#common(at, done, d.length, ordinal);
           at += REC_BYTES;
           this.#clearRecord(at);
         }
-        this.#emitAddress(d, row, at, rip);
-        this.#common(at, rip, d.length, ordinal);
+        this.#emitAddress(d, row, at, done);
+        this.#common(at, done, d.length, ordinal);
         at += REC_BYTES;
         this.#clearRecord(at);
       } else this.#address(d, at, mem === Mem.RipRelative ? d.length : 0);
     }
-    this.#common(at, rip, d.length, ordinal);
+    this.#common(at, done, d.length, ordinal);
     if (!d.memory || mem === Mem.Record) this.#bytes[at + REC.segment] = a.ts ? d.segment : segmentFor(d);
     if (a.ts) {
       this.#words[at >> 2] = a.end ? Fixed.ComplexEnd : Fixed.Complex;
@@ -389,14 +403,20 @@ export class CodeCache implements CodeWatch {
     if (!d.memory) this.#bytes[at + REC.scale] = complexInfo(d);
     let chained = false;
     if (shape.target) {
-      const next = rip + BigInt(d.length) + BigInt(d.relative);
-      const target =
-        mode.code === 64 ? BigInt.asUintN(64, next) : BigInt.asUintN(d.size === 2 ? 16 : 32, next);
+      let distance = d.length + d.relative;
+      let legal = true;
+      if (mode.code === 64) this.#putRip(at + REC.imm64, done + distance);
+      else {
+        const rip = (this.#ripLow >>> 0) + done;
+        const target = d.size === 2 ? (rip + distance) & 0xffff : (rip + distance) >>> 0;
+        this.#words[(at + REC.imm64) >> 2] = target;
+        this.#words[((at + REC.imm64) >> 2) + 1] = 0;
+        distance = target - rip;
+        legal = target <= mode.csLimit;
+      }
       // The page is the same where the distance is less than to either of its ends.
-      const distance = Number(BigInt.asIntN(64, target - rip)) + (this.#low & 0xfff);
-      const legal = mode.code === 64 || target <= BigInt(mode.csLimit);
-      chained = distance >= 0 && distance < 4096 && legal;
-      this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, target);
+      const offset = (this.#low & 0xfff) + distance;
+      chained = offset >= 0 && offset < 4096 && legal;
     } else {
       this.#registers(d, row, at);
       if (shape.wide) this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, d.imm64);
@@ -430,7 +450,7 @@ export class CodeCache implements CodeWatch {
     this.#words[(at + REC.disp) >> 2] = d.disp + add;
   }
 
-  #emitAddress(d: Decoded, row: Row, at: number, rip: bigint): void {
+  #emitAddress(d: Decoded, row: Row, at: number, done: number): void {
     const a = row.attributes;
     if (d.moffs !== undefined) {
       this.#words[at >> 2] = Fixed.Absolute;
@@ -450,9 +470,9 @@ export class CodeCache implements CodeWatch {
     this.#words[(at + REC.imm) >> 2] = memoryBytes(row, d);
     if (d.base === 16) {
       // RIP-relative: the base is known, so the address is absolute; cut to 32 bits by an address prefix.
-      const sum = BigInt.asUintN(d.address === '64' ? 64 : 32, rip + BigInt(d.length + d.disp));
       this.#words[at >> 2] = Fixed.Absolute;
-      this.#quads[(at + REC.imm64) >> 3] = BigInt.asIntN(64, sum);
+      this.#putRip(at + REC.imm64, done + d.length + d.disp);
+      if (d.address !== '64') this.#words[((at + REC.imm64) >> 2) + 1] = 0;
     }
   }
 }
