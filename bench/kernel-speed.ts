@@ -14,6 +14,9 @@ const ENOUGH = 2.5;
 /** Work grows by powers of two up to this one, so that there are few images; the kernels' counters hold it. */
 const MOST_DOUBLINGS = 8;
 
+/** A trial says something where it took this part of the time that is wanted. */
+const TELLING = 8;
+
 /** No time is told apart from the machine's start that is shorter than this, in seconds. */
 const LEAST = 0.05;
 
@@ -65,12 +68,11 @@ export async function measureKernel(
   const small = kernel(name, Math.min(options.scale, 100));
   const trial = await runEverywhere(columns, small, { ...options, runs: 1 });
   const enough = (ENOUGH * options.scale) / 100;
-  const amounts = trial.map((each, index) => {
-    const net = netCost(each, start[index]);
-    if (net === undefined) return small;
-    const shorter = Number.isNaN(net.cpuSeconds) ? net.seconds : Math.min(net.seconds, net.cpuSeconds);
-    return kernel(name, Math.min(options.scale, 100) * doublings(shorter, enough));
-  });
+  const amounts: Kernel[] = [];
+  for (const [index, each] of trial.entries()) {
+    const amount = { name, percent: Math.min(options.scale, 100), enough, limit: options.limit };
+    amounts.push(each.failure === undefined ? await enoughWork(each, start[index], amount) : small);
+  }
   const runs = await takeTurns(columns, options.runs, (column) => {
     const index = columns.indexOf(column);
     const { failure } = trial[index];
@@ -88,6 +90,36 @@ export async function measureKernel(
     return { column: each.column, runs: unit, failure: each.failure };
   });
   return { units, runs };
+}
+
+interface Amount {
+  readonly name: KernelName;
+  /** What the trial did, in percent of the usual work. */
+  readonly percent: number;
+  /** Seconds that the work is to take. */
+  readonly enough: number;
+  readonly limit: number;
+}
+
+/** The work that takes a column long enough, from a trial of it. One that drowned in what the machine's start takes now
+ * and then says nothing, and is done again with more. */
+async function enoughWork(
+  trial: Series<Run>,
+  start: Series<Run>,
+  { name, percent, enough, limit }: Amount,
+): Promise<Kernel> {
+  const most = 2 ** MOST_DOUBLINGS;
+  let times = 1;
+  for (let done = trial; ;) {
+    const net = netCost(done, start);
+    const seconds = net === undefined ? 0 : Number.isNaN(net.cpuSeconds) ? net.seconds : net.cpuSeconds;
+    if (seconds * TELLING >= enough || times === most || done.failure !== undefined) {
+      return kernel(name, percent * Math.min(times * doublings(seconds, enough), most));
+    }
+    times = Math.min(times * TELLING, most);
+    const more = kernel(name, percent * times);
+    [done] = await takeTurns([trial.column], 1, (column) => once(column, more, limit));
+  }
 }
 
 /** By how much to multiply work that has taken `seconds` for it to take `enough`: a power of two. */
