@@ -16,6 +16,7 @@ export default defineConfig({
           exclude: [machine, browser],
           pool: 'forks',
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {
