@@ -83,32 +83,31 @@ export class DiskBackend implements BlockBackend {
   }
 
   #try(kind: 'read' | 'write', body: (image: DiskImage) => void): boolean {
-    const { slot, slots } = this.#parts;
+    const { slots } = this.#parts;
     for (;;) {
       if (this.#image === undefined) return false;
       const resumed = slots.resumed;
-      const begun = slot.calledOff;
       try {
         body(this.#image);
         return true;
       } catch (error) {
         const held = this.#isHeld(kind, error);
         this.#parts.failed({ message: this.#describe(kind, error), held, full: isFull(error) });
-        if (!held || !this.#hold(resumed, begun)) return false;
+        if (!held || !this.#hold(resumed)) return false;
       }
     }
   }
 
   /** Waits until the machine goes on. Memory is not touched meanwhile.
    * @returns false where the request was called off */
-  #hold(resumed: number, begun: number): boolean {
+  #hold(resumed: number): boolean {
     const { slot, slots } = this.#parts;
     slot.end();
-    while (slots.resumed === resumed && slot.current(begun) && !slots.stopping) {
+    while (slots.resumed === resumed && slot.wanted && !slots.stopping) {
       slots.waitResumed(resumed, HELD_LOOK);
     }
     slot.again();
-    return slot.current(begun) && !slots.stopping;
+    return slot.wanted && !slots.stopping;
   }
 
   #isHeld(kind: 'read' | 'write', error: unknown): boolean {

@@ -138,6 +138,10 @@ export class Engine implements ControlTarget {
       const machine = Machine.create(parseMachineConfig(config), {
         terminal: this.history,
         log: (record) => this.#log(record),
+        diskFailed: ({ held }) => {
+          // It pauses by itself; this waits until it stands still, and says so.
+          if (held && this.#machine !== undefined) void this.#pause(this.#machine).catch(() => {});
+        },
       });
       await machine.serveDisplay();
       const started = Date.now();

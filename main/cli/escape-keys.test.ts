@@ -16,6 +16,10 @@ test('Ctrl-A X quits, Ctrl-A H helps, in either case, and neither reaches the gu
   expect(commands).toEqual(['help', 'help', 'quit', 'quit']);
 });
 
+test('Ctrl-A R lets it go on', () => {
+  expect(new EscapeKeys().feed(typed('\x01r')).commands).toEqual(['resume']);
+});
+
 test('Ctrl-A twice sends one, and other keys after it are dropped', () => {
   expect(text(new EscapeKeys().feed(typed('\x01\x01x\x01zy')).bytes)).toBe('\x01xy');
 });

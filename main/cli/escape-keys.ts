@@ -4,7 +4,7 @@
 
 const CTRL_A = 0x01;
 
-export type KeyCommand = 'quit' | 'help';
+export type KeyCommand = 'quit' | 'resume' | 'help';
 
 /** What the keys typed so far come to. */
 export interface Keys {
@@ -17,6 +17,7 @@ export interface Keys {
 export const KEY_HELP = [
   'Ctrl-A X       end the machine',
   'Ctrl-A Ctrl-A  send Ctrl-A to the guest',
+  'Ctrl-A R       let the machine go on that was paused because the host failed a disk',
   'Ctrl-A H       this help',
 ] as const;
 
@@ -38,6 +39,9 @@ export class EscapeKeys {
       switch (String.fromCharCode(byte).toLowerCase()) {
         case 'x':
           commands.push('quit');
+          break;
+        case 'r':
+          commands.push('resume');
           break;
         case 'h':
         case '?':

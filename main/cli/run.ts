@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { EXIT_STATUS } from '../../engine/base/errors.ts';
 import type { LogRecord } from '../../engine/base/log.ts';
+import type { DiskFailure } from '../../engine/host/disk-backend.ts';
 import { Machine, type Outcome } from '../../engine/host/machine.ts';
 import { cacheDirectory } from '../store/paths.ts';
 import { KEY_HELP } from './escape-keys.ts';
@@ -32,7 +33,10 @@ export async function run(words: readonly string[]): Promise<number> {
   const log = ({ level, text }: LogRecord) => {
     if (level === 'warn' || level === 'error') say(text);
   };
-  const machine = Machine.create(await configOf(options), { terminal, log });
+  const diskFailed = ({ held }: DiskFailure) => {
+    if (held) say('the machine is paused: make room or mend what is wrong, then type Ctrl-A R');
+  };
+  const machine = Machine.create(await configOf(options), { terminal, log, diskFailed });
 
   let signalled: number | undefined;
   for (const [name, status] of Object.entries(SIGNALS)) {
@@ -53,6 +57,7 @@ export async function run(words: readonly string[]): Promise<number> {
         receive: (bytes) => machine.send(bytes),
         command: (command) => {
           if (command === 'quit') machine.stop();
+          else if (command === 'resume') machine.resume();
           else for (const line of KEY_HELP) say(line);
         },
       });

@@ -13,9 +13,11 @@ import type { AccessSize } from '../../engine/device/device.ts';
 import { FW_CFG_PORT, FW_CFG_PORTS } from '../../engine/device/firmware/fw-cfg.ts';
 import { VBE_PORT, VBE_PORTS } from '../../engine/device/video/vbe-ports.ts';
 import { VGA_PORT, VGA_PORTS } from '../../engine/device/video/vga-ports.ts';
+import { TestDisk } from '../../engine/device/storage/test-disk.ts';
 import { acceleratorOf } from '../../engine/machine/accelerator.ts';
 import { Board, boardAreaBytes, type BoardPlan, boardVideoBytes } from '../../engine/machine/board.ts';
 import { HPET_BASE, IOAPIC_BASE, LAPIC_BASE, PM_BASE, SERIAL_PORTS } from '../../engine/machine/chipset.ts';
+import type { DiskPlan } from '../../engine/machine/storage.ts';
 import {
   hostMemoryAvailable,
   MachineMemory,
@@ -27,6 +29,14 @@ import { edge32, edge64 } from './guest-code.ts';
 const VCPUS = 2;
 const RAM_BYTES = 0x40_0000;
 const ACCELERATOR = acceleratorOf('wasm');
+
+/** A disk of each kind; what is in them does not matter. */
+const DISK_BYTES = 2 ** 20;
+const DISKS: readonly DiskPlan[] = [
+  { bus: 'ide', device: 'disk', bytes: DISK_BYTES, writable: true, serial: 'IDE' },
+  { bus: 'ide', device: 'cdrom', bytes: DISK_BYTES, writable: false, serial: 'CD' },
+  { bus: 'virtio', device: 'disk', bytes: DISK_BYTES, writable: true, serial: 'VIRTIO' },
+];
 
 /** Operations in a case. */
 const OPERATIONS = 400;
@@ -40,7 +50,7 @@ const SERVICES = 4;
 /** First ports of devices, and their numbers of ports. */
 const PORTS: readonly (readonly [start: number, count: number])[] = [
   [0x20, 2], [0xa0, 2], [0x4d0, 2], [0x40, 4], [0x61, 1], [0x60, 5], [0x70, 4], [0x92, 1], [0xb2, 2], [PM_BASE, 64],
-  [0xcf8, 8], [0xe9, 1], [FW_CFG_PORT, FW_CFG_PORTS], [VGA_PORT, VGA_PORTS], [VBE_PORT, VBE_PORTS], [0xf4, 4], [0x80, 16], [0xfff8, 8],
+  [0xcf8, 8], [0x1f0, 8], [0x170, 8], [0x3f6, 1], [0x376, 1], [0xe9, 1], [FW_CFG_PORT, FW_CFG_PORTS], [VGA_PORT, VGA_PORTS], [VBE_PORT, VBE_PORTS], [0xf4, 4], [0x80, 16], [0xfff8, 8],
   ...SERIAL_PORTS.map(({ port }) => [port, 8] as const),
 ]; // prettier-ignore
 
@@ -74,6 +84,7 @@ export class FuzzedBoard {
   readonly #operations: readonly (readonly [weight: number, name: string, run: (random: Random) => void])[];
   /** How often each operation was done, by name. */
   readonly counts = new Map<string, number>();
+  readonly #image = new TestDisk(DISK_BYTES);
   #last = '';
   /** The host's time at which the guest's is 0. */
   #origin: number;
@@ -84,7 +95,7 @@ export class FuzzedBoard {
     const model = ACCELERATOR.cpuModels()[0];
     const plan: BoardPlan = {
       accelerator: 'wasm', cpuModel: model, vcpus: VCPUS, serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
-      debugcon: true, debugExit: true, disks: [],
+      debugcon: true, debugExit: true, disks: DISKS,
       boot: { order: [], menu: undefined }, vga: { bios: null },
       images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     }; // prettier-ignore
@@ -103,6 +114,7 @@ export class FuzzedBoard {
       [1, 'output taken', (random) => this.#output(random)],
       [2, 'local APIC', (random) => this.#processor(random)],
       [1, 'PCI configuration', (random) => this.#configuration(random)],
+      [4, 'disks', (random) => this.#disk(random)],
       [1, 'host', (random) => this.#host(random)],
     ];
   }
@@ -196,6 +208,27 @@ export class FuzzedBoard {
       if (Number.isNaN(deadline) || now >= deadline) {
         throw new Error(`a timer of vCPU ${vcpu}, serviced at ${now}, is due again at ${deadline}`);
       }
+    }
+  }
+
+  /** A command for a drive, and what the I/O thread does. */
+  #disk(random: Random): void {
+    const { ports, devices, storage, chipset } = this.#board;
+    for (const at of [0x41, 0x43]) storage.ide?.configWrite(at, 1, 0x80);
+    for (const { fn } of chipset.pciBus.functions()) if (random.oneIn(8)) fn.configWrite(4, 2, 7);
+    const command = random.pick([
+      0x20, 0x24, 0x25, 0x29, 0x30, 0x35, 0xa0, 0xa1, 0xc8, 0xca, 0xe7, 0xec, 0xef,
+    ]);
+    this.#note(`disk command ${command.toString(16)}`);
+    const base = random.pick([0x1f0, 0x170]);
+    ports.write(base + 6, 1, 0xe0);
+    for (let i = 2; i < 6; i++) ports.write(base + i, 1, random.oneIn(2) ? 0 : random.below(256));
+    ports.write(base + 7, 1, command);
+    for (let i = 0; i < 6; i++) ports.write(base, 2, random.below(0x10000));
+    this.#note(`service of disks after command ${command.toString(16)}`);
+    for (const { device, disks } of storage.served) {
+      const backends = disks.map(() => this.#image);
+      for (let i = 0; i < 50 && device.serve(backends, devices.with); i++);
     }
   }
 

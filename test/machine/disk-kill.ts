@@ -17,6 +17,9 @@ const PLACES_LOG = 14;
 const RECORD_BYTES = 1024;
 const DISK_BYTES = RECORD_BYTES * 2 ** PLACES_LOG;
 
+/** What a busy host may take to start a machine, in seconds. */
+const START = 120;
+
 /** Statuses of qemu-img check: in order, and clusters that are lost but harmless. */
 const IN_ORDER = [0, 3];
 
@@ -45,7 +48,7 @@ export async function killDuringWrites(folder: string, seed: number): Promise<Su
   const kernel = assemble(path.join(import.meta.dirname, 'guests', 'disk-writer.asm'));
   const command = guesthouse.command({ kernel, disks: [image], memory: 16, stdio: 'debugcon' });
   await using machine = Console.start(command);
-  await machine.expect('00000001\n');
+  await machine.expect('00000001\n', START);
   await sleep(random.below(400));
   machine.signal('SIGKILL');
   await machine.status();

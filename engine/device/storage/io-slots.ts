@@ -83,6 +83,8 @@ export class IoSlot {
   readonly index: number;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #active: number;
+  /** What {@link calledOff} was when the present work was begun: the I/O thread's alone. */
+  #begun = 0;
 
   constructor(words: Int32Array<SharedArrayBuffer>, index: number) {
     this.#words = words;
@@ -107,7 +109,8 @@ export class IoSlot {
    * @returns to be handed to {@link current} */
   begin(): number {
     Atomics.store(this.#words, this.#active, 1);
-    return this.calledOff;
+    this.#begun = this.calledOff;
+    return this.#begun;
   }
 
   /** The work is done, and guest memory will not be touched any more. Without the device lock, or with it. */
@@ -116,7 +119,12 @@ export class IoSlot {
     Atomics.notify(this.#words, this.#active);
   }
 
-  /** Takes work up again after {@link end}; to be followed by a look at {@link calledOff}. */
+  /** Whether the present work is still wanted. In the I/O thread. */
+  get wanted(): boolean {
+    return this.current(this.#begun);
+  }
+
+  /** Takes work up again after {@link end}; to be followed by a look at {@link wanted}. */
   again(): void {
     Atomics.store(this.#words, this.#active, 1);
   }

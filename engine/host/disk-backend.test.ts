@@ -1,0 +1,100 @@
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import type { DiskConfig } from '../api/config.ts';
+import { parseMachineConfig } from '../api/config.ts';
+import { MemoryFile } from '../backend/image/memory-file.ts';
+import { RawImage } from '../backend/image/raw.ts';
+import { IoSlots } from '../device/storage/io-slots.ts';
+import { Arena } from '../memory/layout.ts';
+import { DiskBackend, type DiskFailure } from './disk-backend.ts';
+
+const SIZE = 65536;
+
+function make(config: Partial<DiskConfig>) {
+  const [disk] = parseMachineConfig({ kernel: 'k', disks: [{ file: 'disk.raw', ...config }] }).disks;
+  const buffer = new SharedArrayBuffer(4096);
+  const slots = new IoSlots(new Arena(buffer, 0, 4096));
+  const slot = slots.slot();
+  const file = new MemoryFile();
+  file.truncate(SIZE);
+  const failures: DiskFailure[] = [];
+  const backend = new DiskBackend(new RawImage(file, 'disk.raw', true), {
+    config: disk,
+    slot,
+    slots,
+    failed: (failure) => failures.push(failure),
+  });
+  const failWith = (code: string) => {
+    file.onWrite = () => {
+      throw Object.assign(new Error(`${code}: it is so, write`), { code });
+    };
+  };
+  return { backend, file, slots, slot, failures, failWith, buffer };
+}
+
+const data = [new Uint8Array(512).fill(7)];
+
+test('writes go through at once where they are to', () => {
+  const { backend, file } = make({ cache: 'writethrough' });
+  file.log.length = 0;
+  expect(backend.write(0, data)).toBe(true);
+  expect(file.log.map(({ kind }) => kind)).toEqual(['write', 'sync']);
+  const back = make({ cache: 'writeback' });
+  back.file.log.length = 0;
+  back.backend.write(0, data);
+  expect(back.file.log.map(({ kind }) => kind)).toEqual(['write']);
+  expect(back.backend.flush()).toBe(true);
+  expect(back.file.log.map(({ kind }) => kind)).toEqual(['write', 'sync']);
+});
+
+test.each([
+  ['EIO', 'enospc'],
+  ['EIO', 'report'],
+  ['ENOSPC', 'report'],
+] as const)('%s with werror=%s is told the guest', (code, writeError) => {
+  const { backend, failures, failWith } = make({ writeError });
+  failWith(code);
+  expect(backend.write(0, data)).toBe(false);
+  expect(failures).toEqual([
+    { message: 'cannot write disk.raw: it is so', held: false, full: code === 'ENOSPC' },
+  ]);
+});
+
+/** Runs a line in another thread, a moment later, with the words of the slots. */
+function later(buffer: SharedArrayBuffer, line: string): Promise<unknown> {
+  const source = `
+    const words = new Int32Array(require('node:worker_threads').workerData);
+    setTimeout(() => { ${line} }, 200);`;
+  return new Promise((resolve) => {
+    new Worker(source, { eval: true, workerData: buffer }).on('exit', resolve);
+  });
+}
+
+test('a write to a full disk is held, and tried again when the machine goes on', async () => {
+  const { backend, file, slot, failures, failWith, buffer } = make({});
+  slot.begin();
+  failWith('ENOSPC');
+  const full = file.onWrite;
+  file.onWrite = () => {
+    file.onWrite = () => {};
+    full();
+  };
+  // As IoSlots.resume: the third word counts.
+  const resumed = later(buffer, 'Atomics.add(words, 2, 1); Atomics.notify(words, 2);');
+  expect(backend.write(0, data)).toBe(true);
+  expect(failures).toEqual([{ message: 'cannot write disk.raw: it is so', held: true, full: true }]);
+  expect(file.contents()[0]).toBe(7);
+  slot.end();
+  await resumed;
+});
+
+test('a held request that is called off ends, and memory is free meanwhile', async () => {
+  const { backend, slot, failWith, buffer } = make({ writeError: 'stop' });
+  slot.begin();
+  failWith('EIO');
+  // As IoSlot.callOff, which waits until the request is not active: the fifth and sixth words.
+  const calledOff = later(buffer, 'Atomics.add(words, 5, 1); while (Atomics.load(words, 4) !== 0);');
+  expect(backend.write(0, data)).toBe(false);
+  slot.end();
+  await calledOff;
+});
