@@ -19,6 +19,7 @@ import { encodePng } from '../backend/display/png.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
+import { shareArena } from '../backend/freed-memory.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import { type LogSink, Logger } from '../base/log.ts';
 import {
@@ -515,7 +516,11 @@ export class Machine {
     const entry = acceleratorOf(this.#boardOptions.accelerator).translatorThread;
     if (entry === undefined) return undefined;
     if (this.#translator === undefined) {
-      this.#translator = new Worker(entry, { name: 'translator' });
+      shareArena();
+      this.#translator = new Worker(entry, {
+        name: 'translator',
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+      });
       // Without it the guest runs as it did, only slower.
       this.#translator.on('error', (error) => this.#log.warn(`translator: ${String(error)}`));
     }
