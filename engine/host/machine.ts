@@ -5,7 +5,6 @@
  * Whatever goes wrong in a vCPU's thread ends the machine with an outcome that says so, and never this
  * process.
  */
-import { writeFileSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import {
   type DiskConfig,
@@ -15,7 +14,6 @@ import {
 } from '../api/config.ts';
 import { errorOf, type Problem, problemOf } from '../api/problem.ts';
 import { displayAddress } from '../backend/display/display-address.ts';
-import { encodePng } from '../backend/display/png.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
@@ -40,6 +38,7 @@ import { Disks } from './disks.ts';
 import type { ChangeMedium, IoThreadData, IoThreadMessage } from './io-thread.ts';
 import { hasDisplayAdapter, readImages, readPassword, readVgaBios } from './images.ts';
 import { InputPort } from './input.ts';
+import { type Screenshot, saveScreenshot } from './screenshot.ts';
 import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
 
 /** How a machine ended. */
@@ -367,19 +366,10 @@ export class Machine {
    * @returns its size in pixels, and what can be read on it
    * @throws GuesthouseError `state` where the machine has no display, `file` where the file cannot be written
    */
-  screenshot(file: string): { width: number; height: number; text: string[] | null } {
-    const { screen } = this;
-    if (screen === undefined) throw new GuesthouseError('state', 'the machine has no display');
+  screenshot(file: string): Screenshot {
+    if (this.screen === undefined) throw new GuesthouseError('state', 'the machine has no display');
     this.display?.refresh();
-    const { width, height } = screen;
-    try {
-      writeFileSync(file, encodePng(screen.pixels, width));
-    } catch (error) {
-      throw new GuesthouseError('file', `cannot write ${file}: ${reasonOf(error)}`, undefined, {
-        cause: error,
-      });
-    }
-    return { width, height, text: screen.text() ?? null };
+    return saveScreenshot(this.screen, file);
   }
 
   /** Presses keys in order, holds them for so many milliseconds, and lets them go in the opposite order. */
