@@ -509,7 +509,7 @@ export class Machine {
       shareArena();
       this.#translator = new Worker(entry, {
         name: 'translator',
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: 64 },
       });
       // Without it the guest runs as it did, only slower.
       this.#translator.on('error', (error) => this.#log.warn(`translator: ${String(error)}`));

@@ -12,6 +12,10 @@ import type { Endpoint } from './endpoint.ts';
 /** The engine's entry. */
 export const ENGINE_ENTRY = fileURLToPath(new URL('../../engine/host/process.ts', import.meta.url));
 
+/** V8's own threads and young generation, as scripts/link-bin.mjs has them for the command: what compilers and the
+ * collector take is the host's memory, and cores that the guest could have. */
+const ENGINE_FLAGS = ['--v8-pool-size=1', '--max-semi-space-size=2'];
+
 /** How a process ended: a status, or the signal that ended it. */
 export interface Exit {
   readonly status: number | null;
@@ -50,7 +54,7 @@ export const nodeLauncher: EngineLauncher = {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GuesthouseError('resources', `cannot write ${log}: ${reason}`, undefined, { cause });
     }
-    const child = spawn(process.execPath, [ENGINE_ENTRY, ...words], {
+    const child = spawn(process.execPath, [...ENGINE_FLAGS, ENGINE_ENTRY, ...words], {
       // Not in the way of whoever wants to unmount or delete the folder that this was started in.
       cwd: '/',
       detached: true,

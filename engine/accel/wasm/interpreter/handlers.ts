@@ -271,10 +271,14 @@ export function buildTier0(): Tier0 {
     c.store('v128', c.param('i32', 0).get, v128.load(c.param('i32', 1).get));
   });
   m.export('copy16', copy16);
+  // What it is built from is let go of as soon as it is there.
+  let builder: ModuleBuilder | undefined = m;
   let module: WebAssembly.Module | undefined;
   return {
     get module() {
-      return (module ??= new WebAssembly.Module(m.encode()));
+      if (builder !== undefined) module = new WebAssembly.Module(builder.encode());
+      builder = undefined;
+      return module!;
     },
     forms,
     handlers: functions.length,

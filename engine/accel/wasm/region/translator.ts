@@ -3,6 +3,7 @@
  * without another translation.
  */
 import { createHash } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
 import type { Tier0 } from '../interpreter/handlers.ts';
 import type { RegionSource } from './source.ts';
 import { translateRegions, type NumberedSource } from './translate.ts';
@@ -60,7 +61,7 @@ export class Translator {
     if (fresh.length > 0) {
       const { bytes, refused } = translateRegions(this.#tier0, fresh);
       ({ length } = bytes);
-      const module = new WebAssembly.Module(bytes);
+      const module = compileNow(bytes);
       for (const { id, known } of fresh) if (!refused.has(id)) known.module = module;
     }
     return {
@@ -68,6 +69,16 @@ export class Translator {
       bytes: length,
       milliseconds: performance.now() - started,
     };
+  }
+}
+
+/** Compiles here. Left to itself, V8 does it when a region is first run, and lets the vCPU wait for that. */
+function compileNow(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  setFlagsFromString('--no-wasm-lazy-compilation');
+  try {
+    return new WebAssembly.Module(bytes);
+  } finally {
+    setFlagsFromString('--wasm-lazy-compilation');
   }
 }
 
