@@ -90,7 +90,7 @@ const PAUSE_PATIENCE = 10_000;
 
 /** Young JavaScript objects of a vCPU's thread, in MiB. Next to none survive, so more would only be more memory
  * that garbage passes through. */
-const YOUNG_MIB = 8;
+const YOUNG_MIB = 4;
 
 /** How long the firmware offers its boot menu, in milliseconds. */
 const BOOT_MENU_WAIT = 5000;
@@ -509,7 +509,7 @@ export class Machine {
       shareArena();
       this.#translator = new Worker(entry, {
         name: 'translator',
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: 64 },
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: 40 },
       });
       // Without it the guest runs as it did, only slower.
       this.#translator.on('error', (error) => this.#log.warn(`translator: ${String(error)}`));

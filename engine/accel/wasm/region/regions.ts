@@ -8,7 +8,7 @@ import { exportName } from './translate.ts';
 import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
 
 /** Times a block is found at the end of a budget before it is translated. */
-const HOT = 2;
+const HOT = 3;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, unless it goes round. */
