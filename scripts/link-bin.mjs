@@ -28,9 +28,9 @@ here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 node=$here/node
 [ -x "$node" ] || node=node
 # V8's compilers and its collector are kept small: what they take is the host's memory, and the guest's cores.
-exec "$node" --v8-pool-size=1 --max-semi-space-size=2 "$here/../../main/cli/guesthouse.ts" "$@"
+exec "$node" --expose-gc --v8-pool-size=1 --max-semi-space-size=2 "$here/../../main/cli/guesthouse.ts" "$@"
 `;
-const batch = `@echo off\r\nnode --v8-pool-size=1 --max-semi-space-size=2 "%~dp0\\..\\..\\main\\cli\\guesthouse.ts" %*\r\n`;
+const batch = `@echo off\r\nnode --expose-gc --v8-pool-size=1 --max-semi-space-size=2 "%~dp0\\..\\..\\main\\cli\\guesthouse.ts" %*\r\n`;
 const command = path.join(bin, 'guesthouse');
 writeFileSync(command, shell);
 chmodSync(command, 0o755);

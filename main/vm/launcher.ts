@@ -14,7 +14,7 @@ export const ENGINE_ENTRY = fileURLToPath(new URL('../../engine/host/process.ts'
 
 /** V8's own threads and young generation, as scripts/link-bin.mjs has them for the command: what compilers and the
  * collector take is the host's memory, and cores that the guest could have. */
-const ENGINE_FLAGS = ['--v8-pool-size=1', '--max-semi-space-size=2'];
+const ENGINE_FLAGS = ['--expose-gc', '--v8-pool-size=1', '--max-semi-space-size=2'];
 
 /** How a process ended: a status, or the signal that ended it. */
 export interface Exit {

@@ -42,7 +42,7 @@ const MAIN = path.join(path.dirname(path.dirname(import.meta.dirname)), 'main', 
 
 /** The command that `npx guesthouse` stands for, without the time npx takes. */
 export function guesthouseCommand(...args: string[]): Command {
-  return [process.execPath, '--v8-pool-size=1', '--max-semi-space-size=2', MAIN, ...args];
+  return [process.execPath, '--expose-gc', '--v8-pool-size=1', '--max-semi-space-size=2', MAIN, ...args];
 }
 
 export const guesthouse: Engine = {

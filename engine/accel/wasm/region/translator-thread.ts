@@ -18,6 +18,7 @@ const MOST_AT_ONCE = 16;
 function serve(control: MessagePort): void {
   const giveBack = memoryReturner();
   const translator = new Translator(buildTier0());
+  globalThis.gc?.();
   giveBack();
   control.on('message', (port: MessagePort) => {
     const requests: TranslationRequest[] = [];
