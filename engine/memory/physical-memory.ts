@@ -122,7 +122,8 @@ export class PhysicalMemory {
     this.#eachPage(address, length, (at, _offset, bytes, readOnly) => {
       const from = access === 'write' && readOnly ? 0 : at;
       const last = pieces.at(-1);
-      const joins = last !== undefined && (from === 0 ? last.at === 0 : last.at !== 0 && last.at + last.bytes === from);
+      const joins =
+        last !== undefined && (from === 0 ? last.at === 0 : last.at !== 0 && last.at + last.bytes === from);
       if (joins) last.bytes += bytes;
       else pieces.push({ at: from, bytes });
     });
