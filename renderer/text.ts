@@ -482,7 +482,7 @@ export const TEXT = {
       {
         title: 'A machine',
         keys: [
-          ['Alt+1 … Alt+5', 'Console, Details, Performance, Log, Configuration'],
+          ['Alt+1 … Alt+6', 'Screen, Console, Details, Performance, Log, Configuration'],
           ['Ctrl+Shift+F', 'Find in the console'],
           ['Ctrl+Shift+C / V', 'Copy, paste in the console'],
           ['Ctrl+Shift+Escape', 'Leave the console'],

@@ -144,7 +144,7 @@ export class ConsoleTerminal implements ConsoleScreen {
 
   /** Keys with Ctrl+Shift are the window's: the guest can't tell them from Ctrl alone anyway. */
   #isForGuest(event: KeyboardEvent, events: TerminalEvents): boolean {
-    if (event.altKey && /^[1-5]$/.test(event.key)) return false;
+    if (event.altKey && /^[1-6]$/.test(event.key)) return false;
     if (!event.ctrlKey || !event.shiftKey || event.altKey) return true;
     const actions: Readonly<Record<string, () => void>> = {
       C: () => void this.copy(),

@@ -170,7 +170,7 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await window.getByRole('menuitem', { name: 'Disk', exact: true }).click();
   await window.getByText('Image is empty').waitFor();
   await window.getByRole('button', { name: 'Remove this disk' }).click();
-  await window.getByRole('tab', { name: 'Screen' }).click();
+  await window.getByRole('tablist', { name: 'Hardware' }).getByRole('tab', { name: 'Screen' }).click();
   await window.getByRole('combobox', { name: 'Shown to' }).selectOption('VNC viewers');
   await picture(window, 'details-screen-light');
   await window.getByRole('button', { name: 'Apply' }).click();

@@ -111,7 +111,7 @@ test('the keyboard alone leaves the console, changes views, pauses and resumes',
   expect(await focused.innerText()).toContain('Console');
   await window.keyboard.press('ArrowRight');
   await window.getByRole('heading', { name: 'Overview' }).waitFor();
-  await window.keyboard.press('Alt+3');
+  await window.keyboard.press('Alt+4');
   await window.getByRole('region', { name: 'Performance' }).waitFor();
   // Back through the tool bar.
   const press = async (label: string): Promise<void> => {
@@ -123,10 +123,10 @@ test('the keyboard alone leaves the console, changes views, pauses and resumes',
   };
   await press('Pause');
   await expectState(window, 'Paused');
-  await window.keyboard.press('Alt+2');
+  await window.keyboard.press('Alt+3');
   await press('Resume');
   await expectState(window, 'Running');
-  await window.keyboard.press('Alt+1');
+  await window.keyboard.press('Alt+2');
   await typeLine(window, 'echo back-$((6 + 1))');
   await expectScreen(window, /^back-7/m);
 });
@@ -185,7 +185,7 @@ test('the guest is shut down from the interface', async () => {
   await window.getByRole('button', { name: 'Shut down' }).click();
   await off(window);
   await row(list, 'first').getByText('Off').waitFor();
-  await window.getByText('The machine is off.').waitFor();
+  await window.getByText('The machine is off.').filter({ visible: true }).waitFor();
 });
 
 test('the next run has the changed configuration, below what was shown before', async () => {
