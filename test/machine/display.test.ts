@@ -88,9 +88,10 @@ test('the interface sees the screen and types; the command line reads it, types 
   // SeaBIOS resets the machine at Ctrl+Alt+Delete, and greets again where it logs. The screen may be the same again
   // before anybody has looked.
   const greetings = () => readFileSync(firmwareLog, 'latin1').split('SeaBIOS (version').length - 1;
-  expect(greetings()).toBe(1);
+  const before = greetings();
+  expect(before).toBeGreaterThan(0);
   for (const code of [0x1d, 0x38, 0xd3]) viewer.key(code, true);
-  await vi.waitFor(() => expect(greetings()).toBe(2), { timeout: 20_000 });
+  await vi.waitFor(() => expect(greetings()).toBe(2 * before), { timeout: 20_000 });
   for (const code of [0xd3, 0x38, 0x1d]) viewer.key(code, false);
   viewer.close();
 
