@@ -4,11 +4,13 @@
  * `VCPUS=1,2,4,8 npm run test:machine -- smp` boots Linux with those; without it with 2 and 4.
  */
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { acceleratorOf } from '../../engine/machine/accelerator.ts';
 import { sample } from '../../main/cli/sample.ts';
 import { assemble, CACHE } from '../guest/assemble.ts';
-import { guesthouse, type MachineSpec } from '../guest/engines.ts';
+import { guesthouse, guesthouseCommand, type MachineSpec } from '../guest/engines.ts';
 import { Console } from './harness.ts';
 
 const guest = (name: string): string => assemble(path.join(import.meta.dirname, 'guests', `${name}.asm`));
@@ -34,6 +36,45 @@ test('every processor starts, with an id of its own', TIMEOUT, async () => {
   await using machine = start('smp-start', { vcpus: 12 });
   expect(await machine.status(PATIENCE)).toBe(2 * 12 + 1);
 });
+
+/** As in guests/disk-code.asm. */
+const CODE_SECTORS = 48;
+
+/** A disk of functions: sector n begins with MOV EAX, 0x01010100 + n; RET. */
+function codeDisk(name: string): string {
+  const disk = new Uint8Array(512 * CODE_SECTORS);
+  for (let n = 0; n < CODE_SECTORS; n++) disk.set([0xb8, n, 1, 1, 1, 0xc3], 512 * n);
+  const file = path.join(CACHE, 'guest', name);
+  writeFileSync(file, disk);
+  return file;
+}
+
+function diskCode(accelerator: string, vcpus: number): Console {
+  const disk = `${codeDisk(`disk-code-${accelerator}-${vcpus}.raw`)},format=raw,bus=ide`;
+  const options = ['--vcpus', String(vcpus), '--disk', disk, '--debug-exit', '--memory', '64'];
+  return Console.start(
+    guesthouseCommand('run', '--accel', accelerator, '--kernel', guest('disk-code'), ...options),
+  );
+}
+
+async function expectNewCode(accelerator: string, vcpus: number): Promise<void> {
+  await using machine = diskCode(accelerator, vcpus);
+  expect(await machine.status(PATIENCE)).toBe(1);
+  expect(machine.output).toBe('all loaded\r\n');
+}
+
+test.each([1, 2, 4])(
+  'code that a disk writes over code that ran, on %i processors',
+  TIMEOUT,
+  async (vcpus) => {
+    await expectNewCode('wasm', vcpus);
+  },
+);
+
+const kvm = acceleratorOf('kvm').probe();
+if (kvm.ok) {
+  test('the same on KVM', TIMEOUT, async () => expectNewCode('kvm', 2));
+} else test.skip(`KVM cannot run here: ${kvm.reason}`, () => {});
 
 test('more vCPUs than there can be are refused in one line', TIMEOUT, async () => {
   await using machine = start('smp-start', { vcpus: 65 });
