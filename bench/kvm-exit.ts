@@ -10,6 +10,7 @@ import { acceleratorOf } from '../engine/machine/accelerator.ts';
 import { runVcpu } from '../engine/machine/run-vcpu.ts';
 import { MachineMemory } from '../engine/memory/machine-memory.ts';
 import { CACHE } from '../test/guest/assemble.ts';
+import { cpuTopology } from '../engine/api/topology.ts';
 
 /** Writes that the guest makes. */
 const WRITES = 20_000;
@@ -78,7 +79,7 @@ function runBoard(firmware: Uint8Array): number {
   const plan = {
     accelerator: 'kvm',
     cpuModel: accelerator.cpuModels()[0],
-    vcpus: 1,
+    topology: cpuTopology(1),
     images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     serial: [],
     debugcon: false,

@@ -12,6 +12,7 @@ import { loadSegment } from '../vcpu/segment.ts';
 import { VcpuSignals } from '../vcpu/signals.ts';
 import { Seg, VcpuEvent, vcpuLayout, type VcpuState } from '../vcpu/state.ts';
 import { type AcceleratedVcpu, ExitReason, type InterruptSource } from './contract.ts';
+import { Topology } from '../vcpu/topology.ts';
 
 const RAM_BYTES = 0x4_0000;
 const ROM_BYTES = PAGE_SIZE;
@@ -167,7 +168,7 @@ export class TestMachine {
       cpuModel: accelerator.cpuModels()[0],
       readTsc: () => BigInt(Math.floor((performance.now() - started) * 1e6)),
       tscDeadline: { read: () => 0n, write: () => {} },
-      vcpus: 1,
+      topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
     };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { GuesthouseError } from '../base/errors.ts';
-import { parseMachineConfig } from './config.ts';
+import { parseMachineConfig, topologyOf } from './config.ts';
 
 function complaint(input: unknown): string {
   try {
@@ -28,6 +28,12 @@ test('a kernel is all that a machine needs', () => {
   });
 });
 
+test('vCPUs are the cores of one socket, unless the topology says otherwise', () => {
+  expect(topologyOf(parseMachineConfig({ vcpus: 4 }))).toEqual({ sockets: 1, cores: 4, threads: 1 });
+  const config = parseMachineConfig({ vcpus: 8, topology: { sockets: 2, threads: 2 } });
+  expect(topologyOf(config)).toEqual({ sockets: 2, cores: 2, threads: 2 });
+});
+
 test('without a kernel and firmware of its own, a machine has SeaBIOS', () => {
   expect(parseMachineConfig({})).toMatchObject({ boot: { order: ['disk', 'cdrom'], menu: false } });
 });
@@ -45,6 +51,12 @@ test.each([
   [{ kernel: 'k', memory: 1.5 }, 'memory must be a whole number'],
   [{ kernel: 'k', memory: NaN }, 'memory'],
   [{ kernel: 'k', vcpus: 65 }, 'vcpus must be a whole number from 1 to 64'],
+  [
+    { vcpus: 4, topology: { sockets: 3 } },
+    'topology cannot be: 3 sockets of 1 core of 1 thread are 3 vCPUs, not 4',
+  ],
+  [{ topology: { cores: 0 } }, 'topology.cores must be a whole number from 1 to 64'],
+  [{ topology: { dies: 1 } }, 'dies'],
   [{ kernel: 'k', accel: 'magic' }, 'accel must be auto, kvm or wasm'],
   [{ kernel: 'k', colour: 'red' }, 'colour'],
   [{ kernel: '' }, 'kernel is empty'],

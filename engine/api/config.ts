@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { GuesthouseError } from '../base/errors.ts';
+import { type CpuTopology, cpuTopology, topologyProblem } from './topology.ts';
 
 /** Guest memory, in MiB. The upper end is what a 32-bit WebAssembly memory holds beside the machine. */
 export const MEMORY_MIB = { least: 1, most: 3584, usual: 512 } as const;
@@ -79,6 +80,15 @@ export const machineFields = z.strictObject({
   /** MiB. */
   memory: between(MEMORY_MIB.least, MEMORY_MIB.most, ' (MiB)').default(MEMORY_MIB.usual),
   vcpus: between(1, MOST_VCPUS).default(1),
+  /** How the vCPUs are spread, cores and threads counted in each socket and core; {@link topologyOf} fills in what
+   * is left open. */
+  topology: z
+    .strictObject({
+      sockets: between(1, MOST_VCPUS).optional(),
+      cores: between(1, MOST_VCPUS).optional(),
+      threads: between(1, MOST_VCPUS).optional(),
+    })
+    .optional(),
   /** Direct boot: a Linux image or an ELF file with a PVH entry. */
   kernel: path.optional(),
   initrd: path.optional(),
@@ -147,6 +157,10 @@ export function machineContradictions(config: z.output<typeof machineFields>): C
     if (config.append !== undefined) wrong('a kernel command line needs a kernel');
     if (config.modules.length > 0) wrong('modules need a kernel');
   }
+  if (config.topology !== undefined) {
+    const problem = topologyProblem(config.vcpus, topologyOf(config));
+    if (problem !== null) wrong(`cannot be: ${problem}`, 'topology');
+  }
   const outputs = [...config.serial, ...(config.debugcon === undefined ? [] : [config.debugcon])];
   if (config.serial.filter(({ kind }) => kind === 'stdio').length > 1) {
     wrong('only one serial port can use the terminal');
@@ -189,6 +203,11 @@ export type MachineConfig = Readonly<z.output<typeof schema>>;
 export type MachineConfigInput = z.input<typeof schema>;
 
 export type DiskConfig = MachineConfig['disks'][number];
+
+/** How the vCPUs of a machine are spread, also where that is left open. */
+export function topologyOf({ vcpus, topology }: Pick<MachineConfig, 'vcpus' | 'topology'>): CpuTopology {
+  return cpuTopology(vcpus, topology);
+}
 
 /** The bus of a disk, also where it is left open. */
 export function busOf({ bus, device }: Pick<DiskConfig, 'bus' | 'device'>): NonNullable<DiskConfig['bus']> {

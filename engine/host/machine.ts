@@ -11,6 +11,7 @@ import {
   type MachineConfig,
   type MachineConfigInput,
   parseMachineConfig,
+  topologyOf,
 } from '../api/config.ts';
 import { errorOf, type Problem, problemOf } from '../api/problem.ts';
 import { displayAddress } from '../backend/display/display-address.ts';
@@ -189,7 +190,7 @@ export class Machine {
       const plan = {
         accelerator: name,
         cpuModel,
-        vcpus: config.vcpus,
+        topology: topologyOf(config),
         images,
         serial: config.serial.map(({ kind }) => kind !== 'null'),
         debugcon: config.debugcon !== undefined,

@@ -8,6 +8,7 @@ import type { AddressMap } from '../memory/address-map.ts';
 import type { DirtyLog } from '../memory/dirty-log.ts';
 import type { Coherence } from '../vcpu/coherence.ts';
 import type { VcpuState } from '../vcpu/state.ts';
+import type { Topology } from '../vcpu/topology.ts';
 
 /** What an accelerator's vCPU is made of. */
 export interface VcpuOptions {
@@ -32,8 +33,8 @@ export interface VcpuOptions {
   readonly readTsc: () => bigint;
   /** IA32_TSC_DEADLINE of this vCPU. */
   readonly tscDeadline: { read(): bigint; write(value: bigint): void };
-  /** How many vCPUs the machine has. */
-  readonly vcpus: number;
+  /** Of the machine: how many vCPUs there are, and where each sits. */
+  readonly topology: Topology;
   /** Runs a function with the device lock held. Everything in `interrupts` and `tscDeadline` needs it. */
   readonly lockDevices: <T>(body: () => T) => T;
   readonly log: (line: string) => void;

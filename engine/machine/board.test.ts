@@ -8,6 +8,8 @@ import type { Accelerator } from './accelerator.ts';
 import { Board, boardAreaBytes, type BoardPlan } from './board.ts';
 import type { BootImages } from './boot-images.ts';
 import { runVcpu } from './run-vcpu.ts';
+import { acpiTables } from './boot.ts';
+import { cpuTopology } from '../api/topology.ts';
 
 const MIB = 0x100000;
 const RAM = 8 * MIB;
@@ -68,7 +70,7 @@ function setUp(some: Partial<BoardPlan> = {}) {
   const plan: BoardPlan = {
     accelerator: 'wasm',
     cpuModel: 'fake',
-    vcpus: 1,
+    topology: cpuTopology(1),
     images: images({ kernel: multibootKernel() }),
     serial: [true, false],
     debugcon: true,
@@ -222,7 +224,7 @@ test('INIT by the keyboard controller puts the bootstrap processor at the reset 
 });
 
 test('application processors wait, and each vCPU has an area of its own', () => {
-  const { board } = setUp({ vcpus: 64 });
+  const { board } = setUp({ topology: cpuTopology(64) });
   expect(board.states[0].activity).toBe(Activity.Running);
   expect(board.states[63].activity).toBe(Activity.WaitForSipi);
   expect(new Set(board.areas).size).toBe(64);
@@ -245,13 +247,16 @@ test('a PCI function on the board: messages reach the local APIC, its devices ar
 });
 
 test('CMOS tells firmware the boot order and how many processors there are', () => {
-  const { board } = setUp({ boot: { order: ['cdrom', 'disk', 'network'], menu: undefined }, vcpus: 2 });
+  const { board } = setUp({
+    boot: { order: ['cdrom', 'disk', 'network'], menu: undefined },
+    topology: cpuTopology(2),
+  });
   const cmos = (address: number) => (board.ports.write(0x70, 1, address), board.ports.read(0x71, 1));
   expect([cmos(0x3d), cmos(0x38), cmos(0x5f)]).toEqual([0x23, 0x41, 1]);
 });
 
 test('each vCPU finds its local APIC where its IA32_APIC_BASE says, and nowhere once it is disabled', () => {
-  const { board } = setUp({ vcpus: 2 });
+  const { board } = setUp({ topology: cpuTopology(2) });
   const id = (address: number, vcpu: number) => board.mmio.read(address + 0x20, 4, vcpu);
   const nothing = 0xffff_ffffn;
   expect([id(0xfee0_0000, 0), id(0xfee0_0000, 1)]).toEqual([0n, 1n << 24n]);
@@ -260,6 +265,25 @@ test('each vCPU finds its local APIC where its IA32_APIC_BASE says, and nowhere 
   expect([id(0xfee0_0000, 0), id(0xd000_0000, 0)]).toEqual([0n, nothing]);
   expect(board.lapics.writeMsr(1, 0x1b, 0xd000_0000n)).toBe(true);
   expect(id(0xd000_0000, 1)).toBe(nothing);
+});
+
+test('APIC ids follow the topology, in the local APICs, the ACPI tables and what firmware is told', () => {
+  const topology = { sockets: 2, cores: 3, threads: 1 };
+  const { board } = setUp({ topology });
+  const ids = [0, 1, 2, 4, 5, 6];
+  const found = ids.map((_, vcpu) => Number(board.mmio.read(0xfee0_0020, 4, vcpu) >> 24n));
+  expect(found).toEqual(ids);
+  // 5.2.12.2: processor local APIC structures, type 0 of 8 bytes: UID, APIC id, enabled.
+  const madt = acpiTables(board, 0xe0000).blobs.find(
+    ({ bytes }) => new TextDecoder().decode(bytes.subarray(0, 4)) === 'APIC',
+  );
+  const entries = ids.map((_, vcpu) => [...(madt?.bytes.subarray(44 + 8 * vcpu, 52 + 8 * vcpu) ?? [])]);
+  expect(entries).toEqual(ids.map((id, vcpu) => [0, 8, vcpu, id, 1, 0, 0, 0]));
+  const fwCfg = (item: number) => {
+    board.ports.write(0x510, 2, item);
+    return board.ports.read(0x511, 1) | (board.ports.read(0x511, 1) << 8);
+  };
+  expect([fwCfg(5), fwCfg(0xf)]).toEqual([6, 7]);
 });
 
 test('port 0x70 holds the NMI signal back', () => {

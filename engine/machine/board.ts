@@ -4,6 +4,7 @@
  * Every thread of a machine builds one, placing the same things in the same order, so that all of them work
  * on the same bytes. Building changes nothing there; {@link Board.powerOn} does.
  */
+import type { CpuTopology } from '../api/topology.ts';
 import { ByteRing } from '../backend/byte-ring.ts';
 import { Logger, type LogSink } from '../base/log.ts';
 import { Mutex } from '../base/mutex.ts';
@@ -25,6 +26,7 @@ import { EXIT_COUNTERS_BYTES, ExitCounters } from '../vcpu/exit-counters.ts';
 import { initializeVcpu } from '../vcpu/init.ts';
 import { RunState } from '../vcpu/run-state.ts';
 import { VcpuSignals } from '../vcpu/signals.ts';
+import { Topology } from '../vcpu/topology.ts';
 import { Activity, Seg, VcpuEvent, vcpuLayout, type VcpuState } from '../vcpu/state.ts';
 import {
   type AcceleratedMachine,
@@ -54,7 +56,7 @@ const sleepLayout = layout('timer-sleep', 1, { until: 'f64' });
 export interface BoardPlan {
   readonly accelerator: AcceleratorName;
   readonly cpuModel: string;
-  readonly vcpus: number;
+  readonly topology: CpuTopology;
   readonly images: BootImages;
   /** For each serial port: whether anybody takes its output. */
   readonly serial: readonly boolean[];
@@ -79,13 +81,14 @@ export interface BoardOptions extends BoardPlan {
  * @param acceleratorArea bytes for each vCPU
  * @throws GuesthouseError `file` for a firmware image that cannot be one */
 export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorArea: number): number {
+  const { vcpus } = new Topology(plan.topology);
   const perVcpu =
     vcpuLayout.size + EXIT_COUNTERS_BYTES + WASM_PAGE + Math.ceil(acceleratorArea / WASM_PAGE) * WASM_PAGE;
   const dirtyLog = Math.ceil((ramBytes + boardVideoBytes(plan)) / PAGE_SIZE / 4);
   const area =
     DEVICE_BYTES +
     vgaBiosArea(plan) +
-    plan.vcpus * perVcpu +
+    vcpus * perVcpu +
     dirtyLog +
     plan.serial.length * SERIAL_PORT_BYTES +
     DEBUG_OUTPUT_BYTES +
@@ -94,7 +97,7 @@ export function boardAreaBytes(plan: BoardPlan, ramBytes: number, acceleratorAre
   // What is kept for every page of the memory is kept for its own pages too.
   const total = area + ramBytes + boardVideoBytes(plan);
   const pages = Math.ceil((total * 1.01) / PAGE_SIZE) + 1024;
-  return area + coherenceBytes(pages, plan.vcpus);
+  return area + coherenceBytes(pages, vcpus);
 }
 
 /** Bytes of video memory that a board needs beside its RAM. */
@@ -117,6 +120,7 @@ export class Board {
   readonly options: BoardOptions;
   readonly log: Logger;
   readonly memory: MachineMemory;
+  readonly topology: Topology;
   /** The vCPUs' states and their byte addresses, by index. */
   readonly states: readonly VcpuState[];
   readonly stateAddresses: readonly number[];
@@ -156,7 +160,9 @@ export class Board {
     this.memory = new MachineMemory(options.description);
     const { buffer } = this.memory;
     const arena = this.memory.arena();
-    const each = <T>(make: (index: number) => T) => Array.from({ length: options.vcpus }, (_, i) => make(i));
+    this.topology = new Topology(options.topology);
+    const { vcpus } = this.topology;
+    const each = <T>(make: (index: number) => T) => Array.from({ length: vcpus }, (_, i) => make(i));
 
     this.devices = new Mutex(buffer, arena.reserve(64, 64));
     this.stateAddresses = each(() => arena.reserve(vcpuLayout.size, 64));
@@ -169,7 +175,7 @@ export class Board {
     this.#sleep = arena.place(sleepLayout);
 
     const flushTlb = () => this.signals.raiseAll(VcpuEvent.FlushTlb);
-    this.coherence = new Coherence(arena, buffer.byteLength / PAGE_SIZE, options.vcpus, this.signals);
+    this.coherence = new Coherence(arena, buffer.byteLength / PAGE_SIZE, vcpus, this.signals);
     const written = (address: number, bytes: number) => this.coherence.written(-1, address, bytes);
     this.map = new AddressMap(arena, flushTlb);
     const pages = (this.memory.ramBytes + this.memory.videoBytes) / PAGE_SIZE;
@@ -188,6 +194,7 @@ export class Board {
       control: this.runState,
       signals: this.signals,
       states: this.states,
+      topology: this.topology,
       serial: options.serial,
       debugOutput: options.debugcon ? this.debugOutput : null,
       debugExit: options.debugExit,
@@ -202,7 +209,7 @@ export class Board {
       ports: this.ports,
       mmio: this.mmio,
       memory: this.physical,
-      vcpus: options.vcpus,
+      vcpus,
     });
     const pamRanges = () => this.chipset.hostBridge.pamRanges();
     const { firmware } = options.images;
@@ -210,7 +217,7 @@ export class Board {
     this.mmio.register(this.#boardMemory.shadow, 0xc0000, 0x40000);
 
     this.#facts = {
-      vcpus: options.vcpus,
+      topology: this.topology,
       ...splitRam(this.memory.ramBytes),
       boot: options.boot,
       bootPaths: () => [],

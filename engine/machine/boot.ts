@@ -82,7 +82,7 @@ export function bootDirectly(board: Board, kernel: Uint8Array): void {
 export function acpiTables(board: Board, base: number): AcpiTables {
   return buildAcpi({
     base,
-    apicIds: board.states.map((_, index) => index),
+    apicIds: board.states.map((_, index) => board.topology.apicId(index)),
     pciHole: { start: LOW_RAM_END, end: IOAPIC_BASE },
     pmBase: PM_BASE,
     serialPorts: SERIAL_PORTS.slice(0, board.serial.length),

@@ -39,6 +39,7 @@ import type { PortBus } from '../memory/port-bus.ts';
 import { timeOfTsc, tscAt } from '../vcpu/clock.ts';
 import type { VcpuSignals } from '../vcpu/signals.ts';
 import { VcpuEvent, type VcpuState } from '../vcpu/state.ts';
+import type { Topology } from '../vcpu/topology.ts';
 import { IsaInterrupts } from './isa-interrupts.ts';
 import { LegacyTimerGate } from './legacy-timer-gate.ts';
 import { SerialPort } from './serial-port.ts';
@@ -88,6 +89,7 @@ export interface ChipsetParts {
   readonly control: MachineControl;
   readonly signals: VcpuSignals;
   readonly states: readonly VcpuState[];
+  readonly topology: Topology;
   /** For each serial port: whether anybody takes its output. */
   readonly serial: readonly boolean[];
   /** Where the debug console's bytes go; null for a board without one. */
@@ -129,7 +131,7 @@ export class Chipset {
   readonly #interrupts: IsaInterrupts;
 
   constructor(parts: ChipsetParts) {
-    const { arena, ports, mmio, clock, control, signals, states } = parts;
+    const { arena, ports, mmio, clock, control, signals, states, topology } = parts;
 
     this.pic = new Pic(arena.place(picLayout), (level) => this.lapics.setIntr(level));
     this.ioapic = new Ioapic(arena.place(ioapicLayout), (message) => this.lapics.deliver(message));
@@ -143,6 +145,7 @@ export class Chipset {
         endOfInterrupt: (vector) => this.ioapic.endOfInterrupt(vector),
         tscToNs: (vcpu, tsc) => timeOfTsc(tsc - states[vcpu].tscOffset),
         readTsc: (vcpu) => tscAt(clock.now()) + states[vcpu].tscOffset,
+        initialId: (vcpu) => topology.apicId(vcpu),
         physicalAddressBits: PHYSICAL_ADDRESS_BITS,
       },
     );

@@ -77,20 +77,31 @@ test('tables that firmware has placed are those that are built for that place', 
 });
 
 test('DSP0134 6.1: SMBIOS structures follow each other, each with its strings, to the end marker', () => {
-  const { anchor, tables } = buildSmbios({ vcpus: 4, low: 0xc000_0000, high: 0x2000_0000 });
+  const { anchor, tables } = buildSmbios({
+    topology: { sockets: 2, cores: 3, threads: 2 },
+    low: 0xc000_0000,
+    high: 0x2000_0000,
+  });
   expect(anchor.length).toBe(0x1f);
   const view = new DataView(anchor.buffer);
   const types: number[] = [];
+  const processors: number[][] = [];
   let largest = 0;
   for (let at = 0; at < tables.length;) {
     const start = at;
     types.push(tables[at]);
+    if (tables[at] === 4) processors.push([...tables.subarray(at + 0x23, at + 0x26)]);
     at += tables[at + 1];
     while (tables[at] !== 0 || tables[at + 1] !== 0) at++;
     at += 2;
     largest = Math.max(largest, at - start);
   }
-  expect(types).toEqual([1, 3, 4, 16, 17, 19, 19, 32, 127]);
+  expect(types).toEqual([1, 3, 4, 4, 16, 17, 19, 19, 32, 127]);
+  // 7.5: cores, cores enabled and threads of each socket.
+  expect(processors).toEqual([
+    [3, 3, 6],
+    [3, 3, 6],
+  ]);
   expect([view.getUint16(8, true), view.getUint16(22, true), view.getUint16(28, true)]).toEqual([
     largest,
     tables.length,

@@ -6,6 +6,7 @@ import type { Rtc } from '../device/chipset/rtc.ts';
 import { ascii, concat, u16, u32, u64 } from './acpi/bytes.ts';
 import { acpiFiles, LOADER_FILE } from './acpi/loader.ts';
 import type { AcpiTables } from './acpi/board.ts';
+import type { Topology } from '../vcpu/topology.ts';
 import { E820 } from './boot/guest-memory.ts';
 import { HIGH_RAM_START } from './memory-map.ts';
 import { buildSmbios } from './smbios.ts';
@@ -23,7 +24,7 @@ export interface BootPlan {
 
 /** What there is to say about a machine. */
 export interface FirmwareFacts {
-  readonly vcpus: number;
+  readonly topology: Topology;
   /** Bytes of RAM below 4 GiB, from address 0, and from 4 GiB on. */
   readonly low: number;
   readonly high: number;
@@ -45,12 +46,13 @@ const NO_FLOPPY_SIGNATURE = 1;
 
 /** Puts everything that is known before the machine runs into the configuration device. */
 export function describeToFirmware(config: FwCfg, facts: FirmwareFacts): void {
-  const { low, high, vcpus, boot } = facts;
+  const { low, high, topology, boot } = facts;
   config.setItem(FW_CFG_ITEM.Uuid, new Uint8Array(16));
   config.setItem(FW_CFG_ITEM.RamSize, u64(low + high));
   config.setItem(FW_CFG_ITEM.NoGraphic, u16(0));
-  config.setItem(FW_CFG_ITEM.Cpus, u16(vcpus));
-  config.setItem(FW_CFG_ITEM.MaxCpus, u16(vcpus));
+  config.setItem(FW_CFG_ITEM.Cpus, u16(topology.vcpus));
+  // As QEMU has it: what SeaBIOS takes it for is the range of APIC ids.
+  config.setItem(FW_CFG_ITEM.MaxCpus, u16(topology.apicIdLimit));
   config.setItem(FW_CFG_ITEM.BootMenu, u16(boot.menu === undefined ? 0 : 1));
   if (boot.menu !== undefined) config.addFile('etc/boot-menu-wait', u16(Math.min(boot.menu, 0xffff)));
 
@@ -62,7 +64,7 @@ export function describeToFirmware(config: FwCfg, facts: FirmwareFacts): void {
   config.addFile(LOADER_FILE.Tables, () => files().tables);
   config.addFile(LOADER_FILE.Rsdp, () => files().rsdp);
 
-  const smbios = once(() => buildSmbios({ vcpus, low, high }));
+  const smbios = once(() => buildSmbios({ topology, low, high }));
   config.addFile('etc/smbios/smbios-anchor', () => smbios().anchor);
   config.addFile('etc/smbios/smbios-tables', () => smbios().tables);
   config.addFile('bootorder', () => {
@@ -72,9 +74,9 @@ export function describeToFirmware(config: FwCfg, facts: FirmwareFacts): void {
 }
 
 /** Puts into CMOS what firmware looks for there. At every power-on, after the clock's reset. */
-export function describeInCmos(rtc: Rtc, { low, high, vcpus, boot }: FirmwareFacts): void {
+export function describeInCmos(rtc: Rtc, { low, high, topology, boot }: FirmwareFacts): void {
   rtc.setMemorySize(low, high);
-  rtc.setByte(CMOS.Processors, Math.min(vcpus - 1, 0xff));
+  rtc.setByte(CMOS.Processors, topology.vcpus - 1);
   const [first = 0, second = 0, third = 0] = boot.order.map((kind) => CMOS_KIND[kind]);
   rtc.setByte(CMOS.BootFirst, first | (second << 4));
   rtc.setByte(CMOS.BootRest, NO_FLOPPY_SIGNATURE | (third << 4));

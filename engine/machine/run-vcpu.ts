@@ -40,7 +40,7 @@ export function runVcpu(
       read: () => lapics.readTscDeadline(index),
       write: (value) => lapics.writeTscDeadline(index, value),
     },
-    vcpus: board.states.length,
+    topology: board.topology,
     lockDevices: devices.with,
     translator,
     log: (line) => board.log.debug(`vCPU ${index}: ${line}`),

@@ -4,11 +4,12 @@
  * System Management BIOS Reference Specification 2.8 (DSP0134), 5.2.1 "SMBIOS Structure Table Entry Point" and
  * chapter 7. The BIOS describes itself (type 0).
  */
+import type { CpuTopology } from '../api/topology.ts';
 import { ascii, concat, u16, u32, u8 } from './acpi/bytes.ts';
 
 /** What the tables say. */
 export interface SmbiosMachine {
-  readonly vcpus: number;
+  readonly topology: CpuTopology;
   /** Bytes of RAM below 4 GiB and above. */
   readonly low: number;
   readonly high: number;
@@ -36,7 +37,7 @@ export function buildSmbios(machine: SmbiosMachine): Smbios {
   const structures = [
     system(),
     chassis(),
-    processor(machine.vcpus),
+    ...Array.from({ length: machine.topology.sockets }, (_, socket) => processor(socket, machine.topology)),
     memoryArray(machine),
     memoryDevice(machine),
     mappedRange(0, 0, machine.low),
@@ -77,16 +78,15 @@ function chassis(): Uint8Array {
   return structure(3, HANDLE.Chassis, fields, 'Guesthouse');
 }
 
-/** 7.5: one package with a core for each vCPU. */
-function processor(vcpus: number): Uint8Array {
+/** 7.5: one socket, with what is in it. */
+function processor(socket: number, { cores, threads }: CpuTopology): Uint8Array {
   const none = u16(0xffff);
-  const cores = u8(Math.min(vcpus, 255));
   const fields = concat(
     [1, 3, OTHER, 2], new Uint8Array(8), // socket, central processor, family, maker, identity
     [0, 0], u16(0), u16(2000), u16(2000), [0x41, OTHER], // enabled
-    none, none, none, [0, 0, 0], cores, cores, cores, u16(0x0c), u16(OTHER),
+    none, none, none, [0, 0, 0], u8(cores), u8(cores), u8(cores * threads), u16(0x0c), u16(OTHER),
   ); // prettier-ignore
-  return structure(4, HANDLE.Processor, fields, 'CPU 0', 'Guesthouse');
+  return structure(4, HANDLE.Processor + socket, fields, `CPU ${socket}`, 'Guesthouse');
 }
 
 /** 7.17. */

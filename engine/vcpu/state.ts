@@ -73,7 +73,7 @@ export const vcpuLayout = layout('vcpu', 3, {
   events: 'i32',
   /** Vector of the latest start-up IPI. */
   sipiVector: 'u32',
-  /** CPU index, 0 the bootstrap processor; also its initial APIC id. */
+  /** CPU index, 0 the bootstrap processor. */
   index: 'u32',
 
   star: 'u64',

@@ -77,6 +77,7 @@ test.each([
   [['--kernel', 'k', '--memory', '1e3'], "not '1e3'"],
   [['--kernel', 'k', '--memory=-5'], "not '-5'"],
   [['--kernel', 'k', '--vcpus', '65'], '--vcpus must be'],
+  [['--kernel', 'k', '--vcpus', '4,sockets=3'], '--vcpus: 3 sockets of 1 core'],
   [['--kernel', 'k', '--accel', 'kqemu'], '--accel must be auto, kvm or wasm'],
   [['--kernel', 'k', '--serial', 'tape'], '--serial must be stdio, null or file:PATH'],
   [['--kernel', 'k', '--serial', 'file:'], '--serial must be'],

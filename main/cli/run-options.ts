@@ -1,7 +1,8 @@
 /** The options of `guesthouse run`: from words to a machine's configuration. */
 import { parseArgs } from 'node:util';
-import { BOOT_KINDS, type MachineConfigInput, MEMORY_MIB, MOST_VCPUS } from '../../engine/api/config.ts';
+import { BOOT_KINDS, type MachineConfigInput, MEMORY_MIB } from '../../engine/api/config.ts';
 import { parseDisk } from './disk-options.ts';
+import { parseVcpus } from './vcpu-options.ts';
 import { firstSentence, usage } from './words.ts';
 
 export interface RunOptions {
@@ -73,7 +74,7 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
     accel: choice('accel', once('accel') ?? 'auto', ['auto', 'kvm', 'wasm'] as const),
     cpu: once('cpu'),
     memory: number('memory', once('memory') ?? `${MEMORY_MIB.usual}`, MEMORY_MIB.least, MEMORY_MIB.most),
-    vcpus: number('vcpus', once('vcpus') ?? '1', 1, MOST_VCPUS),
+    ...parseVcpus(once('vcpus') ?? '1'),
     kernel: once('kernel'),
     initrd: once('initrd'),
     append: once('append'),

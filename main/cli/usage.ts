@@ -27,7 +27,8 @@ The machine:
   --accel NAME        auto, kvm, wasm (default: auto)
   --cpu MODEL         CPU model (default: the accelerator's best)
   --memory MIB        ${MEMORY_MIB.least} to ${MEMORY_MIB.most} (default: ${MEMORY_MIB.usual})
-  --vcpus N           1 to ${MOST_VCPUS} (default: 1)
+  --vcpus N[,sockets=S][,cores=C][,threads=T]
+                      1 to ${MOST_VCPUS} (default: 1), and how they are spread (default: cores of one socket)
   --disk FILE[,KEY=VALUE]…
                       a hard disk: format=raw|qcow2, bus=virtio|ide, cache=writeback|writethrough, readonly,
                       serial=TEXT, werror=enospc|stop|report, rerror=report|stop

@@ -14,6 +14,7 @@ import { MachineMemory } from '../../engine/memory/machine-memory.ts';
 import { loadSegment } from '../../engine/vcpu/segment.ts';
 import { Seg, VcpuEvent, vcpuLayout } from '../../engine/vcpu/state.ts';
 import { PRELUDE } from './prelude.ts';
+import { Topology } from '../../engine/vcpu/topology.ts';
 
 const RAM = 0x100_0000;
 
@@ -95,7 +96,7 @@ export function runGuest(source: string, cpuModel = 'max'): Run {
     cpuModel,
     readTsc: () => 0n,
     tscDeadline: { read: () => 0n, write: () => {} },
-    vcpus: 1,
+    topology: Topology.ofCores(1),
     lockDevices: (body) => body(),
     log: () => {},
   });

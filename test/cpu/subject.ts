@@ -18,6 +18,7 @@ import {
   buildKernel, descriptorAttributes, GDT_LIMIT, IDT_LIMIT, KERNEL, Physical, physicalOf, SELECTOR_TSS, STUB_BYTES,
   TSS_LIMIT, WITH_ERROR_CODE,
 } from './subject-kernel.ts'; // prettier-ignore
+import { Topology } from '../../engine/vcpu/topology.ts';
 
 const CR0 = { PE: 1n, MP: 2n, ET: 0x10n, NE: 0x20n, WP: 0x1_0000n, AM: 0x4_0000n, PG: 0x8000_0000n } as const;
 const CR4 = {
@@ -103,7 +104,7 @@ export class ProcessorSubject implements Subject {
       tier: options.tier,
       readTsc: () => 0n,
       tscDeadline: { read: () => 0n, write: () => {} },
-      vcpus: 1,
+      topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
     });

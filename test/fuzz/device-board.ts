@@ -25,6 +25,7 @@ import {
   WASM_PAGE,
 } from '../../engine/memory/machine-memory.ts';
 import { edge32, edge64 } from './guest-code.ts';
+import { cpuTopology } from '../../engine/api/topology.ts';
 
 const VCPUS = 2;
 const RAM_BYTES = 0x40_0000;
@@ -94,7 +95,7 @@ export class FuzzedBoard {
     const firmware = new Uint8Array(0x1_0000).fill(0xf4);
     const model = ACCELERATOR.cpuModels()[0];
     const plan: BoardPlan = {
-      accelerator: 'wasm', cpuModel: model, vcpus: VCPUS, serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
+      accelerator: 'wasm', cpuModel: model, topology: cpuTopology(VCPUS), serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
       debugcon: true, debugExit: true, disks: DISKS,
       boot: { order: [], menu: undefined }, vga: { bios: null },
       images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },

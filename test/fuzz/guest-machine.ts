@@ -17,6 +17,7 @@ import { Activity, VcpuEvent, vcpuLayout, type VcpuState } from '../../engine/vc
 import { edge64 } from './guest-code.ts';
 import { fillMemory } from './guest-memory.ts';
 import { loadState, randomSetting, type Setting } from './guest-state.ts';
+import { Topology } from '../../engine/vcpu/topology.ts';
 
 const RAM_BYTES = 0x20_0000;
 const ROM_BYTES = 0x1_0000;
@@ -94,7 +95,7 @@ export class FuzzedMachine {
       ramBase, interrupts: this.#interrupts(), cpuModel: model,
       readTsc: () => this.#random.next64(),
       tscDeadline: { read: () => this.#random.next64(), write: () => {} },
-      vcpus: 1,
+      topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: (line) => (this.#logged = line),
     }); // prettier-ignore

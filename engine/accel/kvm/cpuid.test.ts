@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { vcpuLayout } from '../../vcpu/state.ts';
 import { CPU_MODELS, type CpuidLeaf, extendedFeatures, guestCpuid, readCpuid, writeCpuid } from './cpuid.ts';
+import { Topology } from '../../vcpu/topology.ts';
 
 const state = vcpuLayout.bind(new SharedArrayBuffer(vcpuLayout.size), 0);
-const offer = { vcpus: 1, x2apic: true, scaledTsc: true, tscKhz: 1_000_000 };
+const offer = { topology: Topology.ofCores(1), x2apic: true, scaledTsc: true, tscKhz: 1_000_000 };
 const ALL = 0xffff_ffff;
 
 /** A host whose every feature word is as given. */

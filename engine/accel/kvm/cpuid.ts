@@ -8,6 +8,7 @@
  */
 import { CpuModel } from '../wasm/system/cpuid.ts';
 import type { VcpuState } from '../../vcpu/state.ts';
+import type { Topology } from '../../vcpu/topology.ts';
 import { CPUID_INDEX_SIGNIFICANT, kvmCpuid, kvmCpuidEntry } from './abi.ts';
 import { MOST_CPUID } from './area.ts';
 
@@ -78,7 +79,7 @@ export function baseModel(name: string): CpuModel {
 
 /** What the VM can do with what CPUID offers. */
 export interface Offer {
-  readonly vcpus: number;
+  readonly topology: Topology;
   /** Whether x2APIC mode works. */
   readonly x2apic: boolean;
   /** Whether the TSC ticks as the machine's clock says; without that the TSC deadline is hidden. */
@@ -102,7 +103,7 @@ const INVARIANT_TSC = 1 << 8;
  *
  * @param name one of {@link CPU_MODELS}
  * @param supported as KVM lists it
- * @param state for the APIC id and the like
+ * @param state which vCPU it is, and the like
  */
 export function guestCpuid(
   name: string,
@@ -115,7 +116,9 @@ export function guestCpuid(
   const find = (leaf: number, subleaf: number) =>
     supported.find((each) => each.leaf === leaf && (!each.indexed || each.subleaf === subleaf))?.registers;
   const leaf = (number: number, subleaf = 0, indexed = false): CpuidLeaf => {
-    const registers: [number, number, number, number] = [...model.cpuid(number, subleaf, state, offer.vcpus)];
+    const registers: [number, number, number, number] = [
+      ...model.cpuid(number, subleaf, state, offer.topology),
+    ];
     for (const [featureLeaf, featureSubleaf, register] of FEATURE_WORDS) {
       if (featureLeaf !== number || featureSubleaf !== subleaf) continue;
       let word = registers[register];
@@ -135,8 +138,8 @@ export function guestCpuid(
     return { leaf: number, subleaf, indexed, registers };
   };
 
-  const standard = Array.from({ length: model.cpuid(0, 0, state, offer.vcpus)[0] + 1 }, (_, i) => i);
-  const last = model.cpuid(0x8000_0000, 0, state, offer.vcpus)[0];
+  const standard = Array.from({ length: model.cpuid(0, 0, state, offer.topology)[0] + 1 }, (_, i) => i);
+  const last = model.cpuid(0x8000_0000, 0, state, offer.topology)[0];
   const extended = Array.from({ length: last - 0x8000_0000 + 1 }, (_, i) => 0x8000_0000 + i);
   const leaves: CpuidLeaf[] = [];
   for (const number of [...standard, ...extended]) {

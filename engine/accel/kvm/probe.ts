@@ -17,6 +17,7 @@ import { Seg, VcpuEvent, vcpuLayout, type VcpuState } from '../../vcpu/state.ts'
 import { AREA_BYTES } from './area.ts';
 import { codeAt, DATA, PORT, RAM_BYTES, writeGuest } from './probe-guest.ts';
 import type { KvmVcpu } from './vcpu.ts';
+import { Topology } from '../../vcpu/topology.ts';
 
 /** How long each step of the guest may take, in milliseconds. */
 const PATIENCE = 200;
@@ -70,7 +71,7 @@ export class ProbeMachine {
       cpuModel: 'max',
       readTsc: () => BigInt(Math.floor((performance.now() - started) * 1e6)),
       tscDeadline: { read: () => 0n, write: () => {} },
-      vcpus: 1,
+      topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
     };

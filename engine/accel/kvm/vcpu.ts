@@ -526,7 +526,7 @@ export class KvmVcpu implements AcceleratedVcpu {
   #setCpuid(): { xsave: boolean; avx: boolean } {
     const { supported, apicMsrs } = this.#parts;
     const leaves = guestCpuid(this.#options.cpuModel, supported, this.state, {
-      vcpus: this.#options.vcpus,
+      topology: this.#options.topology,
       x2apic: apicMsrs,
       scaledTsc: this.#tscKhz === MACHINE_TSC_KHZ,
       tscKhz: this.#tscKhz,

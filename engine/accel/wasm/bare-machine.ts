@@ -7,6 +7,7 @@ import { loadSegment } from '../../vcpu/segment.ts';
 import { Seg, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
 import * as wasm from './index.ts';
 import { Processor } from './processor.ts';
+import { Topology } from '../../vcpu/topology.ts';
 
 export const MIB = 1 << 20;
 /** Guest-physical addresses: page tables, code, data, stack. Everything is mapped to itself. */
@@ -78,7 +79,7 @@ export function bareMachine(interrupts: InterruptSource = NO_INTERRUPTS): BareMa
   state.gpr[4] = BigInt(STACK);
   const cpu = new Processor({
     memory, state, stateAddress, area, addressMap, dirtyLog: dirty, ramBase, interrupts, cpuModel: 'max',
-    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, vcpus: 1, lockDevices: (body) => body(), log: () => {},
+    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, topology: Topology.ofCores(1), lockDevices: (body) => body(), log: () => {},
   }); // prettier-ignore
   return {
     cpu,

@@ -6,6 +6,7 @@ import { ExitReason, type AcceleratedVcpu, type InterruptSource, type IoExit } f
 import { clearInjected } from '../../vcpu/injected.ts';
 import { Coherence } from '../../vcpu/coherence.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
+import type { Topology } from '../../vcpu/topology.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
@@ -74,7 +75,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly physical: PhysicalMemory;
   readonly interrupts: InterruptSource;
   readonly model: CpuModel;
-  readonly vcpus: number;
+  readonly topology: Topology;
   readonly io: IoExit;
   readonly #options: VcpuOptions;
   readonly #at: number;
@@ -147,12 +148,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#coherence = options.coherence ?? Coherence.alone(buffer.byteLength / 4096);
     this.#codeWrites = this.#coherence.codeWrites.position();
     this.#spinWait = new SpinWait(this.#coherence, this.#vcpu, this.#events);
-    this.vcpus = options.vcpus;
+    this.topology = options.topology;
     this.model = new CpuModel(options.cpuModel);
     this.#jumpCache = options.area + MMU_AREA_BYTES;
     const built = tier0();
     const arena = this.#jumpCache + JUMP_BYTES + REGION_BYTES;
-    this.#code = new CodeCache(built, memory, arena, arenaBytes(options.vcpus), {
+    this.#code = new CodeCache(built, memory, arena, arenaBytes(options.topology.vcpus), {
       fetch: (low, high) => this.#fetch(low, high),
     });
     this.#mmu = new Mmu({

@@ -23,6 +23,7 @@ function board() {
     endOfInterrupt: (vector) => ioapic.endOfInterrupt(vector),
     tscToNs: (_vcpu, tsc) => Number(tsc),
     readTsc: () => BigInt(clock.now()),
+    initialId: (vcpu) => vcpu,
     physicalAddressBits: 40,
   });
   const ioapic: Ioapic = new Ioapic(arena.place(ioapicLayout), (message) => apics.deliver(message));

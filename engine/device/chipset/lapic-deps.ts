@@ -18,6 +18,8 @@ export interface LocalApicDeps {
   /** The guest nanosecond at which the vCPU's TSC reaches `tsc` (rounded up), possibly in the past. */
   readonly tscToNs: (vcpu: number, tsc: bigint) => number;
   readonly readTsc: (vcpu: number) => bigint;
+  /** The vCPU's APIC id at power-up; 8 bits. */
+  readonly initialId: (vcpu: number) => number;
   /** MAXPHYADDR: bits of IA32_APIC_BASE from there on are reserved. */
   readonly physicalAddressBits: number;
 }

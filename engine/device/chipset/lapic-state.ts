@@ -10,7 +10,7 @@ export const LVT_COUNT = 6;
 
 /** One per vCPU. */
 export const lapicLayout = layout('lapic', 1, {
-  /** xAPIC: 8 bits; x2APIC: the vCPU's index. */
+  /** xAPIC: 8 bits; x2APIC: the initial id. */
   id: 'u32',
   tpr: 'u32',
   /** xAPIC: in bits 31-24. x2APIC: the whole register, derived from the id. */

@@ -19,7 +19,12 @@ interface Rig {
   ended: number[];
 }
 
-function build(count: number, place: Arena, world: TestWorld): Rig {
+function build(
+  count: number,
+  place: Arena,
+  world: TestWorld,
+  initialId: (vcpu: number) => number = (vcpu) => vcpu,
+): Rig {
   const states = Array.from({ length: count }, () => place.place(lapicLayout));
   const vcpus = Array.from({ length: count }, () => place.place(vcpuLayout));
   const pic: number[] = [];
@@ -43,6 +48,7 @@ function build(count: number, place: Arena, world: TestWorld): Rig {
     },
     tscToNs: (_vcpu, tsc) => Number((tsc + TSC_PER_NS - 1n) / TSC_PER_NS),
     readTsc: () => BigInt(world.clock.now()) * TSC_PER_NS,
+    initialId,
     physicalAddressBits: 40,
   });
   return { apics, vcpus, world, clock: world.clock, pic, ended };
@@ -543,4 +549,14 @@ describe('x2APIC (SDM 3A, 11.12)', () => {
     expect(apics.acknowledge(1)).toBe(0x61);
     expect(apics.readMsr(1, 0x83f)).toBe(null);
   });
+});
+
+test('after power-up and in x2APIC mode the id is that of the topology, whatever was written (SDM 3A, 11.12)', () => {
+  const place = new Arena(new SharedArrayBuffer(0x2_0000), 0, 0x2_0000);
+  const { apics } = build(2, place, new TestWorld(), (vcpu) => 8 * vcpu + 1);
+  apics.reset();
+  expect([0, 1].map((vcpu) => apics.mmioRead(0x20, 4, vcpu) >>> 24)).toEqual([1, 9]);
+  apics.mmioWrite(0x20, 4, 0x55 << 24, 1);
+  expect(apics.writeMsr(1, 0x1b, 0xfee0_0c00n)).toBe(true);
+  expect([apics.readMsr(1, 0x802), apics.readMsr(1, 0x80d)]).toEqual([9n, 0x200n]);
 });

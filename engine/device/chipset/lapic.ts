@@ -88,7 +88,7 @@ export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
   reset(): void {
     for (const [vcpu, apic] of this.#apics.entries()) {
       resetRegisters(apic);
-      apic.id = vcpu;
+      apic.id = this.#deps.initialId(vcpu);
       apic.lint = 0;
       const bootstrap = vcpu === 0 ? ApicBase.Bootstrap : 0n;
       this.#vcpus[vcpu]!.apicBase = BigInt(APIC_DEFAULT_BASE) | ApicBase.Enable | bootstrap;
@@ -299,10 +299,10 @@ export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
     state.apicBase = value;
     if ((before & ~value & ApicBase.Enable) !== 0n) {
       resetRegisters(apic);
-      apic.id = vcpu;
+      apic.id = this.#deps.initialId(vcpu);
     } else if ((value & ~before & ApicBase.X2apic) !== 0n) {
-      apic.id = vcpu;
-      apic.ldr = x2apicLogicalId(vcpu);
+      apic.id = this.#deps.initialId(vcpu);
+      apic.ldr = x2apicLogicalId(apic.id);
       apic.icrHigh = 0;
     }
     this.#update(vcpu);

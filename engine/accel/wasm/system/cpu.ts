@@ -4,6 +4,7 @@
  */
 import type { InterruptSource } from '../../contract.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
+import type { Topology } from '../../../vcpu/topology.ts';
 import type { CpuModel } from './cpuid.ts';
 
 /** An exception of the guest, thrown where it is found and delivered by the interpreter with `rip` (and
@@ -104,8 +105,8 @@ export interface Cpu {
   readonly ports: Ports;
   readonly interrupts: InterruptSource;
   readonly model: CpuModel;
-  /** Number of vCPUs in the machine, for CPUID. */
-  readonly vcpus: number;
+  /** The machine's, for CPUID. */
+  readonly topology: Topology;
   /** The machine's TSC, before this vCPU's offset. */
   readTsc(): bigint;
   readTscDeadline(): bigint;

@@ -6,6 +6,7 @@
  */
 import { GuesthouseError } from '../../../base/errors.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
+import type { Topology } from '../../../vcpu/topology.ts';
 import { FEATURES, type Word } from './features.ts';
 import { Cr4, cr4 } from './registers.ts';
 
@@ -39,9 +40,6 @@ function characters(text: string, at: number): number {
   return word >>> 0;
 }
 
-/** Bits that hold `count` different values. */
-const bitsFor = (count: number): number => (count <= 1 ? 0 : 32 - Math.clz32(count - 1));
-
 /** XCR0 and XSAVE: the legacy area and header (SDM 1, 13.4). */
 const XSAVE_LEGACY = 576;
 /** State component 2, the upper halves of YMM. */
@@ -54,6 +52,8 @@ export class CpuModel {
   readonly name: string;
   /** What is offered, by the names of features.ts. */
   readonly features: ReadonlySet<string>;
+  /** Leaf 1, EAX. */
+  readonly signature = SIGNATURE;
   /** Width of physical addresses in bits. */
   readonly physicalBits = 40;
   /** State components that XCR0 can enable; 0 without XSAVE. */
@@ -126,29 +126,30 @@ export class CpuModel {
    * What CPUID returns.
    *
    * @param leaf EAX, @param subleaf ECX, both unsigned
-   * @param state for what depends on it: CR4.OSXSAVE, IA32_APIC_BASE, XCR0, the APIC id
-   * @param vcpus in the machine, each a core of one package
+   * @param state for what depends on it: CR4.OSXSAVE, IA32_APIC_BASE, XCR0, which vCPU it is
+   * @param topology of the machine
    */
-  cpuid(leaf: number, subleaf: number, state: VcpuState, vcpus: number): CpuidResult {
-    if (leaf >= 0x8000_0000 && leaf <= LAST_EXTENDED) return this.#extended(leaf, subleaf, state, vcpus);
+  cpuid(leaf: number, subleaf: number, state: VcpuState, topology: Topology): CpuidResult {
+    if (leaf >= 0x8000_0000 && leaf <= LAST_EXTENDED) return this.#extended(leaf, subleaf, state, topology);
     if (leaf >= 0x4000_0000 && leaf <= LAST_HYPERVISOR && this.has('hypervisor')) return hypervisorLeaf(leaf);
     // Beyond the last leaf AMD's processors return zeros.
     if (leaf > LAST_STANDARD) return [0, 0, 0, 0];
-    return this.#standard(leaf, subleaf, state, vcpus);
+    return this.#standard(leaf, subleaf, state, topology);
   }
 
-  #standard(leaf: number, subleaf: number, state: VcpuState, vcpus: number): CpuidResult {
+  #standard(leaf: number, subleaf: number, state: VcpuState, topology: Topology): CpuidResult {
     switch (leaf) {
       case 0:
         return [LAST_STANDARD, characters(VENDOR, 0), characters(VENDOR, 8), characters(VENDOR, 4)];
       case 1: {
-        const ebx = (state.index << 24) | (Math.min(vcpus, 255) << 16) | (this.has('clflush') ? 8 << 8 : 0);
+        const apicId = topology.apicId(state.index);
+        const ebx = (apicId << 24) | (topology.perSocket << 16) | (this.has('clflush') ? 8 << 8 : 0);
         const osxsave = (cr4(state) & Cr4.OSXSAVE) !== 0 ? 1 << 27 : 0;
-        const htt = vcpus > 1 ? 1 << 28 : 0;
+        const htt = topology.perSocket > 1 ? 1 << 28 : 0;
         // The APIC bit follows the global enable of IA32_APIC_BASE (SDM 3A, 11.4.3).
         const apic = (state.apicBase & 0x800n) === 0n ? 1 << 9 : 0;
         return [
-          SIGNATURE,
+          this.signature,
           ebx >>> 0,
           (this.#word('1.c') | osxsave) >>> 0,
           ((this.#word('1.d') & ~apic) | htt) >>> 0,
@@ -157,11 +158,12 @@ export class CpuModel {
       case 7:
         return subleaf === 0 ? [0, this.#word('7.b'), this.#word('7.c'), this.#word('7.d')] : [0, 0, 0, 0];
       case 0xb: {
-        if (subleaf > 1) return [0, 0, subleaf & 0xff, state.index];
-        // Level 0, threads: one a core. Level 1, cores.
-        const shift = subleaf === 0 ? 0 : bitsFor(vcpus);
-        const count = subleaf === 0 ? 1 : vcpus;
-        return [shift, count, ((subleaf + 1) << 8) | subleaf, state.index];
+        const apicId = topology.apicId(state.index);
+        if (subleaf > 1) return [0, 0, subleaf & 0xff, apicId];
+        // Level 0, threads of a core. Level 1, threads of a socket.
+        const [shift, count] =
+          subleaf === 0 ? [topology.coreShift, topology.threads] : [topology.socketShift, topology.perSocket];
+        return [shift, count, ((subleaf + 1) << 8) | subleaf, apicId];
       }
       case 0xd:
         return this.has('xsave') ? this.#xsave(subleaf, state) : [0, 0, 0, 0];
@@ -183,15 +185,15 @@ export class CpuModel {
     }
   }
 
-  #extended(leaf: number, subleaf: number, state: VcpuState, vcpus: number): CpuidResult {
+  #extended(leaf: number, subleaf: number, state: VcpuState, topology: Topology): CpuidResult {
     switch (leaf) {
       case 0x8000_0000:
         return [LAST_EXTENDED, characters(VENDOR, 0), characters(VENDOR, 8), characters(VENDOR, 4)];
       case 0x8000_0001: {
-        // CmpLegacy: several logical processors, each a core of its own.
-        const legacy = vcpus > 1 ? 2 : 0;
+        // CmpLegacy: the socket's logical processors are counted in leaf 1.
+        const legacy = topology.perSocket > 1 ? 2 : 0;
         // SYSCALL is offered in every mode, so its bit shows in every mode (as AMD has it).
-        return [SIGNATURE, 0, this.#word('80000001.c') | legacy, this.#word('80000001.d')];
+        return [this.signature, 0, this.#word('80000001.c') | legacy, this.#word('80000001.d')];
       }
       case 0x8000_0002:
       case 0x8000_0003:
@@ -216,14 +218,17 @@ export class CpuModel {
         return [
           this.physicalBits | (this.linearBits << 8),
           this.#word('80000008.b'),
-          (vcpus - 1) | (bitsFor(vcpus) << 12),
+          (topology.perSocket - 1) | (topology.socketShift << 12),
           0,
         ];
       case 0x8000_001d:
-        return this.has('topoext') ? cacheLeaf(subleaf, vcpus) : [0, 0, 0, 0];
-      case 0x8000_001e:
-        // Extended APIC id; core id, one thread a core; one node a package.
-        return this.has('topoext') ? [state.index, state.index & 0xff, 0, 0] : [0, 0, 0, 0];
+        return this.has('topoext') ? cacheLeaf(subleaf, topology) : [0, 0, 0, 0];
+      case 0x8000_001e: {
+        if (!this.has('topoext')) return [0, 0, 0, 0];
+        // Extended APIC id; threads of a core, and its number; one node a socket, and its number.
+        const { socket, core } = topology.place(state.index);
+        return [topology.apicId(state.index), ((topology.threads - 1) << 8) | core, socket, 0];
+      }
       case 0x8000_0021:
         return [this.#word('80000021.a'), 0, 0, 0];
       default:
@@ -232,8 +237,9 @@ export class CpuModel {
   }
 }
 
-/** AMD64 APM 3, E.4.15: the caches, as deterministic parameters. */
-function cacheLeaf(index: number, vcpus: number): CpuidResult {
+/** AMD64 APM 3, E.4.15: the caches, as deterministic parameters. A core's threads share L1 and L2, a socket's cores
+ * L3. */
+function cacheLeaf(index: number, { threads, perSocket }: Topology): CpuidResult {
   const cache = (type: number, level: number, shared: number, ways: number, sets: number): CpuidResult => [
     (type | (level << 5) | (1 << 8) | ((shared - 1) << 14)) >>> 0,
     (63 | ((ways - 1) << 22)) >>> 0,
@@ -242,13 +248,13 @@ function cacheLeaf(index: number, vcpus: number): CpuidResult {
   ];
   switch (index) {
     case 0:
-      return cache(1, 1, 1, 8, 64);
+      return cache(1, 1, threads, 8, 64);
     case 1:
-      return cache(2, 1, 1, 8, 64);
+      return cache(2, 1, threads, 8, 64);
     case 2:
-      return cache(3, 2, 1, 8, 1024);
+      return cache(3, 2, threads, 8, 1024);
     case 3:
-      return cache(3, 3, vcpus, 16, 8192);
+      return cache(3, 3, perSocket, 16, 8192);
     default:
       return [0, 0, 0, 0];
   }

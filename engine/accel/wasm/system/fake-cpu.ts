@@ -3,6 +3,7 @@
  * written, and an interrupt source that answers nothing.
  */
 import { Seg, vcpuLayout, type VcpuState } from '../../../vcpu/state.ts';
+import { Topology } from '../../../vcpu/topology.ts';
 import { loadSegment } from '../../../vcpu/segment.ts';
 import { complexInstructions } from './complex.ts';
 import { type Cpu, GuestFault, type Instruction, type LinearMemory, Outcome, Vector } from './cpu.ts';
@@ -119,7 +120,7 @@ export function fakeCpu(model = new CpuModel('max'), index = 0): FakeCpu {
       writeMsr: () => false,
     },
     model,
-    vcpus: 1,
+    topology: Topology.ofCores(1),
     readTsc: () => cpu.tsc,
     readTscDeadline: () => cpu.deadline,
     writeTscDeadline: (value) => {

@@ -106,7 +106,7 @@ test('MTRRs hold what is valid (SDM 3A, 12.11)', () => {
 
 test('OS-visible workarounds: none, with erratum 400 among those answered for (APM 2, appendix A)', () => {
   const cpu = fakeCpu(new CpuModel('x86-64-v1'));
-  expect(cpu.model.cpuid(0x8000_0001, 0, cpu.state, 1)[2] & (1 << 9)).not.toBe(0);
+  expect(cpu.model.cpuid(0x8000_0001, 0, cpu.state, cpu.topology)[2] & (1 << 9)).not.toBe(0);
   expect(readMsr(cpu, MsrNumber.OsvwLength)).toBeGreaterThanOrEqual(2n);
   expect(readMsr(cpu, MsrNumber.OsvwStatus)).toBe(0n);
   const without = fakeCpu(new CpuModel('max', [], ['osvw']));

@@ -114,7 +114,7 @@ defineComplex('rdpmc', () => {
 defineComplex('cpuid', (cpu) => {
   const leaf = gpr32(cpu, Gpr.RAX);
   const subleaf = gpr32(cpu, Gpr.RCX);
-  const [eax, ebx, ecx, edx] = cpu.model.cpuid(leaf, subleaf, cpu.state, cpu.vcpus);
+  const [eax, ebx, ecx, edx] = cpu.model.cpuid(leaf, subleaf, cpu.state, cpu.topology);
   setGpr32(cpu, Gpr.RAX, eax);
   setGpr32(cpu, Gpr.RBX, ebx);
   setGpr32(cpu, Gpr.RCX, ecx);

@@ -52,7 +52,7 @@ export function resetState(state: VcpuState, { index, model }: Identity): void {
 
   // RFLAGS is 2: a result of 1 is not zero, not negative, and of odd parity.
   state.flagsRes = 1n;
-  state.gpr[Gpr.RDX] = BigInt(model.cpuid(1, 0, state, 1)[0]);
+  state.gpr[Gpr.RDX] = BigInt(model.signature);
   state.cr0 = 0x6000_0010n;
   state.dr[6] = BigInt(DR6_FIXED);
   state.dr[7] = BigInt(DR7_FIXED);
