@@ -21,10 +21,15 @@
  */
 import { z } from 'zod';
 import { problemSchema } from './problem.ts';
-import { acceleratorInfoSchema, exitStatisticsSchema, usageSchema } from './statistics.ts';
+import {
+  acceleratorInfoSchema,
+  diskStatisticsSchema,
+  exitStatisticsSchema,
+  usageSchema,
+} from './statistics.ts';
 
 /** Raised with every change that the other side would not understand. */
-export const CONTROL_VERSION = 2;
+export const CONTROL_VERSION = 3;
 
 /** Longest message, in bytes after the length. */
 export const LONGEST_CONTROL_MESSAGE = 2 ** 20;
@@ -43,6 +48,19 @@ export type ControlOutcome = z.output<typeof outcomeSchema>;
 /** Milliseconds since 1970. */
 const time = z.number().nonnegative();
 
+/** A CD-ROM drive of a machine that runs. */
+export const mediumStateSchema = z.strictObject({
+  /** Its number among the configuration's disks. */
+  disk: z.int().nonnegative(),
+  /** What is in it, or on the tray; null for nothing. */
+  file: z.string().nullable(),
+  /** The guest has ejected it. */
+  trayOpen: z.boolean(),
+  /** The guest keeps it from being taken out. */
+  locked: z.boolean(),
+});
+export type MediumState = z.output<typeof mediumStateSchema>;
+
 export const engineStateSchema = z.strictObject({
   /** `ready`: waits for a machine to start. */
   phase: z.enum(['ready', 'starting', 'running', 'paused', 'ended']),
@@ -50,6 +68,11 @@ export const engineStateSchema = z.strictObject({
   shuttingDown: z.boolean(),
   /** When the machine was started; null before. */
   started: time.nullable(),
+  /** The CD-ROM drives. */
+  media: z.array(mediumStateSchema).readonly(),
+  /** The machine is paused because the host has failed a disk: how, in one line; else null. What was asked of the
+   * disk is tried again when the machine goes on. */
+  ioError: z.string().nullable(),
 });
 export type EngineState = z.output<typeof engineStateSchema>;
 
@@ -84,6 +107,18 @@ const requestSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('stop') }),
   z.strictObject({ kind: z.literal('usage') }),
   z.strictObject({ kind: z.literal('statistics') }),
+  /** What each disk has moved. */
+  z.strictObject({ kind: z.literal('disk-statistics') }),
+  /** Puts a disc into a CD-ROM drive, or takes it out. */
+  z.strictObject({
+    kind: z.literal('change-medium'),
+    /** Number of the drive among the configuration's disks. */
+    disk: z.int().nonnegative(),
+    /** An absolute path; null takes the disc out. */
+    file: z.string().min(1).max(4096).nullable(),
+    /** Even if the guest has locked the disc in. */
+    force: z.boolean(),
+  }),
   /** Sends the console's output from `from`, or from as far back as is kept. */
   z.strictObject({ kind: z.literal('attach'), from: z.int().nonnegative() }),
   /** Has console messages of this connection carry the display, as a viewer's connection does (RFC 6143). */
@@ -113,6 +148,9 @@ const RESULTS = {
   stop: nothing,
   usage: usageSchema,
   statistics: exitStatisticsSchema,
+  /** In the order of the configuration. */
+  'disk-statistics': z.array(diskStatisticsSchema),
+  'change-medium': nothing,
   /** Position of the first byte that follows. */
   attach: z.strictObject({ position: z.int().nonnegative() }),
   display: z.strictObject({ position: z.literal(0) }),

@@ -51,6 +51,21 @@ export const usageSchema = z.strictObject({
 
 export type Usage = z.output<typeof usageSchema>;
 
+const requestCounts = z.strictObject({ requests: figure, bytes: figure, seconds: figure });
+
+/** What a disk has moved since the machine was started: requests that the host has carried out, and how long that
+ * took it. */
+export const diskStatisticsSchema = z.strictObject({
+  read: requestCounts,
+  /** What is discarded counts as a request without bytes. */
+  write: requestCounts,
+  flush: requestCounts,
+  /** Requests that the host has failed. */
+  errors: figure,
+});
+
+export type DiskStatistics = z.output<typeof diskStatisticsSchema>;
+
 /** One accelerator on this host. */
 export const acceleratorInfoSchema = z.strictObject({
   name: z.string(),

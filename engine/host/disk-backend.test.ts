@@ -4,6 +4,7 @@ import type { DiskConfig } from '../api/config.ts';
 import { parseMachineConfig } from '../api/config.ts';
 import { MemoryFile } from '../backend/image/memory-file.ts';
 import { RawImage } from '../backend/image/raw.ts';
+import { BlockCounters } from '../device/storage/block-counters.ts';
 import { IoSlots } from '../device/storage/io-slots.ts';
 import { Arena } from '../memory/layout.ts';
 import { DiskBackend, type DiskFailure } from './disk-backend.ts';
@@ -13,13 +14,16 @@ const SIZE = 65536;
 function make(config: Partial<DiskConfig>) {
   const [disk] = parseMachineConfig({ kernel: 'k', disks: [{ file: 'disk.raw', ...config }] }).disks;
   const buffer = new SharedArrayBuffer(4096);
-  const slots = new IoSlots(new Arena(buffer, 0, 4096));
+  const arena = new Arena(buffer, 0, 4096);
+  const slots = new IoSlots(arena);
+  const counters = new BlockCounters(arena);
   const slot = slots.slot();
   const file = new MemoryFile();
   file.truncate(SIZE);
   const failures: DiskFailure[] = [];
   const backend = new DiskBackend(new RawImage(file, 'disk.raw', true), {
     config: disk,
+    counters,
     slot,
     slots,
     failed: (failure) => failures.push(failure),
@@ -29,7 +33,7 @@ function make(config: Partial<DiskConfig>) {
       throw Object.assign(new Error(`${code}: it is so, write`), { code });
     };
   };
-  return { backend, file, slots, slot, failures, failWith, buffer };
+  return { backend, file, counters, slots, slot, failures, failWith, buffer };
 }
 
 const data = [new Uint8Array(512).fill(7)];
@@ -97,4 +101,18 @@ test('a held request that is called off ends, and memory is free meanwhile', asy
   expect(backend.write(0, data)).toBe(false);
   slot.end();
   await calledOff;
+});
+
+test('what the host has carried out is counted, and what it has failed', () => {
+  const { backend, counters, failWith } = make({ writeError: 'report' });
+  backend.write(0, [...data, ...data]);
+  backend.read(0, [new Uint8Array(100)]);
+  backend.flush();
+  backend.discard(0, 4096);
+  failWith('EIO');
+  backend.write(0, data);
+  expect(counters.of('write')).toMatchObject({ requests: 2, bytes: 1024 });
+  expect(counters.of('read')).toMatchObject({ requests: 1, bytes: 100 });
+  expect(counters.of('flush')).toMatchObject({ requests: 1, bytes: 0 });
+  expect(counters.errors).toBe(1);
 });

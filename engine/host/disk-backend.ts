@@ -4,7 +4,9 @@
 import type { DiskConfig } from '../api/config.ts';
 import type { DiskImage } from '../backend/image/disk-image.ts';
 import { GuesthouseError, reasonOf } from '../base/errors.ts';
+import { lengthOf } from '../backend/image/buffers.ts';
 import type { BlockBackend } from '../device/storage/block.ts';
+import type { BlockCounters, BlockRequest } from '../device/storage/block-counters.ts';
 import type { IoSlot, IoSlots } from '../device/storage/io-slots.ts';
 
 /** A failure of the host. */
@@ -18,6 +20,7 @@ export interface DiskFailure {
 
 export interface DiskBackendParts {
   readonly config: DiskConfig;
+  readonly counters: BlockCounters;
   readonly slot: IoSlot;
   readonly slots: IoSlots;
   /** Told of each failure, before the request is held or the guest is told. */
@@ -30,46 +33,50 @@ const HELD_LOOK = 50;
 export class DiskBackend implements BlockBackend {
   readonly #parts: DiskBackendParts;
   #image: DiskImage | undefined;
+  /** The image's, for people. */
+  #file: string | undefined;
 
   /** @param image undefined for a drive without a disc */
   constructor(image: DiskImage | undefined, parts: DiskBackendParts) {
     this.#image = image;
+    this.#file = parts.config.file;
     this.#parts = parts;
   }
 
   read(at: number, into: readonly Uint8Array[]): boolean {
-    return this.#try('read', (image) => image.readv(at, into));
+    return this.#try('read', lengthOf(into), (image) => image.readv(at, into));
   }
 
   write(at: number, from: readonly Uint8Array[]): boolean {
-    return this.#try('write', (image) => {
+    return this.#try('write', lengthOf(from), (image) => {
       image.writev(at, from);
       this.#through(image);
     });
   }
 
   flush(): boolean {
-    return this.#try('write', (image) => image.flush());
+    return this.#try('flush', 0, (image) => image.flush());
   }
 
   discard(at: number, length: number): boolean {
-    return this.#try('write', (image) => {
+    return this.#try('write', 0, (image) => {
       image.discard(at, length);
       this.#through(image);
     });
   }
 
   writeZeroes(at: number, length: number, unmap: boolean): boolean {
-    return this.#try('write', (image) => {
+    return this.#try('write', 0, (image) => {
       image.writeZeroes(at, length, unmap);
       this.#through(image);
     });
   }
 
   /** Puts another image in place of this one, which is closed. */
-  change(image: DiskImage | undefined): void {
+  change(image: DiskImage | undefined, file?: string): void {
     const before = this.#image;
     this.#image = image;
+    this.#file = file;
     before?.close();
   }
 
@@ -82,15 +89,18 @@ export class DiskBackend implements BlockBackend {
     if (this.#parts.config.cache === 'writethrough') image.flush();
   }
 
-  #try(kind: 'read' | 'write', body: (image: DiskImage) => void): boolean {
-    const { slots } = this.#parts;
+  #try(kind: BlockRequest, bytes: number, body: (image: DiskImage) => void): boolean {
+    const { slots, counters } = this.#parts;
     for (;;) {
       if (this.#image === undefined) return false;
       const resumed = slots.resumed;
+      const begun = performance.now();
       try {
         body(this.#image);
+        counters.add(kind, bytes, performance.now() - begun);
         return true;
       } catch (error) {
+        counters.fail();
         const held = this.#isHeld(kind, error);
         this.#parts.failed({ message: this.#describe(kind, error), held, full: isFull(error) });
         if (!held || !this.#hold(resumed)) return false;
@@ -110,15 +120,15 @@ export class DiskBackend implements BlockBackend {
     return slot.wanted && !slots.stopping;
   }
 
-  #isHeld(kind: 'read' | 'write', error: unknown): boolean {
+  #isHeld(kind: BlockRequest, error: unknown): boolean {
     const { readError, writeError } = this.#parts.config;
     if (kind === 'read') return readError === 'stop';
     return writeError === 'stop' || (writeError === 'enospc' && isFull(error));
   }
 
-  #describe(kind: 'read' | 'write', error: unknown): string {
+  #describe(kind: BlockRequest, error: unknown): string {
     if (error instanceof GuesthouseError) return error.line;
-    return `cannot ${kind} ${this.#parts.config.file ?? 'a disc'}: ${reasonOf(error)}`;
+    return `cannot ${kind === 'read' ? 'read' : 'write'} ${this.#file ?? 'a disc'}: ${reasonOf(error)}`;
   }
 }
 

@@ -38,6 +38,11 @@ export class Disks {
     }
   }
 
+  /** The disks with the files that they hold now. */
+  get configs(): readonly DiskConfig[] {
+    return this.#configs;
+  }
+
   /** What drive `disk` is to hold from now on: locks its file, and gives back what makes that so or not.
    * @throws GuesthouseError as the constructor */
   exchange(

@@ -42,7 +42,7 @@ export class Engine implements ControlTarget {
   #server: Server | undefined;
   #machine: Machine | undefined;
   #note = '';
-  #state: EngineState = { phase: 'ready', shuttingDown: false, started: null };
+  #state: EngineState = { phase: 'ready', shuttingDown: false, started: null, media: [], ioError: null };
   #shutdownTimer: NodeJS.Timeout | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
 
@@ -87,7 +87,7 @@ export class Engine implements ControlTarget {
         return null;
       case 'resume':
         this.#running().resume();
-        this.#enter({ phase: 'running' });
+        this.#enter({ phase: 'running', ioError: null });
         return null;
       case 'reset':
         this.#running().reset();
@@ -99,6 +99,11 @@ export class Engine implements ControlTarget {
         return this.#usage();
       case 'statistics':
         return this.#running().statistics();
+      case 'disk-statistics':
+        return this.#running().diskStatistics();
+      case 'change-medium':
+        await this.#running().changeMedium(request.disk, request.file ?? undefined, { force: request.force });
+        return null;
       case 'screenshot':
         return this.#running().screenshot(request.file);
       case 'send-key':
@@ -138,10 +143,13 @@ export class Engine implements ControlTarget {
       const machine = Machine.create(parseMachineConfig(config), {
         terminal: this.history,
         log: (record) => this.#log(record),
-        diskFailed: ({ held }) => {
+        diskFailed: ({ held, message }) => {
+          if (!held || this.#machine === undefined) return;
+          this.#enter({ ioError: message });
           // It pauses by itself; this waits until it stands still, and says so.
-          if (held && this.#machine !== undefined) void this.#pause(this.#machine).catch(() => {});
+          void this.#pause(this.#machine).catch(() => {});
         },
+        mediaMoved: () => this.#tellMedia(),
       });
       await machine.serveDisplay();
       const started = Date.now();
@@ -149,7 +157,7 @@ export class Engine implements ControlTarget {
       machine.start(paused);
       this.#machine = machine;
       this.#note = note;
-      this.#enter({ phase: paused ? 'paused' : 'running', started });
+      this.#enter({ phase: paused ? 'paused' : 'running', started, media: machine.media() });
       void machine.ended.then((outcome) => this.#ended(machine, started, outcome));
     } catch (error) {
       this.#enter({ phase: 'ready' });
@@ -187,6 +195,8 @@ export class Engine implements ControlTarget {
     const machine = this.#running();
     const { user, system } = process.cpuUsage();
     const { instructions, exits } = machine.statistics();
+    const disks = machine.diskStatistics();
+    const moved = (kind: 'read' | 'write') => disks.reduce((sum, each) => sum + each[kind].bytes, 0);
     return {
       time: Date.now(),
       processorSeconds: (user + system) / 1e6,
@@ -194,7 +204,7 @@ export class Engine implements ControlTarget {
       instructions,
       exits: exits.reduce((sum, { count }) => sum + count, 0),
       consoleBytes: this.history.end,
-      disk: null,
+      disk: disks.length === 0 ? null : { readBytes: moved('read'), writtenBytes: moved('write') },
     };
   }
 
@@ -203,6 +213,12 @@ export class Engine implements ControlTarget {
     if (this.#state.phase === 'ended') return;
     this.#state = { ...this.#state, ...change };
     this.#tell({ type: 'state', state: this.#state, note: this.#note });
+  }
+
+  /** Says what is in the drives, where that is news. */
+  #tellMedia(): void {
+    const media = this.#machine?.media() ?? [];
+    if (JSON.stringify(media) !== JSON.stringify(this.#state.media)) this.#enter({ media });
   }
 
   #log({ level, scope, text }: LogRecord): void {
@@ -219,7 +235,7 @@ export class Engine implements ControlTarget {
     clearTimeout(this.#shutdownTimer);
     this.history.close();
     this.#writeRecord({ started, ended: Date.now(), outcome, statistics: machine.statistics() });
-    this.#enter({ phase: 'ended', shuttingDown: false });
+    this.#enter({ phase: 'ended', shuttingDown: false, media: [], ioError: null });
     this.#tell({ type: 'ended', outcome });
     this.#server?.close();
     await Promise.all([...this.#connections].map((connection) => connection.end(FAREWELL)));

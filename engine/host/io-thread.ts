@@ -55,7 +55,7 @@ class IoThread {
   }
 
   #backend(config: DiskConfig, disk: number): DiskBackend {
-    const { served, slots } = this.#board.storage;
+    const { served, slots, counters } = this.#board.storage;
     const owner = served.find(({ disks }) => disks.includes(disk));
     if (owner === undefined) throw new RangeError(`disk ${disk} is on no controller`);
     const { slot }: { slot: IoSlot } = owner.device;
@@ -63,7 +63,7 @@ class IoThread {
       this.#say({ kind: 'failure', disk, failure });
       if (failure.held) this.#board.runState.pause();
     };
-    return new DiskBackend(openDisk(config), { config, slot, slots, failed });
+    return new DiskBackend(openDisk(config), { config, counters: counters[disk], slot, slots, failed });
   }
 
   /** Until the machine has ended. */
@@ -111,7 +111,7 @@ class IoThread {
       const config = { ...this.#disks[disk], file, format };
       const image = openDisk(config);
       this.#board.devices.with(() => this.#board.storage.cdroms.get(disk)?.change(image?.size ?? 0));
-      this.#backends[disk].change(image);
+      this.#backends[disk].change(image, file);
       this.#say({ kind: 'changed', id, problem: null });
     } catch (error) {
       this.#say({ kind: 'changed', id, problem: problemOf(error) });

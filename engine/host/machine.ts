@@ -13,7 +13,8 @@ import {
   parseMachineConfig,
   topologyOf,
 } from '../api/config.ts';
-import { errorOf, type Problem, problemOf } from '../api/problem.ts';
+import type { MediumState } from '../api/control.ts';
+import type { DiskStatistics } from '../api/statistics.ts';
 import { displayAddress } from '../backend/display/display-address.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
@@ -36,9 +37,9 @@ import type { LoopEnd } from '../vcpu/run-loop.ts';
 import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
 import type { DiskFailure } from './disk-backend.ts';
 import { Disks } from './disks.ts';
-import type { ChangeMedium, IoThreadData, IoThreadMessage } from './io-thread.ts';
 import { hasDisplayAdapter, readImages, readPassword, readVgaBios } from './images.ts';
 import { InputPort } from './input.ts';
+import { MachineDisks } from './machine-disks.ts';
 import { type Screenshot, saveScreenshot } from './screenshot.ts';
 import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
 
@@ -64,6 +65,8 @@ export interface MachineIo {
   readonly log: LogSink;
   /** Told when the host has failed a disk; where the request is held, the machine is about to be paused. */
   readonly diskFailed?: (failure: DiskFailure) => void;
+  /** Told when {@link Machine.media} may give something else. */
+  readonly mediaMoved?: () => void;
 }
 
 /** What a machine has done. */
@@ -96,10 +99,6 @@ const YOUNG_MIB = 4;
 /** How long the firmware offers its boot menu, in milliseconds. */
 const BOOT_MENU_WAIT = 5000;
 
-/** How long the I/O thread has to write what the guest has written, when the machine has ended, in
- * milliseconds: the host's disk may be slow, and what is not written is lost. */
-const CLOSE_PATIENCE = 60_000;
-
 /** Milliseconds between two tries to hand over input that a UART does not take by itself. */
 const PUMP_AGAIN = 20;
 
@@ -121,18 +120,13 @@ export class Machine {
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
   readonly #log: Logger;
   readonly #logSink: LogSink;
-  readonly #disks: Disks;
-  readonly #diskFailed: (failure: DiskFailure) => void;
+  readonly #disks: MachineDisks;
   readonly #pumps: OutputPump[] = [];
   readonly #workers: Worker[] = [];
   #translator: Worker | undefined;
   readonly #ends: LoopEnd[] = [];
   readonly #accelerated: Record<string, number> = {};
-  #ioThread: { readonly ended: Promise<void>; readonly requests: MessagePort } | undefined;
-  /** Changes of discs that have not been answered yet. */
-  readonly #changes = new Map<number, (problem: Problem | null) => void>();
   #failure: Outcome | undefined;
-  #nextChange = 1;
   #running = 0;
   #started = false;
   #patience: NodeJS.Timeout | undefined;
@@ -165,10 +159,17 @@ export class Machine {
       });
     }
     this.#boardOptions = options;
-    this.#disks = disks;
-    this.#diskFailed = io.diskFailed ?? (() => {});
     this.#logSink = io.log;
     this.#log = new Logger('machine', io.log);
+    this.#disks = new MachineDisks(board, options, disks, {
+      log: io.log,
+      failed: (failure) => {
+        this.#log.warn(failure.message);
+        io.diskFailed?.(failure);
+      },
+      broken: (kind, message) => this.#fail(kind, message),
+      mediaMoved: () => io.mediaMoved?.(),
+    });
     this.ended = new Promise((resolve) => (this.#settle = resolve));
   }
 
@@ -253,7 +254,7 @@ export class Machine {
     this.#started = true;
     if (paused) this.#board.runState.pause();
     for (const pump of this.#pumps) pump.start();
-    this.#startIoThread();
+    this.#disks.start();
     this.#board.clock.start();
     for (let index = 0; index < this.config.vcpus; index++) this.#startVcpu(index);
   }
@@ -306,30 +307,20 @@ export class Machine {
   async changeMedium(
     disk: number,
     file: string | undefined,
-    { format, force = false }: { format?: DiskConfig['format']; force?: boolean } = {},
+    options: { format?: DiskConfig['format']; force?: boolean } = {},
   ): Promise<void> {
-    const cdrom = this.#board.storage.cdroms.get(disk);
-    if (cdrom === undefined) throw new GuesthouseError('config', `disk ${disk} is not a CD-ROM drive`);
-    if (this.#ioThread === undefined || this.#over) {
-      throw new GuesthouseError('state', 'the machine is not running');
-    }
-    if (cdrom.locked && cdrom.sectors > 0 && !force) {
-      this.#withDevices(() => cdrom.requestEject());
-      throw new GuesthouseError('state', 'the guest has locked the disc in', 'eject it there, or use force');
-    }
-    const exchange = this.#disks.exchange(disk, file, format);
-    const id = this.#nextChange++;
-    const { promise, resolve } = Promise.withResolvers<Problem | null>();
-    this.#changes.set(id, resolve);
-    const { requests: port } = this.#ioThread;
-    port.postMessage({ id, disk, file, format } satisfies ChangeMedium);
-    this.#board.storage.slots.ringAll();
-    const problem = await promise;
-    if (problem === null) exchange.commit();
-    else {
-      exchange.abandon();
-      throw errorOf(problem);
-    }
+    if (this.#over) throw new GuesthouseError('state', 'the machine is not running');
+    await this.#disks.change(disk, file, options);
+  }
+
+  /** What is in the CD-ROM drives. */
+  media(): MediumState[] {
+    return this.#disks.media();
+  }
+
+  /** What each disk has moved so far, in the order of the configuration. */
+  diskStatistics(): DiskStatistics[] {
+    return this.#disks.statistics();
   }
 
   /** Resets the machine as its reset button would: memory stays, everything else starts anew. A machine that
@@ -403,65 +394,6 @@ export class Machine {
     if (this.config.debugcon !== undefined) add(this.config.debugcon, this.#board.debugOutput);
   }
 
-  /** A machine without disks has no I/O thread. */
-  #startIoThread(): void {
-    const { disks } = this.config;
-    if (disks.length === 0) return;
-    const { port1: requests, port2 } = new MessageChannel();
-    const workerData: IoThreadData = { board: this.#boardOptions, disks, requests: port2 };
-    const worker = new Worker(new URL('./io-thread.ts', import.meta.url), {
-      workerData,
-      transferList: [port2],
-      name: 'io',
-    });
-    worker.on('message', (message: IoThreadMessage) => this.#fromIoThread(message));
-    worker.on('error', (error) => {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#fail('internal', `I/O thread: ${text}`);
-    });
-    const { promise: ended, resolve } = Promise.withResolvers<void>();
-    worker.on('exit', () => {
-      requests.close();
-      const problem = problemOf(new GuesthouseError('state', 'the machine has ended'));
-      for (const answer of this.#changes.values()) answer(problem);
-      resolve();
-    });
-    this.#ioThread = { ended, requests };
-  }
-
-  #fromIoThread(message: IoThreadMessage): void {
-    switch (message.kind) {
-      case 'log':
-        this.#logSink(message.record);
-        break;
-      case 'failure':
-        this.#log.warn(message.failure.message);
-        this.#diskFailed(message.failure);
-        break;
-      case 'changed':
-        this.#changes.get(message.id)?.(message.problem);
-        this.#changes.delete(message.id);
-        break;
-      case 'unclosed':
-        this.#fail('host', message.message);
-    }
-  }
-
-  /** Has the I/O thread close the images, and gives their locks back. */
-  async #closeDisks(): Promise<void> {
-    if (this.#ioThread !== undefined) {
-      this.#board.storage.slots.stop();
-      const late = new Promise<'late'>((resolve) =>
-        setTimeout(() => resolve('late'), CLOSE_PATIENCE).unref(),
-      );
-      const closed = this.#ioThread.ended.then(() => 'closed' as const);
-      if ((await Promise.race([closed, late])) === 'late') {
-        this.#fail('host', 'the host does not finish writing the disks');
-      }
-    }
-    this.#disks.release();
-  }
-
   #startVcpu(index: number): void {
     const translator = this.#translatorPort();
     const workerData: VcpuThreadData = {
@@ -524,7 +456,7 @@ export class Machine {
     void this.#translator?.terminate();
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
-    await this.#closeDisks();
+    await this.#disks.close();
     this.display?.close();
     this.#board.accelerated?.close();
     await Promise.all(this.#pumps.map((pump) => pump.finish()));

@@ -1,7 +1,9 @@
 /**
  * The machine's disks: which controllers they are on, and where those are.
  */
+import { ideDrives } from '../api/disk-targets.ts';
 import type { BlockDevice } from '../device/storage/block.ts';
+import { BlockCounters } from '../device/storage/block-counters.ts';
 import { Cdrom } from '../device/storage/cdrom.ts';
 import type { Drive } from '../device/storage/ide/channel-state.ts';
 import { IdeController } from '../device/storage/ide/ide-controller.ts';
@@ -31,27 +33,6 @@ export interface ServedDevice {
   readonly disks: ReadonlyArray<number | undefined>;
 }
 
-/** Drives of the IDE controller. */
-export const IDE_DRIVES = 4;
-
-/** Which drives of the IDE controller the disks are, in the order of the plan: hard disks from the first on,
- * CD-ROMs from the second channel's first on.
- * @returns for each drive the number of its disk in the plan */
-export function ideDrives(disks: readonly DiskPlan[]): Array<number | undefined> {
-  const drives: Array<number | undefined> = Array.from({ length: IDE_DRIVES }, () => undefined);
-  const place = (disk: number, order: readonly number[]) => {
-    const drive = order.find((each) => drives[each] === undefined);
-    if (drive === undefined) throw new RangeError(`more than ${IDE_DRIVES} IDE drives`);
-    drives[drive] = disk;
-  };
-  for (const kind of ['disk', 'cdrom'] as const) {
-    for (const [i, { bus, device }] of disks.entries()) {
-      if (bus === 'ide' && device === kind) place(i, kind === 'disk' ? [0, 1, 2, 3] : [2, 3, 1, 0]);
-    }
-  }
-  return drives;
-}
-
 /** Bytes of the machine area that the controllers and drives need. */
 export function storageBytes(disks: readonly DiskPlan[]): number {
   return IDE_BYTES + disks.length * DISK_BYTES;
@@ -79,6 +60,8 @@ export class Storage {
   readonly served: readonly ServedDevice[];
   /** The CD-ROM drive that a disk of the plan is, where it is one. */
   readonly cdroms: ReadonlyMap<number, Cdrom>;
+  /** What each disk of the plan has moved; written by the I/O thread. */
+  readonly counters: readonly BlockCounters[];
   /** There where a drive is on it. */
   readonly ide: IdeController | undefined;
   /** By number in the plan. */
@@ -93,9 +76,11 @@ export class Storage {
     this.slots = new IoSlots(arena);
     const cdroms = new Map<number, Cdrom>();
     for (const [i, { device, bytes }] of disks.entries()) {
-      if (device === 'cdrom') cdroms.set(i, new Cdrom(`cdrom${i}`, arena, bytes));
+      if (device === 'cdrom')
+        cdroms.set(i, new Cdrom(`cdrom${i}`, arena, bytes, () => this.slots.mediumMoved()));
     }
     this.cdroms = cdroms;
+    this.counters = disks.map(() => new BlockCounters(arena));
     for (const cdrom of cdroms.values()) chipset.addDevice(cdrom);
 
     const served: ServedDevice[] = [];

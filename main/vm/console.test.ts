@@ -39,7 +39,7 @@ beforeEach(async () => {
       type: 'hello',
       protocol: CONTROL_VERSION,
       pid: 1,
-      state: { phase: 'running', shuttingDown: false, started: 7 },
+      state: { phase: 'running', shuttingDown: false, started: 7, media: [], ioError: null },
       note: '',
     });
   });

@@ -32,7 +32,7 @@ class Link {
   readonly #closed = Promise.withResolvers<void>();
   client: EngineClient | undefined;
   pid = 0;
-  state: EngineState = { phase: 'ready', shuttingDown: false, started: null };
+  state: EngineState = { phase: 'ready', shuttingDown: false, started: null, media: [], ioError: null };
   /** What the machine was started with. */
   document: MachineDocument | null = null;
   /** Its end is no news: it was told, or we go away ourselves. */

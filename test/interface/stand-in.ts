@@ -37,7 +37,13 @@ export class StandIn implements ControlTarget, AsyncDisposable {
 
   private constructor(server: Server, document: string) {
     this.#server = server;
-    const state: EngineState = { phase: 'running', shuttingDown: false, started: this.#started };
+    const state: EngineState = {
+      phase: 'running',
+      shuttingDown: false,
+      started: this.#started,
+      media: [],
+      ioError: null,
+    };
     server.on('connection', (socket) => {
       const connection = new ControlConnection(socket, this, () => this.#connections.delete(connection));
       this.#connections.add(connection);

@@ -87,12 +87,17 @@ export class Cdrom implements Device {
   readonly name: string;
   readonly #at: View<typeof cdromLayout.fields>;
   readonly #initial: number;
+  readonly #moved: () => void;
 
-  /** @param bytes of the disc that is in it when the machine is built; 0 where there is none */
-  constructor(name: string, arena: Arena, bytes: number) {
+  /**
+   * @param bytes of the disc that is in it when the machine is built; 0 where there is none
+   * @param moved called when the tray was moved or locked, or the disc was changed
+   */
+  constructor(name: string, arena: Arena, bytes: number, moved: () => void = () => {}) {
     this.name = name;
     this.#at = arena.place(cdromLayout);
     this.#initial = bytes;
+    this.#moved = moved;
   }
 
   /** Puts in what is there from the start. Once, before the machine first runs. */
@@ -103,6 +108,7 @@ export class Cdrom implements Device {
   /** Power-on: the disc stays in the drive; the tray is closed. */
   reset(): void {
     const at = this.#at;
+    const moves = at.trayOpen !== 0 || at.locked !== 0;
     at.trayOpen = 0;
     at.locked = 0;
     at.senseKey = 0;
@@ -110,6 +116,7 @@ export class Cdrom implements Device {
     at.ascq = 0;
     at.attention = 0;
     at.event = Event.None;
+    if (moves) this.#moved();
   }
 
   /** Sectors of the disc; 0 where there is none, or the tray is open. */
@@ -119,6 +126,11 @@ export class Cdrom implements Device {
 
   get locked(): boolean {
     return this.#at.locked !== 0;
+  }
+
+  /** Whether the tray is out: the guest has ejected what is in it. */
+  get trayOpen(): boolean {
+    return this.#at.trayOpen !== 0;
   }
 
   /** Somebody presses the button of a drive that is locked: the guest may let go of the disc. */
@@ -134,6 +146,7 @@ export class Cdrom implements Device {
     at.locked = 0;
     at.attention = 1;
     at.event = bytes === 0 ? Event.Removal : Event.NewMedia;
+    this.#moved();
   }
 
   /** The host could not read the disc. */
@@ -176,6 +189,7 @@ export class Cdrom implements Device {
         return this.#startStop(packet[4]);
       case Opcode.PreventAllow:
         this.#at.locked = packet[4] & 1;
+        this.#moved();
         return DONE;
       case Opcode.ReadCapacity:
         return this.#readCapacity();
@@ -253,11 +267,13 @@ export class Cdrom implements Device {
     if ((operation & 1) !== 0) {
       if (at.trayOpen !== 0 && at.bytes !== 0) at.event = Event.NewMedia;
       at.trayOpen = 0;
+      this.#moved();
       return DONE;
     }
     if (at.locked !== 0) return this.#fail(Sense.RemovalPrevented);
     at.trayOpen = 1;
     at.event = Event.Removal;
+    this.#moved();
     return DONE;
   }
 

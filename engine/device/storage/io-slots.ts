@@ -8,11 +8,11 @@ import { type Arena, layout } from '../../memory/layout.ts';
 export const MOST_SLOTS = 32;
 
 /** Indices into the words. */
-const Word = { Rung: 0, Stop: 1, Resume: 2, Active: 4 } as const;
+const Word = { Rung: 0, Stop: 1, Resume: 2, Media: 3, Active: 4 } as const;
 
 const slotsLayout = layout('io-slots', 1, {
   /** {@link Word}: a bit for each slot that has rung; 1 when the thread is to end; raised when requests that were
-   * held are to be tried again; then two words for each slot: 1 while a request is in work, and how often what it
+   * held are to be tried again; raised when something about a drive's medium has changed; then two words for each slot: 1 while a request is in work, and how often what it
    * was doing was called off. */
   words: ['i32', Word.Active + 2 * MOST_SLOTS],
 });
@@ -64,6 +64,24 @@ export class IoSlots {
 
   get stopping(): boolean {
     return Atomics.load(this.#words, Word.Stop) !== 0;
+  }
+
+  /** Says that a tray was moved or locked, or a medium changed. In whichever thread has done it. */
+  mediumMoved(): void {
+    Atomics.add(this.#words, Word.Media, 1);
+    Atomics.notify(this.#words, Word.Media);
+  }
+
+  /** How often {@link mediumMoved} was called. */
+  get mediaMoved(): number {
+    return Atomics.load(this.#words, Word.Media);
+  }
+
+  /** Resolves when {@link mediumMoved} is called; at once where that has been since.
+   * @param seen what {@link mediaMoved} was */
+  async waitMediaMoved(seen: number): Promise<void> {
+    const { async, value } = Atomics.waitAsync(this.#words, Word.Media, seen);
+    if (async) await value;
   }
 
   /** How often {@link resume} was called. */
