@@ -39,9 +39,13 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   /** 1 while an instruction or a delivery has left for an access and is to be taken up again. A reset clears
    * it with all the rest, and what was begun is forgotten. */
   underway: 'u64',
-  /** Address of a word for each region of the machine, by its number: the tag at which the mappings of a region
-   * that lies on several pages were last seen to be what they were. */
+  /** Address of the {@link REGION_TAG}s of the machine's regions, by their numbers. */
   regionTags: 'u32',
+  /** What the RIPs in the records being run are relative to: the first byte of their page in 64-bit mode, so that
+   * code is the same for all who have it somewhere; else 0. */
+  codePage: 'u64',
+  /** What of RIP makes it: the mask of a page's address in 64-bit mode, else 0. */
+  codeMask: 'u64',
   /** RIP of the instruction that the last STI's interrupt shadow covers. */
   shadowRip: 'u64',
   /** Instructions that regions have run. */
@@ -93,6 +97,11 @@ export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12 } as const;
 export const JUMP_ENTRY_BYTES = 16;
 
+/** When the mappings of a region that lies on several pages were last seen to be what they were: the page it was
+ * entered at, and the tag that a jump-cache entry had to carry then. */
+export const REGION_TAG = { codePage: 0, tag: 8 } as const;
+export const REGION_TAG_BYTES = 16;
+
 /**
  * A decoded instruction: 32 bytes. Register operands are byte offsets within the vCPU's state, so AH, XMM3
  * and R9 are all just offsets.
@@ -124,7 +133,7 @@ export const REC = {
   disp: 16,
   imm: 20,
   imm64: 16,
-  /** u64: RIP of the instruction. */
+  /** u64: RIP of the instruction, relative to P.codePage, as are the targets of direct jumps. */
   rip: 24,
 } as const;
 export const REC_BYTES = 32;
@@ -135,7 +144,7 @@ export const Mem = {
   BaseDisp: 0,
   /** base + index × scale + displacement + segment base; 64-bit mode. */
   Full: 1,
-  /** rip of the record + displacement (the decoder added the length). */
+  /** RIP of the instruction + displacement (the decoder added the length). */
   RipRelative: 2,
   /** left in `ea` by the address record before. */
   Record: 3,

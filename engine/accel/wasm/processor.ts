@@ -11,7 +11,7 @@ import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, S,
+  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
 } from './private.ts'; // prettier-ignore
 import { Regions } from './region/regions.ts';
 import { REGION_IDS } from './region/translator.ts';
@@ -34,7 +34,7 @@ import { enterSmm } from './system/smm.ts';
 import { tiersOf, type Tiers } from './tiers.ts';
 
 const JUMP_BYTES = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
-const REGION_BYTES = 4 * REGION_IDS;
+const REGION_BYTES = REGION_TAG_BYTES * REGION_IDS;
 /** Decoded code of a machine: each vCPU has a part, within limits. */
 const ARENAS_BYTES = 256 << 20;
 const MOST_ARENA_BYTES = 48 << 20;
@@ -414,8 +414,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (generation !== this.#code.generation) this.#dropJumps(true);
     if (this.#sample || this.#tiers.eager) {
       this.#sample = false;
-      if (this.#tiers.regions && !mode.step) this.#regions.sampled(mode);
+      if (this.#tiers.regions && !mode.step) this.#regions.sampled(mode, this.state.rip & ~0xfffn);
     }
+    const codePage = (this.#at + P.codePage) >> 2;
+    const long = mode.code === 64;
+    this.#words[codePage] = long ? this.#words[this.#rip]! & ~0xfff : 0;
+    this.#words[codePage + 1] = long ? this.#words[this.#rip + 1]! : 0;
     const code = this.#run(this.#at, record, budget);
     // What of the budget was used; a block left in its middle counts up to the instruction before.
     const left = this.#private.exitRecord;
@@ -428,7 +432,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #left(code: number): number {
     const { state } = this;
     const record = this.#private.exitRecord;
-    if (record !== 0) state.rip = this.#quads[(record + REC.rip) >> 3]!;
+    if (record !== 0) state.rip = this.#placed(record);
     switch (code) {
       case Leave.Budget:
         this.#sample = true;
@@ -663,8 +667,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #revalidate(record: number, id: number): number {
     const region = this.#code.regionAt(record);
     if (region === undefined) return 0;
+    const { codePage } = this.#private;
     const same = region.ranges.every(({ page, host }) => {
-      const place = this.#codePage(page);
+      const place = this.#codePage(BigInt.asUintN(64, codePage + page));
       return place?.host === host && (place.global || !region.global);
     });
     if (!same) {
@@ -672,7 +677,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       return 0;
     }
     const { tagGlobal, tagLocal } = this.#private;
-    this.#words[(this.#private.regionTags + 4 * id) >> 2] = region.global ? tagGlobal : tagLocal;
+    const seen = this.#private.regionTags + REGION_TAG_BYTES * id;
+    this.#quads[(seen + REGION_TAG.codePage) >> 3] = codePage;
+    this.#words[(seen + REGION_TAG.tag) >> 2] = region.global ? tagGlobal : tagLocal;
     return 1;
   }
 
@@ -695,6 +702,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     return host;
   }
 
+  /** RIP of the instruction of a record that is run now. */
+  #placed(record: number): bigint {
+    return BigInt.asUintN(64, this.#quads[(record + REC.rip) >> 3]! + this.#private.codePage);
+  }
+
   #runComplex(record: number, number: number): number {
     const { state } = this;
     const insn = this.#instruction;
@@ -710,7 +722,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     insn.segment = this.#bytes[record + REC.segment]!;
     insn.offset = insn.memory ? this.#private.eaOffset : 0n;
     insn.length = this.#bytes[record + REC.length]!;
-    const rip = this.#quads[(record + REC.rip) >> 3]!;
+    const rip = this.#placed(record);
     insn.rip = rip;
     const sum = rip + BigInt(insn.length);
     insn.next = BigInt.asUintN(this.#mode.code === 64 ? 64 : 32, sum);
@@ -791,10 +803,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#stepMode = this.#codeMode(true);
       this.#setTags();
       if (this.#mode.code !== 64) {
+        this.#private.codeMask = 0n;
         this.#private.ripBias = 0n;
         this.#private.ripLimit = BigInt(this.#mode.csLimit);
       } else {
         const width = this.#wideLinear ? 57n : 48n;
+        this.#private.codeMask = BigInt.asUintN(64, ~0xfffn);
         this.#private.ripBias = 1n << (width - 1n);
         this.#private.ripLimit = (1n << width) - 1n;
       }

@@ -25,7 +25,7 @@ export interface Block {
   readonly record: number;
   readonly end: number;
   readonly mode: CodeMode;
-  /** RIP, in halves. */
+  /** RIP, in halves; in 64-bit mode relative to its page. */
   readonly low: number;
   readonly high: number;
   /** Host addresses of the bytes: up to two stretches, the second on another page, or 0, 0. */
@@ -33,7 +33,7 @@ export interface Block {
   readonly to: number;
   readonly from2: number;
   readonly to2: number;
-  /** Another block that starts at the same byte, under another mode or address. */
+  /** Another block that starts at the same byte, under another mode, RIP, or second page. */
   next: Block | undefined;
   /** How often it was where a look at the running guest found it. */
   samples: number;
@@ -44,8 +44,7 @@ export interface Block {
 /** Entries for blocks found lately: a power of two. */
 const RECENT = 8192;
 
-/** Blocks of one mode that begin at the same byte, at most. Every process has its own address for a library, and
- * those of processes that have ended are not asked for again. */
+/** Blocks of one mode that begin at the same byte, at most. */
 const MOST_ALIKE = 8;
 
 export class BlockIndex {

@@ -90,7 +90,7 @@ export class CodeCache implements CodeWatch {
   /** Told when a region is dropped, so that its handler can be used again. */
   onRegionDropped: (region: InstalledRegion, why: RegionDropped) => void = () => {};
 
-  // The block being decoded: the halves of its RIP.
+  // The block being decoded: the halves of its RIP, in 64-bit mode relative to its page.
   #ripLow = 0;
   #ripHigh = 0;
   // The instruction being decoded: the halves of its linear address, and where it is.
@@ -219,6 +219,11 @@ export class CodeCache implements CodeWatch {
     this.#host = this.#reader.fetch(this.#low, this.#high);
     this.#available = 4096 - (this.#low & 0xfff);
     this.#host2 = 0;
+    // In 64-bit mode the bytes and where they lie say all; code is the same wherever it is mapped.
+    if (long) {
+      low = low & 0xfff;
+      high = 0;
+    }
     const block = this.#blocks.find(this.#host, low, high, mode, this.#secondPage);
     if (block !== undefined) {
       this.found = block;
@@ -355,7 +360,8 @@ export class CodeCache implements CodeWatch {
     for (let n = at >> 3; n < (at + REC_BYTES) >> 3; n++) quads[n] = 0n;
   }
 
-  /** Writes RIP of the block plus an offset as 64 bits. In halves: a BigInt for each instruction is garbage. */
+  /** Writes RIP of the block plus an offset, which may be negative, as 64 bits. In halves: a BigInt for each
+   * instruction is garbage. */
   #putRip(at: number, offset: number): void {
     const sum = (this.#ripLow >>> 0) + offset;
     this.#words[at >> 2] = sum;
@@ -469,10 +475,10 @@ export class CodeCache implements CodeWatch {
     if (row.name === 'pop' && d.base === 4) this.#words[(at + REC.disp) >> 2] = d.disp + d.size;
     this.#words[(at + REC.imm) >> 2] = memoryBytes(row, d);
     if (d.base === 16) {
-      // RIP-relative: the base is known, so the address is absolute; cut to 32 bits by an address prefix.
-      this.#words[at >> 2] = Fixed.Absolute;
+      this.#words[at >> 2] = Fixed.Relative;
       this.#putRip(at + REC.imm64, done + d.length + d.disp);
-      if (d.address !== '64') this.#words[((at + REC.imm64) >> 2) + 1] = 0;
+      // Cut to 32 bits by an address prefix.
+      this.#bytes[at + REC.scale] = d.address === '64' ? 0 : 1;
     }
   }
 }

@@ -24,8 +24,10 @@ export const Fixed = {
   Address: 5,
   /** 64-bit absolute address. */
   Absolute: 17,
+  /** Address relative to RIP: imm64 beyond P.codePage; cut to 32 bits where there is a scale. */
+  Relative: 18,
 } as const;
-export const FIXED_HANDLERS = 18;
+export const FIXED_HANDLERS = 19;
 
 /** What an address record checks of the segment: nothing, that it can be read, or written. */
 export type Check = 'none' | 'read' | 'write';

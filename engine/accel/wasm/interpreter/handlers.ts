@@ -86,9 +86,12 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.store('i32', cpu, Leave.Exception, P.exitCode);
     c.returnCall(leave, cpu, record, budget);
   });
+  /** A field of a record that is relative to the page of the code. */
+  const placed = (cpu: I32, record: I32, field: number): I64 =>
+    i64.add(i64.load(record, field), i64.load(cpu, P.codePage));
   const leaveNext = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
-    const next = i64.add(i64.load(record, REC.rip), i64.load8_u(record, REC.length));
+    const next = i64.add(placed(cpu, record, REC.rip), i64.load8_u(record, REC.length));
     c.store('i64', cpu, next, S.rip);
     c.store('i32', cpu, Leave.Changed, P.exitCode);
     c.returnCall(leave, cpu, 0, i32.sub(budget, i32.load8_u(record, REC.ordinal)));
@@ -102,6 +105,11 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
   });
   const enter = (c: Code, cpu: I32, record: I32, budget: I32) =>
     c.returnCallIndirect(handlerType, i32.load(record, REC.handler), cpu, record, budget);
+  /** Enters code that may be on another page. */
+  const enterPage = (c: Code, cpu: I32, rip: I64, record: I32, budget: I32) => {
+    c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+    enter(c, cpu, record, budget);
+  };
   const stop = (c: Code, cpu: I32, rip: I64, budget: I32) => {
     c.store('i64', cpu, rip, S.rip);
     c.store('i32', cpu, Leave.Budget, P.exitCode);
@@ -113,7 +121,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.if(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
     c.store('i64', cpu, c.param('i64', 1).get, S.rip);
     const record = c.let(c.call('i32', find));
-    c.if(record, () => enter(c, cpu, record, budget));
+    c.if(record, () => enterPage(c, cpu, c.param('i64', 1).get, record, budget));
     c.returnCall(leave, cpu, 0, budget);
   });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -128,14 +136,16 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     c.if(i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear))), () =>
-      enter(c, cpu, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
+      enterPage(c, cpu, rip, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
     );
     c.returnCall(refind, cpu, rip, budget);
   });
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
-    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, i64.load(record, REC.imm64), budget));
-    c.store('i64', cpu, i64.load(record, REC.imm64), S.rip);
+    // Only a jump within its page has a link.
+    const rip = c.let(placed(cpu, record, REC.imm64));
+    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
+    c.store('i64', cpu, rip, S.rip);
     const target = c.let(c.call('i32', findDirect, record));
     c.if(target, () => enter(c, cpu, target, budget));
     c.returnCall(leave, cpu, 0, budget);
@@ -235,7 +245,7 @@ export function buildTier0(): Tier0 {
     // What led here was true once; `find` is asked, since the jump cache may lead here as well.
     e.c.returnCall(runtime.refind, e.cpu, e.rip(), i32.add(e.spent(), 1));
   });
-  add(NO_FORM, true, (e) => e.jump(e.imm64()));
+  add(NO_FORM, true, (e) => e.jump(e.target()));
   add(NO_FORM, true, (e) => e.c.returnCall(runtime.raise, e.cpu, e.record(), e.budget(), e.imm(), 0));
   add(NO_FORM, false, (e) => e.complexNumbered(i32.load16_u(e.record(), REC.complex)));
   add(NO_FORM, true, (e) => {
@@ -247,6 +257,13 @@ export function buildTier0(): Tier0 {
   add(NO_FORM, false, (e) => {
     e.c.store('i64', e.cpu, e.imm64(), P.eaOffset);
     e.c.store('i64', e.cpu, i64.add(e.imm64(), e.segmentBase()), P.ea);
+  });
+  add(NO_FORM, false, (e) => {
+    const { c } = e;
+    const cut = i64.select(i32.load8_u(e.record(), REC.scale), 0xffff_ffffn, -1n);
+    const offset = c.let(i64.and(e.target(), cut));
+    c.store('i64', e.cpu, offset, P.eaOffset);
+    c.store('i64', e.cpu, i64.add(offset, e.segmentBase()), P.ea);
   });
 
   for (const form of forms.forms) {

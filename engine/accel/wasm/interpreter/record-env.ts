@@ -39,7 +39,7 @@ export class RecordEnv extends Env {
     return i64.load(this.record(), REC.imm64);
   }
   override rip(): I64 {
-    return i64.load(this.record(), REC.rip);
+    return this.#placed(REC.rip);
   }
   override nextRip(): I64 {
     return i64.add(this.rip(), i64.load8_u(this.record(), REC.length));
@@ -48,7 +48,12 @@ export class RecordEnv extends Env {
     return i32.load8_u(this.record(), REC.segment);
   }
   override target(): I64 {
-    return this.imm64();
+    return this.#placed(REC.imm64);
+  }
+
+  /** A field of the record that is relative to the page of the code. */
+  #placed(field: number): I64 {
+    return i64.add(i64.load(this.record(), field), i64.load(this.cpu, P.codePage));
   }
 
   #field(at: number): I64 {

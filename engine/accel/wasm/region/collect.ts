@@ -38,7 +38,7 @@ export interface CodePlaces {
 
 /** Part of a page that a region was made of. */
 export interface RegionRange {
-  /** RIP of the page's first byte, and its host address. */
+  /** Bytes from the page of the region's entry to this page, and its host address. */
   readonly page: bigint;
   readonly host: number;
   /** Host addresses of the code. */
@@ -56,41 +56,55 @@ export interface Collected {
   readonly loops: boolean;
 }
 
+/** An instruction that belongs in: its record, that of its operand's address or 0, and the handlers of both. */
+interface Found {
+  readonly record: number;
+  readonly address: number;
+  readonly handler: number;
+  readonly addressHandler: number;
+  /** Bytes from the entry's page to that of the instruction: what its RIPs lack. */
+  readonly page: bigint;
+}
+
 /**
  * Collects the region that begins with a record of 64-bit code.
  *
  * @param reader of the shared memory
+ * @param entryPage RIP of the first byte of the page the code is on
  * @param forms by handler − FIXED_HANDLERS
  * @returns undefined where there is nothing to translate
  */
 export function collectRegion(
   reader: RecordReader,
   entry: number,
+  entryPage: bigint,
   forms: readonly Form[],
   places: CodePlaces,
 ): Collected | undefined {
   const entryRip = reader.quads[(entry + REC.rip) >> 3]!;
-  const found: Array<{ record: number; address: number; handler: number; addressHandler: number }> = [];
+  const found: Found[] = [];
   const seen = new Set<bigint>();
   const links: bigint[] = [];
   const ranges = new Map<bigint, RegionRange>();
   let global = true;
   let loops = false;
   const handlerAt = (record: number): number => places.originalHandler(record) ?? reader.words[record >> 2]!;
-  const queue = [entry];
+  const ripAt = (record: number, page: bigint): bigint => page + reader.quads[(record + REC.rip) >> 3]!;
+  const lookup = (rip: bigint): number => places.lookup(BigInt.asUintN(64, entryPage + rip));
+  const queue: Array<{ record: number; page: bigint }> = [{ record: entry, page: 0n }];
   /** Queues the code at a record; whether it can be part of the region. */
-  const follow = (record: number): boolean => {
+  const follow = (record: number, page: bigint): boolean => {
     if (record === 0 || handlerAt(record) === Fixed.Stale) return false;
-    if (seen.has(reader.quads[(record + REC.rip) >> 3]!)) loops = true;
+    if (seen.has(ripAt(record, page))) loops = true;
     else if (queue.length >= MOST_STARTS) return false;
-    queue.push(record);
+    queue.push({ record, page });
     return true;
   };
-  const rangeOf = (rip: bigint): RegionRange | undefined => {
-    const page = rip & ~0xfffn;
+  const followTo = (rip: bigint): boolean => follow(lookup(rip), pageOf(rip));
+  const rangeOf = (page: bigint): RegionRange | undefined => {
     let range = ranges.get(page);
     if (range === undefined && ranges.size < MOST_PAGES) {
-      const place = places.page(page);
+      const place = places.page(BigInt.asUintN(64, entryPage + page));
       if (place === undefined || place.host < 0) return undefined;
       global &&= place.global;
       range = { page, host: place.host, from: place.host + 4096, to: place.host };
@@ -99,13 +113,14 @@ export function collectRegion(
     return range;
   };
   for (let n = 0; n < queue.length; n++) {
-    for (let at = queue[n]!; found.length < MOST_INSTRUCTIONS; at += REC_BYTES) {
-      const rip = reader.quads[(at + REC.rip) >> 3]!;
+    const { page } = queue[n]!;
+    for (let at = queue[n]!.record; found.length < MOST_INSTRUCTIONS; at += REC_BYTES) {
+      const rip = ripAt(at, page);
       let handler = handlerAt(at);
       if (handler === Fixed.Continue) {
         // The block ended; the code may go on in another.
-        const next = BigInt.asUintN(64, reader.quads[(at + REC.imm64) >> 3]!);
-        if (!seen.has(next)) follow(places.lookup(next));
+        const next = page + reader.quads[(at + REC.imm64) >> 3]!;
+        if (!seen.has(next)) followTo(next);
         break;
       }
       if (seen.has(rip)) break;
@@ -120,51 +135,68 @@ export function collectRegion(
       const form = handler < FIXED_HANDLERS ? undefined : forms[handler - FIXED_HANDLERS];
       if (form === undefined || LEFT_OUT.has(form.name)) break;
       const length = reader.bytes[at + REC.length]!;
-      const offset = Number(rip & 0xfffn);
+      const offset = Number(rip - page);
       // The second page of an instruction that crosses is nobody's to watch.
       if (offset + length > 4096) break;
-      const range = rangeOf(rip);
+      const range = rangeOf(page);
       if (range === undefined) break;
       range.from = Math.min(range.from, range.host + offset);
       range.to = Math.max(range.to, range.host + offset + length);
       seen.add(rip);
-      found.push({ record: at, address, handler, addressHandler });
+      found.push({ record: at, address, handler, addressHandler, page });
       if (isDirect(form.name)) {
-        const target = reader.quads[(at + REC.imm64) >> 3]!;
+        const target = page + reader.quads[(at + REC.imm64) >> 3]!;
         const chain = form.chained ? reader.words[(at + REC.chain) >> 2]! : 0;
-        if (follow(chain !== 0 ? chain : places.lookup(target))) {
+        if (chain !== 0 ? follow(chain, page) : followTo(target)) {
           links.push(rip, target);
-          if (form.name === 'call') follow(places.lookup(rip + BigInt(length)));
+          if (form.name === 'call') followTo(rip + BigInt(length));
         }
       }
       if (form.end) break;
     }
   }
   if (!seen.has(entryRip)) return undefined;
+  const source: RegionSource = {
+    records: copyRecords(reader, found, forms),
+    entry: entryRip,
+    links: BigInt64Array.from(links),
+    spread: ranges.size > 1,
+    global,
+  };
+  const witness = Int32Array.from(found.flatMap(({ record, handler }) => [record, handler]));
+  return { source, ranges: [...ranges.values()], witness, instructions: found.length, loops };
+}
+
+const pageOf = (rip: bigint): bigint => rip & ~0xfffn;
+
+/** The records as a source has them. */
+function copyRecords(
+  reader: RecordReader,
+  found: readonly Found[],
+  forms: readonly Form[],
+): Uint8Array<ArrayBuffer> {
   const records = new Uint8Array(found.length * PAIR_BYTES);
   const words = new Int32Array(records.buffer);
-  const witness = new Int32Array(2 * found.length);
-  for (const [i, { record, address, handler, addressHandler }] of found.entries()) {
+  const quads = new BigInt64Array(records.buffer);
+  for (const [i, { record, address, handler, addressHandler, page }] of found.entries()) {
     const to = i * PAIR_BYTES;
     if (address !== 0) {
       records.set(reader.bytes.subarray(address, address + REC_BYTES), to);
       words[to >> 2] = addressHandler;
       records[to + REC.ordinal] = 0;
+      // Handlers have no use for it; it depends on where the code was first found.
+      quads[(to + REC.rip) >> 3] = 0n;
+      if (addressHandler === Fixed.Relative) quads[(to + REC.imm64) >> 3]! += page;
     }
     const own = to + REC_BYTES;
     records.set(reader.bytes.subarray(record, record + REC_BYTES), own);
     words[own >> 2] = handler;
     records[own + REC.ordinal] = 0;
-    if (isDirect(forms[handler - FIXED_HANDLERS]!.name)) words[(own + REC.chain) >> 2] = 0;
-    witness[2 * i] = record;
-    witness[2 * i + 1] = handler;
+    quads[(own + REC.rip) >> 3]! += page;
+    if (isDirect(forms[handler - FIXED_HANDLERS]!.name)) {
+      words[(own + REC.chain) >> 2] = 0;
+      quads[(own + REC.imm64) >> 3]! += page;
+    }
   }
-  const source: RegionSource = {
-    records,
-    entry: entryRip,
-    links: BigUint64Array.from(links),
-    spread: ranges.size > 1,
-    global,
-  };
-  return { source, ranges: [...ranges.values()], witness, instructions: found.length, loops };
+  return records;
 }

@@ -41,6 +41,8 @@ export class RegionState {
   readonly flags: RegionFlags;
   /** Address of the TLB in use. */
   readonly tlb: Local<'i32'>;
+  /** RIP of the first byte of the page the region was entered at, which its other RIPs are relative to. */
+  readonly page: Local<'i64'>;
   readonly #registers: Array<Local<'i64'> | undefined> = [];
   /** The budget on entry. */
   readonly #before: Local<'i32'>;
@@ -56,9 +58,11 @@ export class RegionState {
     this.way = c.local('i32');
     this.flags = new RegionFlags(c, this.cpu);
     this.tlb = c.local('i32');
+    this.page = c.local('i64');
     this.#before = c.local('i32');
     c.front(() => {
       this.loadTlb();
+      c.set(this.page, i64.load(this.cpu, P.codePage));
       c.set(this.#before, this.budget.get);
     });
   }
@@ -144,13 +148,21 @@ export class RegionEnv extends Env {
     return i64.const(this.#reader.quads[(this.#at.record + REC.imm64) >> 3]!);
   }
   override rip(): I64 {
-    return i64.const(this.#at.rip);
+    return this.placed(this.#at.rip);
   }
   override nextRip(): I64 {
-    return i64.const(this.#at.rip + BigInt(this.#at.length));
+    return this.placed(this.#at.rip + BigInt(this.#at.length));
   }
   override target(): I64 {
-    return this.imm64();
+    return this.placed(this.relativeTarget());
+  }
+  /** The direct target, relative to the region's page. */
+  relativeTarget(): bigint {
+    return this.#reader.quads[(this.#at.record + REC.imm64) >> 3]!;
+  }
+  /** What a RIP relative to the region's page is now. */
+  placed(rip: bigint): I64 {
+    return i64.add(this.#state.page.get, rip);
   }
   override segment(): I32 {
     return i32.const(this.#reader.bytes[this.#operandRecord + REC.segment]!);
@@ -217,12 +229,17 @@ export class RegionEnv extends Env {
     const disp = reader.words[(at + REC.disp) >> 2]!;
     if (this.#at.address >= 0) {
       const handler = reader.words[at >> 2]!;
-      if (handler === Fixed.Absolute) return i64.const(reader.quads[(at + REC.imm64) >> 3]!);
+      const quad = reader.quads[(at + REC.imm64) >> 3]!;
+      if (handler === Fixed.Absolute) return i64.const(quad);
+      if (handler === Fixed.Relative)
+        return reader.bytes[at + REC.scale] === 0
+          ? this.placed(quad)
+          : i64.and(this.placed(quad), 0xffff_ffffn);
       const mode = ADDRESS_MODES[Math.floor((handler - Fixed.Address) / 3)];
       const sum = this.#sum(at, disp);
       return mode === '64' ? sum : i64.and(sum, 0xffff_ffffn);
     }
-    return this.form.mem === Mem.RipRelative ? i64.const(this.#at.rip + BigInt(disp)) : this.#sum(at, disp);
+    return this.form.mem === Mem.RipRelative ? this.placed(this.#at.rip + BigInt(disp)) : this.#sum(at, disp);
   }
 
   #sum(at: number, disp: number): I64 {
@@ -333,17 +350,19 @@ export class RegionEnv extends Env {
     this.leave();
   }
 
+  /** @param rip as it is, or relative to the region's page */
   #leaveAt(rip: bigint | I64, instructions: number, way: number): void {
     const { c } = this;
     const state = this.#state;
     state.flags.leave();
-    c.set(state.rip, rip);
+    c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
     c.set(state.way, way);
     if (instructions > 0) c.set(state.budget, i32.sub(state.budget.get, instructions));
     c.br(state.exit!);
   }
 
-  /** Leaves for an address outside the region, the node's instructions having been charged. */
+  /** Leaves for an address outside the region, the node's instructions having been charged.
+   * @param rip as it is, or relative to the region's page */
   goOutside(rip: bigint | I64): void {
     this.#leaveAt(rip, 0, Way.Lookup);
   }

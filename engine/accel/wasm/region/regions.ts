@@ -81,8 +81,9 @@ export class Regions {
     };
   }
 
-  /** The guest was found at the block last looked up. */
-  sampled(mode: CodeMode): void {
+  /** The guest was found at the block last looked up.
+   * @param page RIP of the first byte of the page it is on */
+  sampled(mode: CodeMode, page: bigint): void {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return;
@@ -93,12 +94,12 @@ export class Regions {
       const before = this.#code.regionAt(block.record);
       if (before !== undefined) this.#code.dropRegion(before, 'flushed');
     } else if (block.samples !== HOT) return;
-    this.#ask(block.record);
+    this.#ask(block.record, page);
   }
 
-  #ask(record: number): void {
+  #ask(record: number, page: bigint): void {
     if (this.#code.originalHandler(record) !== undefined) return;
-    const collected = collectRegion(this.#reader, record, this.#tier0.forms.forms, this.#places);
+    const collected = collectRegion(this.#reader, record, page, this.#tier0.forms.forms, this.#places);
     if (collected === undefined) return;
     if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };

@@ -1,7 +1,7 @@
 /**
  * What a region is translated from: copies of tier 0's records, which say everything about the instructions,
  * and where their jumps lead. It can be sent to another thread, and equal code has equal sources whatever
- * vCPU it was found by.
+ * vCPU it was found by, and wherever it is mapped: RIPs are relative to the page of the region's entry.
  */
 import { REC_BYTES } from '../private.ts';
 
@@ -9,10 +9,10 @@ export interface RegionSource {
   /** Of each instruction in turn: its address record, or zeros, and its own. Links, ordinals and the handlers
    * of regions are not in them. */
   readonly records: Uint8Array<ArrayBuffer>;
-  /** RIP of the instruction it is entered at. */
+  /** Where on that page it is entered. */
   readonly entry: bigint;
   /** Pairs of RIPs: of a direct jump or call, and of its target. */
-  readonly links: BigUint64Array<ArrayBuffer>;
+  readonly links: BigInt64Array<ArrayBuffer>;
   /** It lies on more than one page, so that whoever enters has to see that all are still mapped there. */
   readonly spread: boolean;
   /** All its pages are global. */
@@ -27,12 +27,12 @@ export class RecordReader {
   readonly words: Int32Array;
   readonly halves: Uint16Array;
   readonly bytes: Uint8Array;
-  readonly quads: BigUint64Array;
+  readonly quads: BigInt64Array;
   constructor(buffer: ArrayBufferLike) {
     this.words = new Int32Array(buffer);
     this.halves = new Uint16Array(buffer);
     this.bytes = new Uint8Array(buffer);
-    this.quads = new BigUint64Array(buffer);
+    this.quads = new BigInt64Array(buffer);
   }
 }
 

@@ -4,7 +4,7 @@ import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
-import { P, S } from '../private.ts';
+import { P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { semantics } from '../semantics/env.ts';
 import { flagNeeds } from './flag-needs.ts';
 import { buildGraph, type RegionNode } from './graph.ts';
@@ -56,11 +56,17 @@ function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void
   if (source.spread) {
     // Code on other pages was found by way of mappings that may have changed since.
     c.front(() => {
-      const tag = i32.load(i32.add(i32.load(state.cpu, P.regionTags), 4 * id), 0);
+      const seen = c.let(i32.add(i32.load(state.cpu, P.regionTags), REGION_TAG_BYTES * id));
       const valid = i32.load(state.cpu, source.global ? P.tagGlobal : P.tagLocal);
-      c.if(i32.ne(tag, valid), () =>
+      const moved = i64.ne(i64.load(seen, REGION_TAG.codePage), i64.load(state.cpu, P.codePage));
+      c.if(i32.or(i32.ne(i32.load(seen, REGION_TAG.tag), valid), moved), () =>
         c.if(i32.eqz(c.call('i32', runtime.revalidate, c.param('i32', 1).get, id)), () =>
-          c.returnCall(runtime.lookup, state.cpu, i64.const(source.entry), state.budget.get),
+          c.returnCall(
+            runtime.lookup,
+            state.cpu,
+            i64.add(i64.load(state.cpu, P.codePage), source.entry),
+            state.budget.get,
+          ),
         ),
       );
     });
@@ -89,7 +95,7 @@ function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void
         e.move(instruction, i);
         const { name } = instruction.form;
         if (i === last && isDirect(name)) {
-          const target = BigInt.asUintN(64, BigInt(e.target().imm));
+          const target = e.relativeTarget();
           e.onTaken = () =>
             e.aside(() => {
               e.charge(node.instructions.length);
@@ -99,7 +105,7 @@ function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void
         e.onJump = (target) => {
           for (const site of node.returns) {
             if (!shape.isInside(node, site)) continue;
-            c.if(i64.eq(target, site.rip), () => e.aside(() => follow(site, site.rip)));
+            c.if(i64.eq(target, e.placed(site.rip)), () => e.aside(() => follow(site, site.rip)));
           }
         };
         semantics.get(name)!(e);
