@@ -26,6 +26,7 @@ import {
   diskStatisticsSchema,
   exitStatisticsSchema,
   usageSchema,
+  vcpuInfoSchema,
 } from './statistics.ts';
 
 /** Raised with every change that the other side would not understand. */
@@ -119,6 +120,8 @@ const requestSchema = z.discriminatedUnion('kind', [
     /** Even if the guest has locked the disc in. */
     force: z.boolean(),
   }),
+  /** Each vCPU, by index. */
+  z.strictObject({ kind: z.literal('vcpus') }),
   /** Sends the console's output from `from`, or from as far back as is kept. */
   z.strictObject({ kind: z.literal('attach'), from: z.int().nonnegative() }),
   /** Has console messages of this connection carry the display, as a viewer's connection does (RFC 6143). */
@@ -151,6 +154,7 @@ const RESULTS = {
   /** In the order of the configuration. */
   'disk-statistics': z.array(diskStatisticsSchema),
   'change-medium': nothing,
+  vcpus: z.array(vcpuInfoSchema),
   /** Position of the first byte that follows. */
   attach: z.strictObject({ position: z.int().nonnegative() }),
   display: z.strictObject({ position: z.literal(0) }),

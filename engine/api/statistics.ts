@@ -31,6 +31,23 @@ export const exitStatisticsSchema = z.strictObject({
 
 export type ExitStatistics = z.output<typeof exitStatisticsSchema>;
 
+/** One vCPU of a machine that runs. */
+export const vcpuInfoSchema = z.strictObject({
+  /** As virsh has it: `running`, `blocked` (halted), `offline` (not started by the guest), `crashed`. */
+  state: z.enum(['running', 'blocked', 'offline', 'crashed']),
+  apicId: z.int().nonnegative(),
+  socket: z.int().nonnegative(),
+  /** Of the socket. */
+  core: z.int().nonnegative(),
+  /** Of the core. */
+  thread: z.int().nonnegative(),
+  /** In the guest or serving its exits, HLT apart. */
+  awakeSeconds: figure,
+  instructions: figure,
+});
+
+export type VcpuInfo = z.output<typeof vcpuInfoSchema>;
+
 /** What the engine's process has used of the host and what the guest did with it, since it started. */
 export const usageSchema = z.strictObject({
   /** Milliseconds since 1970 at which this was counted. */

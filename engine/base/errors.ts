@@ -54,3 +54,12 @@ export function reasonOf(error: unknown): string {
   const text = /^[A-Z0-9]+: ([^,]+)/.exec(error.message);
   return text?.[1] ?? error.message;
 }
+
+/** The message of an error with a stack on one line: what happened and where first. */
+export function oneLine(text: string): string {
+  const [first = '', second] = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  return second === undefined ? first : `${first} (${second})`;
+}

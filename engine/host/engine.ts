@@ -104,6 +104,8 @@ export class Engine implements ControlTarget {
       case 'change-medium':
         await this.#running().changeMedium(request.disk, request.file ?? undefined, { force: request.force });
         return null;
+      case 'vcpus':
+        return this.#running().vcpus();
       case 'screenshot':
         return this.#running().screenshot(request.file);
       case 'send-key':

@@ -14,13 +14,13 @@ import {
   topologyOf,
 } from '../api/config.ts';
 import type { MediumState } from '../api/control.ts';
-import type { DiskStatistics } from '../api/statistics.ts';
+import type { DiskStatistics, VcpuInfo } from '../api/statistics.ts';
 import { displayAddress } from '../backend/display/display-address.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
 import { shareArena } from '../backend/freed-memory.ts';
-import { GuesthouseError } from '../base/errors.ts';
+import { GuesthouseError, oneLine } from '../base/errors.ts';
 import { type LogSink, Logger } from '../base/log.ts';
 import {
   acceleratorOf,
@@ -33,6 +33,7 @@ import { Board, boardAreaBytes, type BoardOptions, boardVideoBytes } from '../ma
 import { hostMemoryAvailable, MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
+import { vcpuInfos } from './vcpu-info.ts';
 import type { LoopEnd } from '../vcpu/run-loop.ts';
 import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
 import type { DiskFailure } from './disk-backend.ts';
@@ -376,6 +377,11 @@ export class Machine {
     return { ...ExitCounters.sum(this.#board.counters), accelerator: { ...this.#accelerated } };
   }
 
+  /** Each vCPU, by index: where it sits, and what it does. */
+  vcpus(): VcpuInfo[] {
+    return vcpuInfos(this.#board);
+  }
+
   #requireStarted(): void {
     if (!this.#started) throw new GuesthouseError('state', 'the machine has not been started');
   }
@@ -520,13 +526,4 @@ export class Machine {
     this.#board.signals.raise(0, VcpuEvent.Kick);
     return result;
   }
-}
-
-/** The message of an error with a stack on one line: what happened and where first. */
-function oneLine(text: string): string {
-  const [first = '', second] = text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-  return second === undefined ? first : `${first} (${second})`;
 }

@@ -116,6 +116,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
   ),
   dominfo: { syntax: MACHINE, run: dominfo },
+  vcpuinfo: { syntax: MACHINE, run: vcpuinfo },
   domstats: { syntax: { flags: ['json'], operands: ['MACHINE?'] }, run: domstats },
   dumpconfig: {
     syntax: MACHINE,
@@ -328,6 +329,27 @@ async function dominfo(manager: Manager, words: Words): Promise<number> {
       ['Pending changes', machine.pending ? 'yes' : 'no'],
       ...(lastError === null ? [] : [['Last error', lastError.message] as const]),
     ]),
+  );
+  return 0;
+}
+
+async function vcpuinfo(manager: Manager, words: Words): Promise<number> {
+  const { id } = await find(manager, words.operands[0]);
+  const vcpus = await manager.vcpus(id);
+  print(words, vcpus, () =>
+    vcpus
+      .map(({ state, awakeSeconds, socket, core, thread, apicId }, index) =>
+        facts([
+          ['VCPU', index],
+          ['State', state],
+          ['CPU time', `${awakeSeconds.toFixed(1)}s`],
+          ['Socket', socket],
+          ['Core', core],
+          ['Thread', thread],
+          ['APIC id', apicId],
+        ]),
+      )
+      .join('\n\n'),
   );
   return 0;
 }

@@ -51,7 +51,7 @@ Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; -
   console MACHINE [--history]   work on its console; Ctrl-] leaves it
   screenshot MACHINE FILE       write what is on its screen as PNG; --text prints what can be read there
   send-key MACHINE KEY…         press keys (KEY_LEFTCTRL, KEY_F1, …) together; [--holdtime MS]
-  domstate MACHINE, dominfo MACHINE, domstats [MACHINE]
+  domstate MACHINE, dominfo MACHINE, vcpuinfo MACHINE, domstats [MACHINE]
   dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
 
 Disk images (SIZE as 512M or 20G; --format raw or qcow2, for a new image qcow2 unless given, else guessed):

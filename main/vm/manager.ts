@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { problemOf } from '../../engine/api/problem.ts';
-import type { ExitStatistics } from '../../engine/api/statistics.ts';
+import type { ExitStatistics, VcpuInfo } from '../../engine/api/statistics.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { createImage } from '../../engine/host/image-tools.ts';
 import { sample } from '../cli/sample.ts';
@@ -268,6 +268,13 @@ export class Manager {
     const { supervised } = this.#of(id);
     if (supervised.running !== undefined) return supervised.ask({ kind: 'statistics' });
     return readRun(folder)?.statistics ?? null;
+  }
+
+  /** Each vCPU of a machine that runs, by index. */
+  async vcpus(id: string): Promise<VcpuInfo[]> {
+    this.library.get(id);
+    await this.#look(id);
+    return this.#of(id).supervised.ask({ kind: 'vcpus' });
   }
 
   /** What the engine's process and its guest have used so far. */

@@ -143,7 +143,7 @@ test('define, start, work, shut down and delete, through the browser shell', LIM
 
 test('define, start, work, destroy and delete, from the command line', LIMIT, async () => {
   const file = path.join(home.directory, 'lodger.json');
-  writeFileSync(file, JSON.stringify(document));
+  writeFileSync(file, JSON.stringify({ ...document, vcpus: 2, topology: { sockets: 2 } }));
   const seen = told(({ name }) => name === 'lodger');
   expect(await guesthouse('define', file)).toEqual({
     status: 0,
@@ -151,6 +151,10 @@ test('define, start, work, destroy and delete, from the command line', LIMIT, as
     errors: '',
   });
   const { id } = await seen;
+  expect(JSON.parse((await guesthouse('dumpconfig', 'lodger')).output)).toMatchObject({
+    vcpus: 2,
+    topology: { sockets: 2 },
+  });
   const running = told(({ state }) => state === 'running');
   expect((await guesthouse('start', 'lodger')).output).toBe("Machine 'lodger' started\n");
   await running;
@@ -176,6 +180,9 @@ test('define, start, work, destroy and delete, from the command line', LIMIT, as
   expect(await new Promise((resolve) => terminal.once('close', resolve))).toBe(0);
 
   expect((await guesthouse('dominfo', 'lodger')).output).toMatch(/^State: +running$/m);
+  expect((await guesthouse('vcpuinfo', 'lodger')).output).toMatch(
+    /^VCPU: +0\nState: +(running|blocked)\nCPU time: [^]*\n\nVCPU: +1\n[^]*\nSocket: +1\nCore: +0\n[^]*\nAPIC id: +1\n$/,
+  );
   expect((await guesthouse('undefine', 'lodger')).errors).toMatch(/is running/);
   const off = told(({ state }) => state === 'shut off');
   expect((await guesthouse('destroy', 'lodger')).status).toBe(0);
