@@ -6,7 +6,10 @@
 import { busOf, type DiskConfig, MOST_IDE_DRIVES } from './config.ts';
 
 /** As far as a disk's place follows from it. */
-export type PlacedDisk = Pick<DiskConfig, 'bus' | 'device'>;
+export interface PlacedDisk {
+  readonly bus?: DiskConfig['bus'];
+  readonly device: DiskConfig['device'];
+}
 
 /** What the names of a bus's disks begin with. */
 export const TARGET_PREFIXES = { ide: 'hd', virtio: 'vd' } as const satisfies Record<

@@ -5,43 +5,21 @@ import path from 'node:path';
 import { keyCode } from '../../engine/api/keys.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { parseJson } from '../contract/client.ts';
-import type { MachineSummary } from '../contract/machine.ts';
 import { Library } from '../store/library.ts';
 import { libraryDirectory } from '../store/paths.ts';
 import { nodeLauncher } from '../vm/launcher.ts';
 import { Manager } from '../vm/manager.ts';
+import { action, type Command, find, MACHINE, print } from './command.ts';
 import { attachConsole } from './console.ts';
+import { blockStatistics, DISK_COMMANDS } from './disk-commands.ts';
 import { withAbsolutePath } from './disk-options.ts';
 import { editDocument } from './edit.ts';
 import { parseRunOptions } from './run-options.ts';
 import { facts, table } from './table.ts';
-import { parseWords, type Syntax, usage, type Words } from './words.ts';
-
-/** A command over the library. */
-interface Command {
-  readonly syntax: Syntax;
-  /** @returns the exit status */
-  run(manager: Manager, words: Words): Promise<number>;
-}
-
-const MACHINE = { flags: ['json'], operands: ['MACHINE'] } as const;
-
-/** A command that does one thing to one machine and says so. */
-const action = (
-  said: (name: string) => string,
-  act: (manager: Manager, id: string, words: Words) => Promise<unknown>,
-  syntax: Syntax = MACHINE,
-): Command => ({
-  syntax,
-  async run(manager, words) {
-    const { id, name } = await find(manager, words.operands[0]);
-    await act(manager, id, words);
-    print(words, { id, name }, () => said(name));
-    return 0;
-  },
-});
+import { parseWords, usage, type Words } from './words.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
+  ...DISK_COMMANDS,
   list: { syntax: { flags: ['all', 'inactive', 'name', 'uuid', 'json'] }, run: list },
   define: { syntax: { flags: ['json'], operands: ['FILE'] }, run: define },
   undefine: action(
@@ -164,25 +142,6 @@ export async function machineCommand(name: string, words: readonly string[]): Pr
   } finally {
     manager.close();
   }
-}
-
-/** The machine that a word names: by its name, its UUID or, while it runs, its Id. */
-async function find(manager: Manager, word: string | undefined): Promise<MachineSummary> {
-  const machines = await manager.list();
-  const named = machines.filter(({ name }) => name === word);
-  if (named.length > 1) {
-    const hint = `name it by its UUID: ${named.map(({ id }) => id).join(', ')}`;
-    throw new GuesthouseError('state', `there are ${named.length} machines called '${word}'`, hint);
-  }
-  const found =
-    named[0] ?? machines.find(({ id, pid }) => id === word || (pid !== null && String(pid) === word));
-  if (found !== undefined) return found;
-  throw new GuesthouseError('state', `there is no machine called '${word}'`, 'see guesthouse list --all');
-}
-
-/** Prints a value for a script, or words for a person. */
-function print(words: Words, value: unknown, text: () => string): void {
-  process.stdout.write(words.has('json') ? `${JSON.stringify(value)}\n` : `${text()}\n`);
 }
 
 async function list(manager: Manager, words: Words): Promise<number> {
@@ -371,6 +330,7 @@ async function domstats(manager: Manager, words: Words): Promise<number> {
         values['balloon.rss'] = Math.round(usage.residentBytes / 1024);
         values['console.bytes'] = usage.consoleBytes;
       }
+      if (pid !== null) Object.assign(values, await blockStatistics(manager, id));
       if (exits !== null) values['guest.instructions'] = exits.instructions;
       for (const { reason, count, seconds } of exits?.exits ?? []) {
         values[`exit.${reason}.count`] = count;

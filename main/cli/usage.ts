@@ -51,6 +51,12 @@ Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; -
   console MACHINE [--history]   work on its console; Ctrl-] leaves it
   screenshot MACHINE FILE       write what is on its screen as PNG; --text prints what can be read there
   send-key MACHINE KEY…         press keys (KEY_LEFTCTRL, KEY_F1, …) together; [--holdtime MS]
+  domblklist MACHINE [--details] [--inactive], domblkstat MACHINE [TARGET]
+                                its disks and what they have moved
+  attach-disk MACHINE FILE[,KEY=VALUE]… [TARGET] [--type cdrom]
+  detach-disk MACHINE TARGET    add and take away disks, for the next start
+  change-media MACHINE TARGET [--eject | --insert FILE | --update FILE] [--live] [--config] [--force]
+                                take the disc out of a CD-ROM drive, or put one in
   domstate MACHINE, dominfo MACHINE, vcpuinfo MACHINE, domstats [MACHINE]
   dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
 

@@ -39,6 +39,20 @@ export type Sample = z.output<typeof sampleSchema>;
 export const lastErrorSchema = problemSchema.extend({ time: timeSchema });
 export type LastError = z.output<typeof lastErrorSchema>;
 
+/** A CD-ROM drive of a machine that runs. */
+export const driveSchema = z.strictObject({
+  /** What it is called, as `hdc`, and its number among the disks that the machine was started with. */
+  target: z.string(),
+  disk: z.int().nonnegative(),
+  /** What is in it; null for nothing. */
+  file: z.string().nullable(),
+  /** The guest has ejected what is in it. */
+  trayOpen: z.boolean(),
+  /** The guest keeps it from being taken out. */
+  locked: z.boolean(),
+});
+export type Drive = z.output<typeof driveSchema>;
+
 /** What the list shows of a machine. */
 export const machineSummarySchema = z.strictObject({
   id: machineIdSchema,
@@ -63,6 +77,10 @@ export const machineSummarySchema = z.strictObject({
   pending: z.boolean(),
   /** Its configuration is damaged or made by a newer version: it can be looked at and deleted, no more. */
   damaged: problemSchema.nullable(),
+  /** Its CD-ROM drives while it runs. */
+  drives: z.array(driveSchema),
+  /** Why it is paused, where the host has failed one of its disks; null else. */
+  ioError: problemSchema.nullable(),
   lastError: lastErrorSchema.nullable(),
 });
 export type MachineSummary = z.output<typeof machineSummarySchema>;

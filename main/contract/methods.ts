@@ -129,6 +129,21 @@ const TABLE = {
   'machine.suspend': method(machine, nothing),
   'machine.resume': method(machine, nothing),
   'machine.reset': method(machine, nothing),
+  /** Puts a disc into a CD-ROM drive, or takes it out: of the machine that runs, of its configuration, or of both.
+   * `state` where the guest has locked the disc in, which `force` overrules. */
+  'machine.changeMedium': method(
+    z.strictObject({
+      id: machineIdSchema,
+      /** The drive, as `hdc`. */
+      target: z.string().max(16),
+      /** An absolute path; null takes the disc out. */
+      file: z.string().max(4096).nullable(),
+      live: z.boolean(),
+      config: z.boolean(),
+      force: z.boolean().default(false),
+    }),
+    nothing,
+  ),
   /** Forgets the last error. */
   'machine.dismiss': method(machine, nothing),
 

@@ -56,6 +56,9 @@ export function handlersFor(
     'machine.suspend': handler('machine.suspend', ({ id }) => nothing(manager.suspend(id))),
     'machine.resume': handler('machine.resume', ({ id }) => nothing(manager.resume(id))),
     'machine.reset': handler('machine.reset', ({ id }) => nothing(manager.reset(id))),
+    'machine.changeMedium': handler('machine.changeMedium', ({ id, target, ...change }) =>
+      nothing(manager.disks.changeMedium(id, target, change)),
+    ),
     'machine.dismiss': handler('machine.dismiss', ({ id }) => nothing(manager.dismiss(id))),
     'machine.exits': handler('machine.exits', async ({ id }) => ({ statistics: await manager.exits(id) })),
     'machine.series': handler('machine.series', ({ id }) => ({ samples: [...manager.samples(id)] })),

@@ -4,6 +4,7 @@
  * at the same time, so what it says of a machine is what that engine and the library say.
  */
 import path from 'node:path';
+import type { ControlRequest } from '../../engine/api/control.ts';
 import { problemOf } from '../../engine/api/problem.ts';
 import type { ExitStatistics, VcpuInfo } from '../../engine/api/statistics.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
@@ -21,8 +22,9 @@ import type { EngineClient, EngineListener } from './engine-client.ts';
 import { fileIssues } from './host.ts';
 import { Journal } from './journal.ts';
 import type { EngineLauncher } from './launcher.ts';
+import { MachineDisks } from './machine-disks.ts';
 import { type OperationContext, Operations } from './operations.ts';
-import { summaryOf } from './summary.ts';
+import { presentDocument, summaryOf } from './summary.ts';
 import { alreadyRunning, SupervisedMachine } from './supervised-machine.ts';
 
 /** Milliseconds between two samples. */
@@ -55,6 +57,8 @@ interface Known {
 export class Manager {
   readonly library: Library;
   readonly operations: Operations;
+  /** Disks and media of the machines. */
+  readonly disks: MachineDisks = new MachineDisks(this);
   readonly journal: Journal;
   readonly #launcher: EngineLauncher;
   readonly #known = new Map<string, Known>();
@@ -108,7 +112,7 @@ export class Manager {
   async get(id: string): Promise<Result<'machine.get'>> {
     const machine = await this.summary(id);
     const { document, revision, text } = this.library.get(id);
-    const running = this.#of(id).supervised.running?.document ?? null;
+    const running = presentDocument(this.#of(id).supervised.running);
     return { machine, document, revision, running, text: document === null ? text : null };
   }
 
@@ -217,35 +221,47 @@ export class Manager {
 
   /** Presses the power button. */
   async shutdown(id: string): Promise<void> {
-    await this.#ask(id, 'power-button', 'power button pressed');
+    await this.#press(id, 'power-button', 'power button pressed');
   }
 
   async suspend(id: string): Promise<void> {
-    await this.#ask(id, 'pause', 'paused');
+    await this.#press(id, 'pause', 'paused');
   }
 
   async resume(id: string): Promise<void> {
-    await this.#ask(id, 'resume', 'resumed');
+    await this.#press(id, 'resume', 'resumed');
   }
 
   async reset(id: string): Promise<void> {
-    await this.#ask(id, 'reset', 'reset');
+    await this.#press(id, 'reset', 'reset');
   }
 
   /** Writes what is on the screen to a PNG file. */
   async screenshot(id: string, file: string) {
-    this.library.get(id);
-    await this.#look(id);
-    return this.#of(id).supervised.ask({ kind: 'screenshot', file });
+    return this.ask(id, { kind: 'screenshot', file });
   }
 
   /** Presses keys, holds them, and lets them go.
    * @param codes as in engine/api/keys.ts
    * @param hold milliseconds */
   async sendKeys(id: string, codes: readonly number[], hold: number): Promise<void> {
+    await this.ask(id, { kind: 'send-key', codes: [...codes], hold });
+  }
+
+  /** Asks the engine of a machine.
+   * @throws GuesthouseError `state` where it is off, or what the engine says */
+  async ask<K extends ControlRequest['kind']>(
+    id: string,
+    request: Extract<ControlRequest, { kind: K }> & { kind: K },
+  ) {
     this.library.get(id);
     await this.#look(id);
-    await this.#of(id).supervised.ask({ kind: 'send-key', codes: [...codes], hold });
+    return this.#of(id).supervised.ask<K>(request);
+  }
+
+  /** Writes a line into a machine's log. */
+  note(id: string, text: string): void {
+    this.#note(id, text);
   }
 
   /** Cuts the power. Resolves when the machine is off. */
@@ -279,9 +295,7 @@ export class Manager {
 
   /** What the engine's process and its guest have used so far. */
   async usage(id: string) {
-    this.library.get(id);
-    await this.#look(id);
-    return this.#of(id).supervised.ask({ kind: 'usage' });
+    return this.ask(id, { kind: 'usage' });
   }
 
   /** The samples that are kept, the oldest first. */
@@ -302,10 +316,8 @@ export class Manager {
     return { client, started: supervised.running?.state.started ?? 0 };
   }
 
-  async #ask(id: string, kind: 'pause' | 'resume' | 'reset' | 'power-button', said: string): Promise<void> {
-    this.library.get(id);
-    await this.#look(id);
-    await this.#of(id).supervised.ask({ kind });
+  async #press(id: string, kind: 'pause' | 'resume' | 'reset' | 'power-button', said: string): Promise<void> {
+    await this.ask(id, { kind });
     this.#note(id, said);
   }
 

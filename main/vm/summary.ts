@@ -1,8 +1,10 @@
 /** What the list shows of a machine: its files and its engine taken together. */
 import path from 'node:path';
 import type { EngineState } from '../../engine/api/control.ts';
+import { diskTargets } from '../../engine/api/disk-targets.ts';
+import { problem as problemWith } from '../../engine/api/problem.ts';
 import { engineConfig, type MachineDocument } from '../contract/document.ts';
-import type { MachineState, MachineSummary } from '../contract/machine.ts';
+import type { Drive, MachineState, MachineSummary } from '../contract/machine.ts';
 import type { StoredMachine } from '../store/library.ts';
 import { lastError } from '../store/notes.ts';
 import { nameIn } from '../store/stored-machine.ts';
@@ -20,7 +22,7 @@ export function summaryOf(
   busy: string | null,
 ): MachineSummary {
   const { id, folder, document, problem } = stored;
-  const shown = running?.document ?? document;
+  const shown = presentDocument(running) ?? document;
   // While it starts, the record of the last run is not yet the new one's.
   const error = lastError(folder, running !== undefined || busy === 'start');
   return {
@@ -38,8 +40,40 @@ export function summaryOf(
     pid: running?.pid ?? null,
     pending: shown !== null && document !== null && isPending(shown, document),
     damaged: problem,
+    drives: drivesOf(running),
+    ioError: ioErrorOf(running?.state.ioError ?? null),
     lastError: error,
   };
+}
+
+/** What a machine runs with now: what it was started with, and the discs that were changed since. */
+export function presentDocument(running: RunningMachine | undefined): MachineDocument | null {
+  if (running === undefined || running.document === null) return null;
+  const { document, state } = running;
+  const media = new Map(state.media.map(({ disk, file }) => [disk, file]));
+  const disks = document.disks.map((disk, i) => {
+    const file = media.get(i);
+    if (file === undefined || file === (disk.file ?? null)) return disk;
+    // A format that was given is that of what was there.
+    const { file: _, format: _format, ...drive } = disk;
+    return file === null ? drive : { ...drive, file };
+  });
+  return { ...document, disks };
+}
+
+function drivesOf(running: RunningMachine | undefined): Drive[] {
+  if (running === undefined || running.document === null) return [];
+  const targets = diskTargets(running.document.disks);
+  return running.state.media.map((medium) => ({ ...medium, target: targets[medium.disk] ?? '' }));
+}
+
+function ioErrorOf(message: string | null): MachineSummary['ioError'] {
+  if (message === null) return null;
+  return problemWith(
+    'resources',
+    message,
+    'see to the host’s disk, then resume the machine: nothing is lost, and it tries again',
+  );
 }
 
 function stateOf(state: EngineState | undefined, error: string | undefined): MachineState {

@@ -13,7 +13,7 @@ import {
 } from 'vue';
 import { type Issue, issueLine, type Problem, RequestError } from '../../main/contract/index.ts';
 import { problemOfError, useConnection } from '../store/connection.ts';
-import { differences, type Draft, draftOf, type Json, same } from '../store/draft.ts';
+import { differences, type Draft, draftOf, type Json, merged, same } from '../store/draft.ts';
 import { TEXT } from '../text.ts';
 import { useValidation } from './validation.ts';
 
@@ -119,10 +119,23 @@ export function useDocumentEditor(id: string): DocumentEditor {
     if (answer.revision === revision) return;
     if (!dirty.value || draft.value === undefined || same(next, draft.value)) adopt(next, answer.revision);
     else if (applying.value || same(next, stored.value)) revision = answer.revision;
-    else {
-      theirs = { draft: next, revision: answer.revision };
+    else mergeOrAsk(next, answer.revision);
+  }
+
+  /** What was stored elsewhere goes into the draft, unless both have changed the same. */
+  function mergeOrAsk(next: Draft, nextRevision: string): void {
+    const both =
+      stored.value === undefined || draft.value === undefined || badText.value !== undefined || conflict.value
+        ? undefined
+        : merged(stored.value, draft.value, next);
+    if (both === undefined) {
+      theirs = { draft: next, revision: nextRevision };
       conflict.value = true;
+      return;
     }
+    stored.value = next;
+    draft.value = both;
+    revision = nextRevision;
   }
 
   async function apply(): Promise<void> {

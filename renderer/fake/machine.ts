@@ -18,6 +18,8 @@ export function fakeMachine(id: string, others: Partial<MachineSummary> = {}): M
     pid: null,
     pending: false,
     damaged: null,
+    drives: [],
+    ioError: null,
     lastError: null,
     ...others,
   };

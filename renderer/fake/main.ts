@@ -324,6 +324,14 @@ export class FakeMain {
       this.#note(this.#stored(params), 'reset');
       return {};
     },
+    'machine.changeMedium': ({ id, target, file }) => {
+      const stored = this.#stored({ id });
+      const drives = stored.summary.drives.map((drive) =>
+        drive.target === target ? { ...drive, file, trayOpen: false } : drive,
+      );
+      this.#change(stored, { drives });
+      return {};
+    },
     'machine.dismiss': (params) => {
       this.#change(this.#stored(params), { lastError: null });
       return {};

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkDocument } from '../../main/contract/index.ts';
-import { differences, draftOf, issuesOf, mergeIssues, same } from './draft.ts';
+import { differences, type Draft, draftOf, issuesOf, merged, mergeIssues, same, targetsOf } from './draft.ts';
 
 function draft(change: Record<string, unknown> = {}): ReturnType<typeof draftOf> {
   const checked = checkDocument({ name: 'vm', sample: true, ...change });
@@ -27,4 +27,18 @@ test('issues name their field, and come once', () => {
   const issues = issuesOf({ ...draft(), memory: 0 });
   expect(issues.map(({ path }) => path)).toEqual([['memory']]);
   expect(mergeIssues(issues, issues)).toEqual(issues);
+});
+
+test('changes of both sides go together where they are of different fields', () => {
+  const base = draft({ cpu: 'x86-64-v2' });
+  const changed: Draft = { ...base, memory: 600 };
+  const { cpu: _, ...mine } = changed;
+  const theirs = { ...base, vcpus: 2, accel: 'wasm' };
+  expect(merged(base, mine, theirs)).toEqual({ ...mine, vcpus: 2, accel: 'wasm' });
+  expect(merged(base, mine, { ...theirs, memory: 700 })).toBeUndefined();
+});
+
+test('disks of a draft are named as far as they are known', () => {
+  expect(targetsOf([{ device: 'disk', file: '' }, { device: 'cdrom' }])).toEqual(['vda', 'hdc']);
+  expect(targetsOf([{ device: 'disk', bus: 'tape' }])).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /** A machine's document while it is edited: any JSON, since a half-typed one is seldom valid. */
-import type { Issue, MachineDocument } from '../../main/contract/index.ts';
-import { checkDocument } from '../../main/contract/index.ts';
+import type { Issue, MachineDocument, PlacedDisk } from '../../main/contract/index.ts';
+import { checkDocument, diskTargets } from '../../main/contract/index.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Draft = Record<string, Json>;
@@ -40,6 +40,36 @@ export function same(a: Json | undefined, b: Json | undefined): boolean {
 export function differences(a: Draft, b: Draft): string[] {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].filter((key) => !same(a[key], b[key]));
+}
+
+/** `mine`, made from `base`, with what was changed in `theirs` meanwhile.
+ * @returns undefined where both have changed the same field */
+export function merged(base: Draft, mine: Draft, theirs: Draft): Draft | undefined {
+  const [here, there] = [differences(mine, base), differences(theirs, base)];
+  if (here.some((field) => there.includes(field))) return undefined;
+  const result: Draft = {};
+  for (const field of new Set([...Object.keys(theirs), ...here])) {
+    const value = here.includes(field) ? mine[field] : theirs[field];
+    if (value !== undefined) result[field] = value;
+  }
+  return result;
+}
+
+/** What each disk of a draft is called; none where that can't be told of what is half typed. */
+export function targetsOf(disks: readonly Json[]): readonly string[] {
+  try {
+    return diskTargets(disks.map(placeOf));
+  } catch {
+    return [];
+  }
+}
+
+/** @throws RangeError for what is on no bus that is known */
+function placeOf(disk: Json): PlacedDisk {
+  const { bus, device }: { readonly [key: string]: Json | undefined } =
+    typeof disk === 'object' && disk !== null && !Array.isArray(disk) ? disk : {};
+  if (bus !== undefined && bus !== 'ide' && bus !== 'virtio') throw new RangeError('an unknown bus');
+  return { device: device === 'cdrom' ? 'cdrom' : 'disk', ...(bus === undefined ? {} : { bus }) };
 }
 
 /** What is wrong with a draft, as far as that is known without looking at files. */

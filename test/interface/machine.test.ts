@@ -1,4 +1,6 @@
 /** A person's first hour: a machine is made, started, worked on, paused, shut down, edited, copied, deleted. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -188,12 +190,56 @@ test('the guest is shut down from the interface', async () => {
   await window.getByText('The machine is off.').filter({ visible: true }).waitFor();
 });
 
+test('disks are attached and detached by the command line', async () => {
+  const disk = path.join(shell.home, 'data.qcow2');
+  await shell.run('image', 'create', disk, '16M');
+  expect(await shell.run('attach-disk', 'first', disk, 'vda')).toContain('attached as vda');
+  expect(await shell.run('attach-disk', 'first', 'none', '--type', 'cdrom')).toContain('attached as hdc');
+  expect(await shell.run('domblklist', 'first')).toMatch(/hdc\s+-\s+vda|vda\s+\S*data\.qcow2\s+hdc/);
+  await expect(shell.run('attach-disk', 'first', disk)).rejects.toThrow('as another disk does');
+  await expect(shell.run('attach-disk', 'first', 'none', 'sdz')).rejects.toThrow();
+  expect(await shell.run('detach-disk', 'first', disk)).toContain('vda detached');
+  expect(await shell.run('domblklist', 'first')).not.toContain('vda');
+});
+
 test('the next run has the changed configuration, below what was shown before', async () => {
   await window.getByRole('button', { name: 'Start' }).last().click();
   await expectState(window, 'Running', 60);
   await expectScreen(window, PROMPT);
   await typeLine(window, "awk '/MemTotal/ { print ($2 < 288 * 1024 && $2 > 150 * 1024) }' /proc/meminfo");
   await expectScreen(window, /^1\s*$/m);
+});
+
+test('a disc is put in, read, ejected by the guest, and taken away while the machine runs', async () => {
+  const image = path.join(shell.home, 'tools.iso');
+  writeFileSync(image, Buffer.alloc(64 * 2048, 'tools '));
+  await shell.run('change-media', 'first', 'hdc', '--insert', image);
+  await typeLine(window, 'head -c 5 /dev/sr0; echo; echo read-$((6 + 1))');
+  await expectScreen(window, /^tools\s[^]*^read-7/m);
+  expect(await shell.run('domblklist', 'first')).toMatch(/hdc\s+\S*tools\.iso/);
+  expect(await shell.run('domblkstat', 'first', 'hdc')).toMatch(/^hdc rd_bytes [1-9]\d+$/m);
+
+  await window.getByRole('tab', { name: 'Details' }).click();
+  await window.getByRole('tab', { name: 'CD-ROM drive 1' }).click();
+  const drive = window.getByRole('group', { name: 'In the drive now' });
+  await drive.getByText(image).waitFor();
+  await window.getByRole('tab', { name: 'Console' }).click();
+  // A drive that opens when its last reader has closed it.
+  await typeLine(window, 'echo 1 >/proc/sys/dev/cdrom/autoeject; head -c 1 /dev/sr0 >/dev/null');
+  await window.getByRole('tab', { name: 'Details' }).click();
+  await window.getByRole('tab', { name: 'CD-ROM drive 1' }).click();
+  await drive.getByText('ejected by the guest').waitFor();
+  await picture(window, 'details-ejected-light');
+  await drive.getByRole('button', { name: 'Push it back in' }).click();
+  await drive.getByRole('button', { name: 'Eject', exact: true }).click();
+  await drive.getByText('Empty').waitFor();
+  expect(await shell.run('domblklist', 'first')).toMatch(/hdc\s+-/);
+  // Chosen from the host's files.
+  await drive.getByRole('button', { name: 'Choose a file: Disc' }).click();
+  const files = window.getByRole('dialog');
+  await files.getByRole('listbox').waitFor();
+  await window.keyboard.press('Escape');
+  await window.getByRole('tab', { name: 'Console' }).click();
 });
 
 test('the power is cut after a question', async () => {
