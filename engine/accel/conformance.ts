@@ -112,6 +112,39 @@ export function acceleratorConformance(name: AcceleratorName, { lacks = [] }: Co
       expect(machine.state.gpr[Gpr.RCX] & 0xffffn).toBe(0n);
     });
 
+    check('string port accesses of which several elements are served at once', () => {
+      // mov si, data; mov cx, 6; mov dx, 0x70; rep outsw; mov di, data + 0x20; mov cx, 7; rep insw; mov bx, di; hlt
+      const machine = real('be0040 b90600 ba7000 f36f bf2040 b90700 f36d 89fb f4');
+      machine.write(GUEST.data, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+      const written: number[] = [];
+      let read = 0;
+      for (let reason = machine.run(); reason !== ExitReason.Halt; reason = machine.run()) {
+        expect(reason).toBe(ExitReason.PortIo);
+        const { io, block } = machine.vcpu;
+        // At first one alone is served, then as many as three.
+        const most = read + written.length === 0 ? 0 : Math.min(3, (block?.bytes.length ?? 0) / 2);
+        if (block === undefined || most === 0) {
+          if (io.write) written.push(Number(io.data));
+          else io.data = BigInt(0x4000 + read++);
+          continue;
+        }
+        const view = new DataView(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
+        for (let i = 0; i < most; i++) {
+          if (io.write) written.push(view.getUint16(2 * i, true));
+          else view.setUint16(2 * i, 0x4000 + read++, true);
+        }
+        block.done = most;
+      }
+      expect(written).toEqual([0x201, 0x403, 0x605, 0x807, 0xa09, 0xc0b]);
+      expect(read).toBe(7);
+      for (let i = 0; i < 7; i++)
+        expect(machine.ram.getUint16(GUEST.data + 0x20 + 2 * i, true)).toBe(0x4000 + i);
+      expect(machine.ram.getUint16(GUEST.data + 0x2e, true)).toBe(0);
+      machine.synchronize();
+      const { gpr } = machine.state;
+      expect([gpr[Gpr.RCX] & 0xffffn, gpr[Gpr.RBX] & 0xffffn]).toEqual([0n, BigInt(GUEST.data + 0x2e)]);
+    });
+
     check('accesses to memory that is not there, of every size', () => {
       const at = dword(GUEST.hole);
       // mov rax, 0x1122334455667788; mov [hole], al; ax; eax; rax; mov cl, [hole]; cx; ecx; rcx; mov [data], rcx; hlt

@@ -36,6 +36,18 @@ export interface IoExit {
   data: bigint;
 }
 
+/**
+ * More elements of a repeated INS or OUTS, beside the first, which {@link IoExit} has: those that nothing in the
+ * guest can tell from elements transferred one after the other. What is left of them, the instruction goes on with.
+ */
+export interface IoBlock {
+  /** The elements, of {@link IoExit.size} bytes each, the first included; empty where there are no more. */
+  bytes: Uint8Array;
+  /** Filled in by the run loop: how many it has transferred, from the first on; 0 where it has served the first
+   * alone, by `data`. */
+  done: number;
+}
+
 /** Interrupt lines as one vCPU sees them; implemented by the local APIC (with the PIC behind it). */
 export interface InterruptSource {
   /** True where a maskable interrupt would be accepted now, TPR considered. */
@@ -55,6 +67,8 @@ export interface AcceleratedVcpu {
   readonly state: VcpuState;
   /** Valid after a PortIo or Mmio exit. */
   readonly io: IoExit;
+  /** Valid after a PortIo exit; absent where repeated port accesses leave one at a time. */
+  readonly block?: IoBlock;
   /** Enters the guest; returns why it came back. After Halt `state` says whether interrupts, NMI and SMI are
    * let through; what else it says, {@link synchronize} sees to. */
   run(): ExitReason;

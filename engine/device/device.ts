@@ -15,6 +15,16 @@ export interface PortDevice {
   portRead(offset: number, size: AccessSize): number;
   /** Writes `value` (unsigned, `size` bytes). */
   portWrite(offset: number, size: AccessSize, value: number): void;
+  /**
+   * Reads at one offset again and again, as REP INS does: as often as the device can say at once what as many
+   * single reads would have brought.
+   *
+   * @param into elements of `size` bytes
+   * @returns elements read; 0 where the device wants them one at a time
+   */
+  portReadBlock?(offset: number, size: AccessSize, into: Uint8Array): number;
+  /** The same for writes and REP OUTS. @returns elements written */
+  portWriteBlock?(offset: number, size: AccessSize, from: Uint8Array): number;
 }
 
 /** A device in physical memory. The bus splits 8-byte accesses in two where the 64-bit methods are absent,

@@ -57,6 +57,35 @@ test('a device sees offsets from its first port, and values of the access size',
   expect(probe.seen).toEqual(['r1@2', 'r4@0', 'w2@4=5678']);
 });
 
+test('elements of a block go to a device that takes them, and to no other', () => {
+  const bus = new PortBus(arena());
+  const plain = new Probe('a');
+  const device = Object.assign(new Probe('b'), {
+    portReadBlock: (offset: number, size: AccessSize, into: Uint8Array) => (
+      into.fill(offset, 0, 2 * size),
+      2
+    ),
+    portWriteBlock: (offset: number, size: AccessSize, from: Uint8Array) => {
+      device.seen.push(`${from.length / size} at ${offset}`);
+      return from.length / size;
+    },
+  });
+  bus.register(plain, 0x1f8, 8);
+  bus.register(device, 0x1f0, 8);
+  bus.reset();
+  const block = new Uint8Array(8);
+  expect(bus.readBlock(0x1f3, 2, block)).toBe(2);
+  expect([...block]).toEqual([3, 3, 3, 3, 0, 0, 0, 0]);
+  expect(bus.writeBlock(0x1f0, 4, block)).toBe(2);
+  expect(device.seen).toEqual(['2 at 0']);
+  expect([
+    bus.readBlock(0x1f8, 2, block),
+    bus.writeBlock(0x1f7, 2, block),
+    bus.readBlock(0, 1, block),
+  ]).toEqual([0, 0, 0]);
+  expect(plain.seen).toEqual([]);
+});
+
 test('a port access across two devices is split, and what lies beyond is all ones', () => {
   const bus = new PortBus(arena());
   const [a, b] = [new Probe('a'), new Probe('b')];

@@ -61,6 +61,27 @@ export class PortBus {
     this.write(at + half, half, value >>> (half * 8));
   }
 
+  /**
+   * Reads at a port again and again.
+   *
+   * @param into elements of `size` bytes
+   * @returns elements read; 0 where they are to be read one at a time, by {@link read}
+   */
+  readBlock(port: number, size: AccessSize, into: Uint8Array): number {
+    const at = port & (PORTS - 1);
+    const slot = this.#owner(at, size);
+    if (slot <= 0) return 0;
+    return this.#ranges.device(slot - 1).portReadBlock?.(at - this.#base[slot - 1]!, size, into) ?? 0;
+  }
+
+  /** Writes to a port again and again. @returns elements written, as {@link readBlock} */
+  writeBlock(port: number, size: AccessSize, from: Uint8Array): number {
+    const at = port & (PORTS - 1);
+    const slot = this.#owner(at, size);
+    if (slot <= 0) return 0;
+    return this.#ranges.device(slot - 1).portWriteBlock?.(at - this.#base[slot - 1]!, size, from) ?? 0;
+  }
+
   /** Slot + 1 of the device that decodes all of the access, 0 where none decodes any, -1 where they differ. */
   #owner(port: number, size: AccessSize): number {
     if (this.#ranges.generation !== this.#seen) this.#build();

@@ -153,8 +153,14 @@ export class RunLoop {
 
   readonly #portIo = (): void => {
     const { vcpu, ports } = this.#parts;
-    const { io } = vcpu;
+    const { io, block } = vcpu;
     const size = io.size as AccessSize;
+    if (block !== undefined && block.bytes.length > 0) {
+      block.done = io.write
+        ? ports.writeBlock(io.address, size, block.bytes)
+        : ports.readBlock(io.address, size, block.bytes);
+      if (block.done > 0) return;
+    }
     if (io.write) ports.write(io.address, size, Number(BigInt.asUintN(32, io.data)));
     else io.data = BigInt(ports.read(io.address, size));
   };

@@ -157,6 +157,10 @@ export class FuzzedBoard {
     const [start, count] = random.pick(PORTS);
     const port = random.oneIn(8) ? random.below(0x1_0000) : (start + random.below(count + 6) - 3) & 0xffff;
     const size = random.pick<AccessSize>([1, 1, 1, 2, 4]);
+    if (random.oneIn(8)) {
+      this.#block(random, port, size);
+      return;
+    }
     if (random.oneIn(2)) {
       const value = edge32(random);
       this.#note(`write of ${value.toString(16)}, ${size} bytes, to port ${port.toString(16)}`);
@@ -166,6 +170,18 @@ export class FuzzedBoard {
     this.#note(`read of ${size} bytes from port ${port.toString(16)}`);
     const value = ports.read(port, size);
     if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * size)) throw new Error(`gives ${value}`);
+  }
+
+  /** Accesses as REP INS and REP OUTS make them. */
+  #block(random: Random, port: number, size: AccessSize): void {
+    const { ports } = this.#board;
+    const elements = Uint8Array.from({ length: size * (2 + random.below(300)) }, () => random.next());
+    const into = random.oneIn(2);
+    this.#note(
+      `${into ? 'read' : 'write'} of a block of ${elements.length} bytes, ${size} each, port ${port.toString(16)}`,
+    );
+    const done = into ? ports.readBlock(port, size, elements) : ports.writeBlock(port, size, elements);
+    if (!Number.isInteger(done) || done < 0 || done * size > elements.length) throw new Error(`does ${done}`);
   }
 
   #memoryAccess(random: Random): void {

@@ -5,7 +5,7 @@
  * While the guest runs its registers are the kernel's. They are brought into the common schema when somebody
  * is to look at them or to change them, and back at the next entry.
  */
-import { ExitReason, type AcceleratedVcpu, type IoExit } from '../contract.ts';
+import { ExitReason, type AcceleratedVcpu, type IoBlock, type IoExit } from '../contract.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { Activity, Flag, VcpuEvent, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
 import {
@@ -61,6 +61,7 @@ export interface VcpuParts {
 export class KvmVcpu implements AcceleratedVcpu {
   readonly state: VcpuState;
   readonly io: IoExit = { address: 0, size: 1, write: false, data: 0n };
+  readonly block: IoBlock = { bytes: new Uint8Array(0), done: 0 };
 
   readonly #options: VcpuOptions;
   readonly #parts: VcpuParts;
@@ -347,6 +348,9 @@ export class KvmVcpu implements AcceleratedVcpu {
     io.size = size;
     io.write = write;
     io.data = 0n;
+    const isBlock = reason === ExitReason.PortIo && this.#dataLeft > size;
+    this.block.bytes = this.#bytes.subarray(this.#dataAt, this.#dataAt + (isBlock ? this.#dataLeft : 0));
+    this.block.done = 0;
     this.#accessReason = reason;
     this.#reading = !write;
     this.#pending = true;
@@ -361,14 +365,15 @@ export class KvmVcpu implements AcceleratedVcpu {
    * instructions repeat on the same port, memory accesses go upwards. */
   #nextPiece(): ExitReason | null {
     if (this.#dataLeft === 0) return null;
-    const { io } = this;
-    if (this.#reading) {
+    const { io, block } = this;
+    if (this.#reading && block.done === 0) {
       for (let i = 0; i < io.size; i++) {
         this.#bytes[this.#dataAt + i] = Number(BigInt.asUintN(8, io.data >> BigInt(8 * i)));
       }
     }
-    this.#dataAt += io.size;
-    this.#dataLeft -= io.size;
+    const served = io.size * Math.max(block.done, 1);
+    this.#dataAt += served;
+    this.#dataLeft -= served;
     if (this.#dataLeft === 0) return null;
     const port = this.#accessReason === ExitReason.PortIo;
     if (!port) io.address += io.size;

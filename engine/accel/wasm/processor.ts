@@ -2,7 +2,13 @@
  * One x86-64 processor of our own: enters emitted code, takes it over where it leaves, delivers exceptions
  * and interrupts, and keeps the code environment in step with the architectural state.
  */
-import { ExitReason, type AcceleratedVcpu, type InterruptSource, type IoExit } from '../contract.ts';
+import {
+  ExitReason,
+  type AcceleratedVcpu,
+  type InterruptSource,
+  type IoBlock,
+  type IoExit,
+} from '../contract.ts';
 import { clearInjected } from '../../vcpu/injected.ts';
 import { Coherence } from '../../vcpu/coherence.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
@@ -77,6 +83,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly model: CpuModel;
   readonly topology: Topology;
   readonly io: IoExit;
+  readonly block: IoBlock;
   readonly #options: VcpuOptions;
   readonly #at: number;
   readonly #private: ReturnType<typeof privateLayout.bind>;
@@ -179,6 +186,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.linear = this.#access;
     this.ports = this.#access;
     this.io = this.#access.io;
+    this.block = this.#access.block;
     this.physical = {
       read32: (address) => {
         const page = options.addressMap.resolve(Math.floor(address / 4096)) & ~1;

@@ -6,11 +6,13 @@
  * accessed, in order, and is dropped when the instruction has ended. An instruction that makes several
  * accesses thus leaves several times and does each of them once.
  */
-import type { IoExit } from '../../contract.ts';
+import type { IoBlock, IoExit } from '../../contract.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
 import { P, type privateLayout } from '../private.ts';
-import { AccessPending, GuestFault, InterpretInstead, Vector, type LinearMemory, type Ports } from './cpu.ts';
+import {
+  AccessPending, GuestFault, InterpretInstead, MOST_BLOCK, Vector, type LinearMemory, type Ports,
+} from './cpu.ts'; // prettier-ignore
 import { Access, type CodeWatch, type Mmu } from './mmu.ts';
 import { checksAlignment, requireAlignment } from './operands.ts';
 import { isCanonical } from './registers.ts';
@@ -21,7 +23,14 @@ interface LoggedAccess {
   readonly size: number;
   readonly write: boolean;
   data: bigint;
+  /** Elements of a block that were transferred; 0 where it is no block. */
+  done: number;
 }
+
+/** Bytes of the bounce buffer that carry part of a longer access. */
+const BOUNCE = 32;
+
+const NO_BLOCK = new Uint8Array(0);
 
 /** What the slow path is told about an access: see Runtime.slow. */
 export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400, lock: 0x800 } as const;
@@ -83,6 +92,9 @@ export class GuestAccess implements LinearMemory, Ports {
   watching = false;
   /** Filled in for the run loop when an access waits. */
   readonly io: IoExit = { address: 0, size: 0, write: false, data: 0n };
+  readonly block: IoBlock = { bytes: NO_BLOCK, done: 0 };
+  /** Of {@link block}: an instruction has one. */
+  readonly #blockBytes = new Uint8Array(MOST_BLOCK);
 
   constructor(parts: AccessParts) {
     this.#state = parts.state;
@@ -121,6 +133,7 @@ export class GuestAccess implements LinearMemory, Ports {
     this.#cursor = 0;
     if (waiting === undefined) return;
     if (!waiting.write) waiting.data = this.io.data;
+    waiting.done = this.block.done;
     this.#log.push(waiting);
     this.#waiting = undefined;
   }
@@ -135,16 +148,25 @@ export class GuestAccess implements LinearMemory, Ports {
   /** Makes a device or port access, from the log or by leaving.
    * @throws AccessPending */
   #device(port: boolean, address: number, size: number, write: boolean, data: bigint): bigint {
+    return this.#made()?.data ?? this.#wait({ port, address, size, write, data, done: 0 }, NO_BLOCK);
+  }
+
+  /** The next access of the present instruction, where it has been made. */
+  #made(): LoggedAccess | undefined {
     const logged = this.#log[this.#cursor];
-    if (logged !== undefined) {
-      this.#cursor++;
-      return logged.data;
-    }
-    this.#waiting = { port, address, size, write, data };
-    this.io.address = address;
-    this.io.size = size;
-    this.io.write = write;
-    this.io.data = data;
+    if (logged !== undefined) this.#cursor++;
+    return logged;
+  }
+
+  #wait(access: LoggedAccess, block: Uint8Array): never {
+    this.#waiting = access;
+    const { io } = this;
+    io.address = access.address;
+    io.size = access.size;
+    io.write = access.write;
+    io.data = access.data;
+    this.block.bytes = block;
+    this.block.done = 0;
     throw new AccessPending();
   }
 
@@ -153,6 +175,25 @@ export class GuestAccess implements LinearMemory, Ports {
   }
   out(port: number, bytes: 1 | 2 | 4, value: number): void {
     this.#device(true, port, bytes, true, BigInt(value >>> 0));
+  }
+  inBlock(port: number, bytes: 1 | 2 | 4, count: number): Uint8Array {
+    const block = this.#blockBytes;
+    const made = this.#made();
+    if (made === undefined) {
+      const access = { port: true, address: port, size: bytes, write: false, data: 0n, done: 0 };
+      return this.#wait(access, count > 1 ? block.subarray(0, count * bytes) : NO_BLOCK);
+    }
+    if (made.done > 0) return block.subarray(0, made.done * bytes);
+    for (let i = 0; i < bytes; i++) block[i] = Number((made.data >> BigInt(8 * i)) & 0xffn);
+    return block.subarray(0, bytes);
+  }
+  outBlock(port: number, bytes: 1 | 2 | 4, elements: Uint8Array): number {
+    const made = this.#made();
+    if (made !== undefined) return Math.max(made.done, 1);
+    let data = 0n;
+    for (let i = bytes - 1; i >= 0; i--) data = (data << 8n) | BigInt(elements[i]!);
+    const access = { port: true, address: port, size: bytes, write: true, data, done: 0 };
+    return this.#wait(access, elements.length > bytes ? elements : NO_BLOCK);
   }
 
   // Physical pieces: `bytes` within one page, at a host address or a device.
@@ -459,23 +500,35 @@ export class GuestAccess implements LinearMemory, Ports {
 
   readBytes(linear: bigint, length: number, user: boolean): Uint8Array {
     const bytes = new Uint8Array(length);
-    for (let done = 0; done < length; done += 32) {
-      const part = Math.min(32, length - done);
-      const at = this.#readable(BigInt.asUintN(64, linear + BigInt(done)), part, user);
-      bytes.set(this.#bytes.subarray(at, at + part), done);
+    for (let done = 0, part = 0; done < length; done += part) {
+      const at = BigInt.asUintN(64, linear + BigInt(done));
+      part = Math.min(length - done, 4096 - Number(at & 0xfffn));
+      let host = this.#direct(at, part, Access.Read, user);
+      if (host < 0) {
+        part = Math.min(part, BOUNCE);
+        host = this.#readable(at, part, user);
+      }
+      bytes.set(this.#bytes.subarray(host, host + part), done);
     }
     return bytes;
   }
 
   writeBytes(linear: bigint, bytes: Uint8Array, user: boolean): void {
     this.probeWrite(linear, bytes.length, user);
-    for (let done = 0; done < bytes.length; done += 32) {
-      const part = bytes.subarray(done, Math.min(done + 32, bytes.length));
+    for (let done = 0, part = 0; done < bytes.length; done += part) {
       const at = BigInt.asUintN(64, linear + BigInt(done));
-      const host = this.#direct(at, part.length, Access.Write, user);
-      this.#bytes.set(part, host >= 0 ? host : this.#bounce);
-      if (host < 0) this.#writeBounce(at, part.length, user);
+      part = Math.min(bytes.length - done, 4096 - Number(at & 0xfffn));
+      const host = this.#direct(at, part, Access.Write, user);
+      if (host < 0) part = Math.min(part, BOUNCE);
+      this.#bytes.set(bytes.subarray(done, done + part), host >= 0 ? host : this.#bounce);
+      if (host < 0) this.#writeBounce(at, part, user);
     }
+  }
+
+  isMemory(linear: bigint, write: boolean, user: boolean): boolean {
+    const low = Number(linear & 0xffff_ffffn) | 0;
+    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    return this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user) >= 0;
   }
 
   probeWrite(linear: bigint, length: number, user: boolean): void {

@@ -82,6 +82,8 @@ export interface LinearMemory {
   writeBytes(linear: bigint, bytes: Uint8Array, user: boolean): void;
   /** Throws where a write of that length would fault; writes nothing. */
   probeWrite(linear: bigint, length: number, user: boolean): void;
+  /** Whether what lies at an address, and on the rest of its page, is memory; throws as an access would. */
+  isMemory(linear: bigint, write: boolean, user: boolean): boolean;
 }
 
 /** Guest memory by physical address; what is not memory reads as all ones and ignores writes. */
@@ -94,7 +96,15 @@ export interface PhysicalMemory {
 export interface Ports {
   in(port: number, bytes: 1 | 2 | 4): number;
   out(port: number, bytes: 1 | 2 | 4, value: number): void;
+  /** Reads up to `count` elements, together at most {@link MOST_BLOCK} bytes. @returns those that were read, at
+   * least one; valid until the next access */
+  inBlock(port: number, bytes: 1 | 2 | 4, count: number): Uint8Array;
+  /** Writes elements, as many bytes of them at most. @returns how many were written, at least one */
+  outBlock(port: number, bytes: 1 | 2 | 4, elements: Uint8Array): number;
 }
+
+/** Bytes that a repeated port access transfers at once: as many as are on a page. */
+export const MOST_BLOCK = 4096;
 
 export interface Cpu {
   readonly state: VcpuState;

@@ -70,6 +70,9 @@ export class FlatMemory implements LinearMemory {
     const at = this.#at(linear, bytes.length, true, user);
     new Uint8Array(this.view.buffer, at, bytes.length).set(bytes);
   }
+  isMemory(): boolean {
+    return true;
+  }
   probeWrite(linear: bigint, length: number, user: boolean): void {
     this.#at(linear, length, true, user);
   }
@@ -108,6 +111,18 @@ export function fakeCpu(model = new CpuModel('max'), index = 0): FakeCpu {
     ports: {
       in: (_, bytes) => (bytes === 4 ? cpu.portValue >>> 0 : cpu.portValue & ((1 << (8 * bytes)) - 1)),
       out: (port, bytes, value) => cpu.written.push([port, bytes, value]),
+      inBlock: (port, bytes) => {
+        const value = cpu.ports.in(port, bytes);
+        return Uint8Array.from({ length: bytes }, (_, i) => value >>> (8 * i));
+      },
+      outBlock: (port, bytes, elements) => {
+        cpu.ports.out(
+          port,
+          bytes,
+          elements.slice(0, bytes).reduceRight((sum, byte) => sum * 256 + byte, 0),
+        );
+        return 1;
+      },
     },
     interrupts: {
       pending: () => false,

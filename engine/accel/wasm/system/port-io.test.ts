@@ -77,6 +77,48 @@ test('REP INS commits an element at a time and runs itself again (SDM 2, INS)', 
   expect(run(cpu, 'ins', insw)).toBe(Outcome.Next);
 });
 
+test('REP INS offers what lies on the page, and goes on behind what was read', () => {
+  const cpu = fakeCpu();
+  enterProtectedMode(cpu);
+  const { state } = cpu;
+  const asked: number[] = [];
+  cpu.ports.inBlock = (_port, bytes, count) => {
+    asked.push(count);
+    return new Uint8Array(Math.min(count, 3) * bytes).fill(0x40 + asked.length);
+  };
+  state.gpr[1] = 9n;
+  state.gpr[7] = 0xaff2n;
+  const insw = { size: 2, rep: 1, addressSize: 4 } as const;
+  run(cpu, 'ins', insw);
+  expect([state.rip, state.gpr[1], state.gpr[7]]).toEqual([0x1000n, 6n, 0xaff8n]);
+  run(cpu, 'ins', insw);
+  expect([state.rip, state.gpr[1], state.gpr[7]]).toEqual([0x1000n, 3n, 0xaffen]);
+  run(cpu, 'ins', insw);
+  // Where the next page faults, what was read before is there.
+  cpu.linear.absent.add(0xb);
+  expect(faultOf(() => run(cpu, 'ins', insw))).toEqual([Vector.PF, 2]);
+  expect([state.gpr[1], state.gpr[7]]).toEqual([2n, 0xb000n]);
+  expect(asked).toEqual([7, 4, 1]);
+  expect(cpu.linear.view.getUint32(0xaff6, true)).toBe(0x4242_4141);
+  expect(cpu.linear.view.getUint16(0xaffe, true)).toBe(0x4343);
+});
+
+test.each([
+  ['downwards', Flag.DF, 0x9000n],
+  ['while single-stepping', Flag.TF, 0x9000n],
+  ['at the end of the segment', 0, 0xfffen],
+])('%s, elements are transferred one at a time', (_name, flags, offset) => {
+  const cpu = fakeCpu();
+  const { state } = cpu;
+  state.flagsSys = flags;
+  state.gpr[1] = 4n;
+  state.gpr[6] = offset;
+  const asked: number[] = [];
+  cpu.ports.outBlock = (_port, _bytes, elements) => (asked.push(elements.length), 1);
+  run(cpu, 'outs', { size: 2, rep: 1, addressSize: 4 });
+  expect([asked, state.gpr[1]]).toEqual([[2], 3n]);
+});
+
 test('INS into a page that faults does not read the port (SDM 2, INS)', () => {
   const cpu = fakeCpu();
   enterProtectedMode(cpu);

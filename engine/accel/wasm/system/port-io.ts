@@ -2,16 +2,17 @@
  * IN, OUT, INS and OUTS.
  *
  * Intel SDM 1, 18.5 (protected-mode I/O: IOPL and the permission map); 2, the instructions. Repeated ones are
- * done one element at a time: each is committed before the next, so an interrupt or fault finds the
- * registers where the instruction can go on.
+ * done one element at a time, or as many as lie on a page of memory where nothing can tell the difference; what
+ * was done is committed before the next, so an interrupt or fault finds the registers where the instruction can
+ * go on.
  */
 import { Flag, Gpr, Seg } from '../../../vcpu/state.ts';
 import { S } from '../private.ts';
-import { type Cpu, defineComplex, GuestFault, type Instruction, Outcome, Vector } from './cpu.ts';
-import { ioBreakpoint } from './debug.ts';
+import { type Cpu, defineComplex, GuestFault, type Instruction, MOST_BLOCK, Outcome, Vector } from './cpu.ts';
+import { breakpointsEnabled, ioBreakpoint } from './debug.ts';
 import { raiseBehind } from './interrupts.ts';
 import { asUser, requireAlignment, segmentAddress, writeRegister } from './operands.ts';
-import { iopl, isProtected, isVirtual8086 } from './registers.ts';
+import { iopl, is64Bit, isProtected, isVirtual8086 } from './registers.ts';
 import { ioMapBase, readTask } from './tasks.ts';
 
 type PortSize = 1 | 2 | 4;
@@ -79,46 +80,91 @@ function writeIndex(cpu: Cpu, register: number, size: 2 | 4 | 8, value: bigint):
   else gpr[register] = BigInt.asUintN(8 * size, value);
 }
 
-/** Runs one element of INS or OUTS and steps the registers. */
+/** Where a repeated instruction is: its next element, and how many are left. */
+interface StringStep {
+  readonly offset: bigint;
+  readonly port: number;
+  readonly left: bigint;
+}
+
+/**
+ * How many elements from an address on can be transferred at once: upwards, within the segment, on one page, which
+ * is memory, and with nothing that watches each of them.
+ */
+function together(
+  cpu: Cpu,
+  { addressSize }: Instruction,
+  bytes: PortSize,
+  { offset, left }: StringStep,
+  linear: bigint,
+  segment: number | null,
+): number {
+  const { state } = cpu;
+  const write = segment === null;
+  if (left === 1n || (state.flagsSys & (Flag.DF | Flag.TF)) !== 0 || breakpointsEnabled(state)) return 1;
+  let room = BigInt(MOST_BLOCK) - BigInt.asUintN(12, linear);
+  const reach = (1n << BigInt(8 * addressSize)) - offset;
+  if (reach < room) room = reach;
+  if (!is64Bit(state)) {
+    const last = write ? state.segWriteHi[Seg.ES] : state.segReadHi[segment];
+    const within = BigInt(last) + 1n - offset;
+    if (within < room) room = within;
+  }
+  const most = room / BigInt(bytes);
+  if (most <= 1n || !cpu.linear.isMemory(linear, write, asUser(state))) return 1;
+  return Number(left < most ? left : most);
+}
+
+/**
+ * Runs a step of INS or OUTS and moves the registers on.
+ *
+ * @param transfer transfers one element or more, and returns how many
+ */
 function stringIo(
   cpu: Cpu,
   instruction: Instruction,
   bytes: PortSize,
   index: number,
-  transfer: (offset: bigint, port: number) => void,
+  transfer: (step: StringStep) => number,
 ): Outcome {
   const { state } = cpu;
   const { addressSize, rep } = instruction;
-  const count = rep === 0 ? 1n : readIndex(cpu, Gpr.RCX, addressSize);
-  if (count === 0n) return Outcome.Next;
+  const left = rep === 0 ? 1n : readIndex(cpu, Gpr.RCX, addressSize);
+  if (left === 0n) return Outcome.Next;
   const port = dx(cpu);
   checkPorts(cpu, port, bytes);
   const offset = readIndex(cpu, index, addressSize);
-  transfer(offset, port);
-  const step = (state.flagsSys & Flag.DF) !== 0 ? -BigInt(bytes) : BigInt(bytes);
-  writeIndex(cpu, index, addressSize, offset + step);
+  const done = transfer({ offset, port, left });
+  const moved = BigInt(done * bytes);
+  const down = (state.flagsSys & Flag.DF) !== 0;
+  writeIndex(cpu, index, addressSize, down ? offset - moved : offset + moved);
   if (rep === 0) return finish(cpu, port, bytes, Outcome.Next);
-  writeIndex(cpu, Gpr.RCX, addressSize, count - 1n);
-  if (count === 1n) return finish(cpu, port, bytes, Outcome.Changed);
-  state.rip = instruction.rip;
+  const rest = left - BigInt(done);
+  writeIndex(cpu, Gpr.RCX, addressSize, rest);
+  if (rest !== 0n) state.rip = instruction.rip;
   return finish(cpu, port, bytes, Outcome.Changed);
 }
 
 function inputString(cpu: Cpu, instruction: Instruction, bytes: PortSize): Outcome {
-  return stringIo(cpu, instruction, bytes, Gpr.RDI, (offset, port) => {
+  return stringIo(cpu, instruction, bytes, Gpr.RDI, (step) => {
     const user = asUser(cpu.state);
-    const to = segmentAddress(cpu.state, Seg.ES, offset, bytes, true);
+    const to = segmentAddress(cpu.state, Seg.ES, step.offset, bytes, true);
     // A port read cannot be taken back: the destination must be known to be good.
     requireAlignment(cpu.state, to, bytes);
     cpu.linear.probeWrite(to, bytes, user);
-    cpu.linear.write(to, bytes, cpu.ports.in(port, bytes), user);
+    const elements = cpu.ports.inBlock(step.port, bytes, together(cpu, instruction, bytes, step, to, null));
+    cpu.linear.writeBytes(to, elements, user);
+    return elements.length / bytes;
   });
 }
 
 function outputString(cpu: Cpu, instruction: Instruction, bytes: PortSize): Outcome {
-  return stringIo(cpu, instruction, bytes, Gpr.RSI, (offset, port) => {
-    const from = segmentAddress(cpu.state, instruction.segment, offset, bytes, false);
-    cpu.ports.out(port, bytes, cpu.linear.read(from, bytes, asUser(cpu.state)) >>> 0);
+  const { segment } = instruction;
+  return stringIo(cpu, instruction, bytes, Gpr.RSI, (step) => {
+    const from = segmentAddress(cpu.state, segment, step.offset, bytes, false);
+    requireAlignment(cpu.state, from, bytes);
+    const count = together(cpu, instruction, bytes, step, from, segment);
+    return cpu.ports.outBlock(step.port, bytes, cpu.linear.readBytes(from, count * bytes, asUser(cpu.state)));
   });
 }
 

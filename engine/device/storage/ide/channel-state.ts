@@ -10,7 +10,7 @@ import type { Cdrom } from '../cdrom.ts';
 import type { IoSlot } from '../io-slots.ts';
 import type { BusMaster } from './bus-master.ts';
 import { defaultGeometry, type Geometry, identifyCdrom, identifyDisk } from './identify.ts';
-import { Control, Device as DeviceBit, Register, Status } from './registers.ts';
+import { Control, Device as DeviceBit, Reason, Register, Status } from './registers.ts';
 
 export const SECTOR = 512;
 
@@ -296,4 +296,23 @@ export function geometryOf(drive: Drive | undefined): Geometry {
   return drive?.kind === 'disk'
     ? defaultGeometry(Math.floor(drive.bytes / SECTOR))
     : { cylinders: 0, heads: 0, sectors: 0 };
+}
+
+/** Offers the host the next block of what is in the buffer. */
+export function offerBlock(at: ChannelState): void {
+  const block = at.isPacket !== 0 ? packetBlock(at.byteLimit) : at.blockSectors * SECTOR;
+  at.blockEnd = Math.min(at.filled, at.passed + block);
+  if (at.isPacket !== 0) {
+    at.count = Reason.ToHost;
+    at.mid = (at.blockEnd - at.passed) & 0xff;
+    at.high = (at.blockEnd - at.passed) >> 8;
+  }
+  at.phase = Phase.In;
+  at.job = Job.None;
+  at.status = Status.Ready | Status.Seek | Status.Drq;
+}
+
+/** How many elements of a size the present block, and a piece of memory, have room for. */
+export function elementsOf({ blockEnd, passed }: ChannelState, size: number, { length }: Uint8Array): number {
+  return Math.floor(Math.min(length, blockEnd - passed) / size);
 }

@@ -9,7 +9,7 @@
 import type { Arena } from '../../../memory/layout.ts';
 import type { AccessSize, Device, PortDevice } from '../../device.ts';
 import type { BlockBackend, BlockDevice } from '../block.ts';
-import { CD_SECTOR, type Cdrom } from '../cdrom.ts';
+import { CD_SECTOR } from '../cdrom.ts';
 import type { IoSlot } from '../io-slots.ts';
 import { carryOut } from './channel-jobs.ts';
 import {
@@ -17,6 +17,7 @@ import {
   BUFFER,
   channelLayout,
   clearCommand,
+  elementsOf,
   currentGeometry,
   identify,
   initializeParameters,
@@ -26,8 +27,8 @@ import {
   geometryOf,
   type IdeWires,
   Job,
+  offerBlock,
   PACKET,
-  packetBlock,
   Phase,
   putAddress,
   readRegister,
@@ -44,6 +45,7 @@ import {
   LBA28_SECTORS,
   MOST_MULTIPLE,
   NO_RETRY,
+  POWER_COMMANDS,
   Reason,
   Register,
   Status,
@@ -87,6 +89,8 @@ export class IdeChannel implements Device, BlockDevice {
   readonly commandBlock: PortDevice = {
     portRead: (offset, size) => this.#read(offset, size),
     portWrite: (offset, size, value) => this.#write(offset, size, value),
+    portReadBlock: (offset, size, into) => (offset === Register.Data ? this.#readBlock(size, into) : 0),
+    portWriteBlock: (offset, size, from) => (offset === Register.Data ? this.#writeBlock(size, from) : 0),
   };
 
   /** The control block's one port: alternate status, and device control. */
@@ -311,21 +315,9 @@ export class IdeChannel implements Device, BlockDevice {
         at.count = 0xff; // active
         this.#succeed();
         return;
-      case Command.StandbyImmediate:
-      case Command.IdleImmediate:
-      case Command.Standby:
-      case Command.Idle:
-      case Command.Sleep:
-      // Their codes in ATA-1.
-      case 0x94:
-      case 0x95:
-      case 0x96:
-      case 0x97:
-      case 0x99:
-        this.#succeed();
-        return;
       default:
-        this.#abort();
+        if (POWER_COMMANDS.has(code)) this.#succeed();
+        else this.#abort();
     }
   }
 
@@ -417,17 +409,7 @@ export class IdeChannel implements Device, BlockDevice {
   }
 
   #nextBlockIn(): void {
-    const at = this.#at;
-    const block = at.isPacket !== 0 ? packetBlock(at.byteLimit) : at.blockSectors * SECTOR;
-    at.blockEnd = Math.min(at.filled, at.passed + block);
-    if (at.isPacket !== 0) {
-      at.count = Reason.ToHost;
-      at.mid = (at.blockEnd - at.passed) & 0xff;
-      at.high = (at.blockEnd - at.passed) >> 8;
-    }
-    at.phase = Phase.In;
-    at.job = Job.None;
-    at.status = Status.Ready | Status.Seek | Status.Drq;
+    offerBlock(this.#at);
     this.#setInterrupt(true);
   }
 
@@ -438,6 +420,16 @@ export class IdeChannel implements Device, BlockDevice {
     for (let i = 0; i < size && at.passed < at.blockEnd; i++) value |= at.buffer[at.passed++] << (8 * i);
     if (at.passed === at.blockEnd) this.#blockRead();
     return value >>> 0;
+  }
+
+  /** Reads data words as far as the block goes: with its end the drive's interrupt may come. */
+  #readBlock(size: AccessSize, into: Uint8Array): number {
+    const at = this.#at;
+    const elements = at.phase === Phase.In ? elementsOf(at, size, into) : 0;
+    into.set(at.buffer.subarray(at.passed, at.passed + elements * size));
+    at.passed += elements * size;
+    if (elements > 0 && at.passed === at.blockEnd) this.#blockRead();
+    return elements;
   }
 
   #blockRead(): void {
@@ -484,14 +476,27 @@ export class IdeChannel implements Device, BlockDevice {
       if (at.passed === PACKET) this.#packet();
     } else if (at.phase === Phase.Out) {
       for (let i = 0; i < size && at.passed < at.blockEnd; i++) at.buffer[at.passed++] = value >>> (8 * i);
-      if (at.passed !== at.blockEnd) return;
-      if (at.passed < at.filled) {
-        this.#nextBlockOut();
-        this.#setInterrupt(true);
-      } else {
-        at.phase = Phase.None;
-        this.#job(Job.Drain);
-      }
+      if (at.passed === at.blockEnd) this.#blockWritten();
+    }
+  }
+
+  #writeBlock(size: AccessSize, from: Uint8Array): number {
+    const at = this.#at;
+    const elements = at.phase === Phase.Out ? elementsOf(at, size, from) : 0;
+    at.buffer.set(from.subarray(0, elements * size), at.passed);
+    at.passed += elements * size;
+    if (elements > 0 && at.passed === at.blockEnd) this.#blockWritten();
+    return elements;
+  }
+
+  #blockWritten(): void {
+    const at = this.#at;
+    if (at.passed < at.filled) {
+      this.#nextBlockOut();
+      this.#setInterrupt(true);
+    } else {
+      at.phase = Phase.None;
+      this.#job(Job.Drain);
     }
   }
 
@@ -506,7 +511,7 @@ export class IdeChannel implements Device, BlockDevice {
         this.#succeed();
         break;
       case 'failed':
-        this.#packetFailed(drive.cdrom);
+        this.#fail((drive.cdrom.senseKey << 4) | ErrorBit.Abort);
         break;
       case 'data':
         if (at.packetDma === 0) {
@@ -524,10 +529,6 @@ export class IdeChannel implements Device, BlockDevice {
         if (at.packetDma !== 0) this.#dma(Job.DmaIn);
         else this.#job(Job.Fill);
     }
-  }
-
-  #packetFailed(cdrom: Cdrom): void {
-    this.#fail((cdrom.senseKey << 4) | ErrorBit.Abort);
   }
 
   serve(backends: readonly BlockBackend[], locked: <T>(body: () => T) => T): boolean {
@@ -556,7 +557,7 @@ export class IdeChannel implements Device, BlockDevice {
       this.#wires.busMaster.finish(false);
       if (drive?.kind === 'cdrom') {
         drive.cdrom.failMedium();
-        this.#packetFailed(drive.cdrom);
+        this.#fail((drive.cdrom.senseKey << 4) | ErrorBit.Abort);
       } else {
         putAddress(at, at.sector, at.wide !== 0);
         this.#fail(job === Job.Fill || job === Job.DmaIn ? ErrorBit.Uncorrectable : ErrorBit.Abort);

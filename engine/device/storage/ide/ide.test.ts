@@ -156,6 +156,18 @@ function readPio(bytes: number, base = PRIMARY, perBlock = 512): Uint8Array {
   return data;
 }
 
+/** The same as {@link readPio}, with many elements at a time. */
+function readPioBlocks(bytes: number, size: 2 | 4): Uint8Array {
+  const data = new Uint8Array(bytes);
+  for (let at = 0; at < bytes;) {
+    rig.serve();
+    const done = rig.ports.readBlock(PRIMARY, size, data.subarray(at));
+    expect(done).toBeGreaterThan(0);
+    at += done * size;
+  }
+  return data;
+}
+
 function writePio(data: Uint8Array): void {
   for (let at = 0; at < data.length; at += 512) {
     rig.serve();
@@ -202,6 +214,27 @@ describe('a disk', () => {
     expect(status()).toBe(READY);
     expect(world.journal.filter((line) => line === 'irq14=1').length).toBe(200);
     expect(rig.image.journal).toEqual(['read 1536+65536', 'read 67072+36864']);
+  });
+
+  test('PIO: elements transferred together are those that would have come one by one', () => {
+    command(Command.ReadSectors, 3, 200);
+    expect(readPioBlocks(200 * 512, 4)).toEqual(rig.image.bytes.slice(3 * 512, 203 * 512));
+    expect(status()).toBe(READY);
+    expect(world.journal.filter((line) => line === 'irq14=1').length).toBe(200);
+
+    const data = new Uint8Array(150 * 512).map((_, i) => i * 7);
+    command(Command.WriteSectors, 5, 150);
+    for (let at = 0; at < data.length; at += 512) {
+      rig.serve();
+      // No more than to the end of the sector, where the drive looks at it.
+      expect(rig.ports.writeBlock(PRIMARY, 2, data.subarray(at))).toBe(256);
+    }
+    rig.serve();
+    expect(status()).toBe(READY);
+    expect(rig.image.bytes.slice(5 * 512, 155 * 512)).toEqual(data);
+    expect([rig.ports.readBlock(PRIMARY, 2, data), rig.ports.writeBlock(PRIMARY + 1, 1, data)]).toEqual([
+      0, 0,
+    ]);
   });
 
   test('PIO: sectors are written, and the last interrupt says that they are', () => {

@@ -106,3 +106,17 @@ export const MOST_MULTIPLE = 16;
 
 /** Addresses of 28 bits reach so many sectors. */
 export const LBA28_SECTORS = 2 ** 28;
+
+/** Commands that change how fast a drive answers, with their codes in ATA-1: one without a motor is always ready. */
+export const POWER_COMMANDS: ReadonlySet<number> = new Set([
+  Command.StandbyImmediate,
+  Command.IdleImmediate,
+  Command.Standby,
+  Command.Idle,
+  Command.Sleep,
+  0x94,
+  0x95,
+  0x96,
+  0x97,
+  0x99,
+]);
