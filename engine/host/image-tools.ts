@@ -101,6 +101,20 @@ function makeFile(file: string, write: (made: OpenFile) => void): void {
   }
 }
 
+/** Deletes an image that nobody has open.
+ * @throws GuesthouseError `state` where somebody has, `file` where it can't be deleted */
+export function deleteImage(file: string): void {
+  const locks = new ImageLocks();
+  try {
+    locks.take(file, true);
+    rmSync(file);
+  } catch (error) {
+    throw known(file, error);
+  } finally {
+    locks.release();
+  }
+}
+
 /** What an image is. Sizes in bytes. */
 export interface ImageInfo {
   readonly file: string;

@@ -16,10 +16,12 @@ import { withAbsolutePath } from './disk-options.ts';
 import { editDocument } from './edit.ts';
 import { parseRunOptions } from './run-options.ts';
 import { facts, table } from './table.ts';
+import { VOLUME_COMMANDS } from './volume-commands.ts';
 import { parseWords, usage, type Words } from './words.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   ...DISK_COMMANDS,
+  ...VOLUME_COMMANDS,
   list: { syntax: { flags: ['all', 'inactive', 'name', 'uuid', 'json'] }, run: list },
   define: { syntax: { flags: ['json'], operands: ['FILE'] }, run: define },
   undefine: action(

@@ -60,6 +60,12 @@ Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; -
   domstate MACHINE, dominfo MACHINE, vcpuinfo MACHINE, domstats [MACHINE]
   dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
 
+Storage pools, which are folders, and the images in them (VOL is a name or a path):
+  pool-list [--details], pool-define-as NAME --target FOLDER, pool-undefine NAME
+  vol-list [POOL] [--details], vol-info VOL, vol-path VOL, vol-delete VOL   [--pool POOL]
+  vol-create-as POOL NAME SIZE [--format F] [--backing-vol VOL [--backing-vol-format F]]
+  vol-resize VOL SIZE [--delta] [--shrink] [--pool POOL]
+
 Disk images (SIZE as 512M or 20G; --format raw or qcow2, for a new image qcow2 unless given, else guessed):
   image create FILE [SIZE] [--format F] [--backing FILE [--backing-format F]] [--cluster-size SIZE]
                [--lazy-refcounts]

@@ -7,6 +7,7 @@ export * from './frame.ts';
 export * from './host.ts';
 export * from './machine.ts';
 export * from './methods.ts';
+export * from './storage.ts';
 export type { ConfigIssue } from '../../engine/api/config.ts';
 export { MEMORY_MIB, MOST_DISKS, MOST_SERIAL_PORTS, MOST_VCPUS } from '../../engine/api/config.ts';
 export { type Problem, problemSchema } from '../../engine/api/problem.ts';

@@ -20,6 +20,8 @@ import {
   sampleSchema,
 } from './machine.ts';
 
+import { poolNameSchema, poolSchema, volumeNameSchema, volumeSchema } from './storage.ts';
+
 const nothing = z.strictObject({});
 const machine = z.strictObject({ id: machineIdSchema });
 
@@ -189,6 +191,33 @@ const TABLE = {
     z.strictObject({ settings: settingsPatchSchema }),
     z.strictObject({ settings: settingsSchema }),
   ),
+
+  /** The pools with their images, and the images of machines that are in none. */
+  'storage.list': method(
+    nothing,
+    z.strictObject({ pools: z.array(poolSchema), others: z.array(volumeSchema) }),
+  ),
+  /** Makes an image in a pool. */
+  'storage.create': method(
+    z.strictObject({
+      pool: poolNameSchema,
+      name: volumeNameSchema,
+      format: z.enum(['raw', 'qcow2']),
+      /** Bytes. */
+      capacity: z.int().positive(),
+    }),
+    z.strictObject({ path: z.string() }),
+  ),
+  /** Makes an image larger, of a pool or of a machine that is off. */
+  'storage.resize': method(
+    z.strictObject({ path: z.string().max(4096), capacity: z.int().positive() }),
+    nothing,
+  ),
+  /** Deletes an image of a pool. `state` where a machine or another image needs it. */
+  'storage.delete': method(z.strictObject({ pool: poolNameSchema, name: volumeNameSchema }), nothing),
+  /** Names a folder as a pool, or forgets one, whose folder stays. */
+  'storage.addPool': method(z.strictObject({ name: poolNameSchema, path: z.string().max(4096) }), nothing),
+  'storage.removePool': method(z.strictObject({ name: poolNameSchema }), nothing),
 
   /** Lists a folder: the given one, else the user's own. */
   'file.list': method(z.strictObject({ path: z.string().max(4096).optional() }), folderSchema),

@@ -18,7 +18,7 @@ export function handlersFor(
   services: Services,
   consoles: ConsoleRelay,
 ): Readonly<Record<MethodName, Handler>> {
-  const { manager, host } = services;
+  const { manager, host, storage } = services;
   return {
     'host.info': handler('host.info', () => host.info()),
     'host.capabilities': handler('host.capabilities', () => host.capabilities()),
@@ -70,6 +70,18 @@ export function handlersFor(
     'operation.cancel': handler('operation.cancel', ({ id }) => nothing(manager.operations.cancel(id))),
     'settings.get': handler('settings.get', () => ({ settings: services.settings })),
     'settings.set': handler('settings.set', ({ settings }) => ({ settings: services.setSettings(settings) })),
+    'storage.list': handler('storage.list', () => storage.list()),
+    'storage.create': handler('storage.create', ({ pool, ...image }) => ({
+      path: storage.create(pool, image),
+    })),
+    'storage.resize': handler('storage.resize', async ({ path, capacity }) =>
+      nothing(storage.resize(await storage.find(path), capacity)),
+    ),
+    'storage.delete': handler('storage.delete', async ({ pool, name }) =>
+      nothing(storage.delete(await storage.find(name, pool))),
+    ),
+    'storage.addPool': handler('storage.addPool', ({ name, path }) => nothing(storage.pools.add(name, path))),
+    'storage.removePool': handler('storage.removePool', ({ name }) => nothing(storage.pools.remove(name))),
     'file.list': handler('file.list', ({ path }) => listFolder(path)),
     'file.choose': handler('file.choose', async ({ title, directory }) => {
       if (services.chooser === undefined) {

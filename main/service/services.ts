@@ -1,12 +1,15 @@
 /** What a shell gives its clients: one of each per program. */
+import path from 'node:path';
 import type { EventData, EventName } from '../contract/events.ts';
 import type { Settings, SettingsPatch } from '../contract/host.ts';
 import { Library } from '../store/library.ts';
 import { libraryDirectory, settingsFile } from '../store/paths.ts';
+import { PoolStore } from '../store/pools.ts';
 import { SettingsStore } from '../store/settings.ts';
 import { Host } from '../vm/host.ts';
 import type { EngineLauncher } from '../vm/launcher.ts';
 import { Manager, type ManagerListener } from '../vm/manager.ts';
+import { Storage } from '../vm/storage.ts';
 
 /** Asks for a file with the desktop's own dialog; null where nothing was chosen. */
 export type FileChooser = (title: string, directory: string | undefined) => Promise<string | null>;
@@ -25,6 +28,7 @@ export class Services {
   readonly shell: 'browser' | 'desktop';
   readonly manager: Manager;
   readonly host: Host;
+  readonly storage: Storage;
   readonly chooser: FileChooser | undefined;
   readonly #settings: SettingsStore;
   readonly #listeners = new Set<ManagerListener>();
@@ -35,6 +39,7 @@ export class Services {
     this.chooser = options.chooser;
     this.manager = new Manager(library, options.launcher);
     this.host = new Host(options.launcher, library.directory);
+    this.storage = new Storage(this.manager, new PoolStore(path.dirname(library.directory)));
     this.#settings = new SettingsStore(options.settings ?? settingsFile());
     this.manager.listen((event, data) => this.emit(event, data));
   }

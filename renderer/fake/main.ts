@@ -373,6 +373,12 @@ export class FakeMain {
       this.#tell('settings', { settings: this.#settings });
       return { settings: this.#settings };
     },
+    'storage.list': () => ({ pools: [], others: [] }),
+    'storage.create': ({ name }) => ({ path: `/library/${name}` }),
+    'storage.resize': () => ({}),
+    'storage.delete': () => ({}),
+    'storage.addPool': () => ({}),
+    'storage.removePool': () => ({}),
     'file.list': () => ({ path: '/', parent: null, entries: [], truncated: false }),
     'file.choose': () => ({ path: null }),
   };
