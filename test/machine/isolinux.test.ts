@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { assemble } from '../guest/assemble.ts';
+import { guesthouseCommand } from '../guest/engines.ts';
+import { Console } from './harness.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-isolinux-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const LOADER = '/usr/lib/ISOLINUX';
+const MODULES = '/usr/lib/syslinux/modules/bios';
+const MEMTEST = '/boot/memtest86+x64.bin';
+
+/** Discs that are hard disks too, as distributions make them. */
+const image = (name: string): string => path.join(folder, `${name}.iso`);
+
+/** Makes one. @param files from where they are to their names on it */
+function makeDisc(name: string, config: string, files: Readonly<Record<string, string>>): void {
+  const tree = path.join(folder, name);
+  const boot = path.join(tree, 'isolinux');
+  mkdirSync(boot, { recursive: true });
+  copyFileSync(path.join(LOADER, 'isolinux.bin'), path.join(boot, 'isolinux.bin'));
+  copyFileSync(path.join(MODULES, 'ldlinux.c32'), path.join(boot, 'ldlinux.c32'));
+  for (const [from, to] of Object.entries(files)) copyFileSync(from, path.join(boot, to));
+  writeFileSync(path.join(boot, 'isolinux.cfg'), `SERIAL 0 115200\nDEFAULT it\nLABEL it\n${config}`);
+  const record = ['-b', 'isolinux/isolinux.bin', '-c', 'isolinux/boot.cat', '-no-emul-boot'];
+  const hybrid = ['-isohybrid-mbr', path.join(LOADER, 'isohdpfx.bin')];
+  const options = [...record, '-boot-load-size', '4', '-boot-info-table', ...hybrid, '-o', image(name)];
+  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, tree], { stdio: 'pipe' });
+}
+
+beforeAll(() => {
+  const module = path.join(folder, 'module');
+  writeFileSync(module, 'first.'); // the guest puts a zero byte over the last
+  const guest = (name: string) => assemble(path.join(import.meta.dirname, 'guests', `${name}.asm`));
+  makeDisc('kernel', '  KERNEL mboot.c32\n  APPEND kernel.bin one two=2 --- module\n', {
+    [path.join(MODULES, 'mboot.c32')]: 'mboot.c32',
+    [path.join(MODULES, 'libcom32.c32')]: 'libcom32.c32',
+    [guest('modules')]: 'kernel.bin',
+    [module]: 'module',
+  });
+});
+
+test.each([
+  ['a CD-ROM', ['--cdrom', image('kernel')]],
+  ['an IDE disk', ['--disk', `${image('kernel')},format=raw,bus=ide,readonly`]],
+  ['a virtio disk', ['--disk', `${image('kernel')},format=raw,readonly`]],
+])('ISOLINUX boots through the firmware from %s, and loads a kernel and a module', async (_name, disks) => {
+  await using machine = Console.start(
+    guesthouseCommand('run', '--accel', 'wasm', '--memory', '64', '--debug-exit', ...disks),
+  );
+  await machine.expect('ISOLINUX', 90);
+  await machine.expect('kernel.bin one two=2\r\nfirst\r\n', 60);
+  // One module.
+  expect(await machine.status(60)).toBe(2 * 1 + 1);
+});
+
+// Its last test waits for five minutes twice, to see whether bits fade.
+test.runIf(process.env['MEMTEST'] === '1')(
+  'memtest86+ finds no error (MEMTEST=1)',
+  { timeout: 1_200_000 },
+  async () => {
+    makeDisc('memtest', '  LINUX memtest\n  APPEND console=ttyS0,115200\n', { [MEMTEST]: 'memtest' });
+    await using machine = Console.start(
+      guesthouseCommand('run', '--accel', 'wasm', '--memory', '16', '--cdrom', image('memtest')),
+    );
+    await machine.expect('ISOLINUX', 90);
+    await machine.expect(/Pass: +1 /, 1100);
+    expect(new Set([...machine.output.matchAll(/Errors: +(\d+)/g)].map(([, errors]) => errors))).toEqual(
+      new Set(['0']),
+    );
+  },
+);
