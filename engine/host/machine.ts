@@ -5,7 +5,7 @@
  * Whatever goes wrong in a vCPU's thread ends the machine with an outcome that says so, and never this
  * process.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   type DiskConfig,
   type MachineConfig,
@@ -32,6 +32,7 @@ import {
 import { Board, boardAreaBytes, type BoardOptions, boardVideoBytes } from '../machine/board.ts';
 import { hostMemoryAvailable, MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
+import { announce, type TranslatorEnd } from '../machine/translator-link.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
 import { vcpuInfos } from './vcpu-info.ts';
 import type { LoopEnd } from '../vcpu/run-loop.ts';
@@ -123,8 +124,11 @@ export class Machine {
   readonly #logSink: LogSink;
   readonly #disks: MachineDisks;
   readonly #pumps: OutputPump[] = [];
-  readonly #workers: Worker[] = [];
+  /** Threads of vCPUs whose run has not ended yet. */
+  readonly #runners = new Set<Worker>();
   #translator: Worker | undefined;
+  /** What vCPUs' threads wait on for the translator. */
+  readonly #awaited: Array<Int32Array<SharedArrayBuffer>> = [];
   readonly #ends: LoopEnd[] = [];
   readonly #accelerated: Record<string, number> = {};
   #failure: Outcome | undefined;
@@ -401,7 +405,7 @@ export class Machine {
   }
 
   #startVcpu(index: number): void {
-    const translator = this.#translatorPort();
+    const translator = this.#connectTranslator();
     const workerData: VcpuThreadData = {
       board: this.#boardOptions,
       index,
@@ -409,17 +413,18 @@ export class Machine {
     };
     const worker = new Worker(new URL('../vcpu/thread.ts', import.meta.url), {
       workerData,
-      transferList: translator === undefined ? [] : [translator],
+      transferList: translator === undefined ? [] : [translator.port],
       name: `vcpu${index}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
     this.#running++;
-    this.#workers.push(worker);
+    this.#runners.add(worker);
     worker.on('message', (message: VcpuThreadMessage) => {
       if (message.kind === 'log') {
         this.#logSink(message.record);
         return;
       }
+      this.#runners.delete(worker);
       this.#ends.push(message.end);
       for (const [name, count] of Object.entries(message.statistics)) {
         this.#accelerated[name] = (this.#accelerated[name] ?? 0) + count;
@@ -432,6 +437,7 @@ export class Machine {
       );
     });
     worker.on('exit', () => {
+      this.#runners.delete(worker);
       this.#running--;
       // One that ends takes the others along: its run loop has asked for that, unless it broke.
       this.#board.runState.fault();
@@ -440,8 +446,8 @@ export class Machine {
     });
   }
 
-  /** A port to the translator's thread, which is started with the first vCPU that wants one. */
-  #translatorPort(): MessagePort | undefined {
+  /** A connection to the translator's thread, which is started with the first vCPU that wants one. */
+  #connectTranslator(): TranslatorEnd | undefined {
     const entry = acceleratorOf(this.#boardOptions.accelerator).translatorThread;
     if (entry === undefined) return undefined;
     if (this.#translator === undefined) {
@@ -451,11 +457,14 @@ export class Machine {
         resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: 40 },
       });
       // Without it the guest runs as it did, only slower.
+      this.#translator.on('exit', () => this.#awaited.forEach(announce));
       this.#translator.on('error', (error) => this.#log.warn(`translator: ${String(error)}`));
     }
     const { port1, port2 } = new MessageChannel();
-    this.#translator.postMessage(port1, [port1]);
-    return port2;
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    this.#awaited.push(word);
+    this.#translator.postMessage({ port: port1, word } satisfies TranslatorEnd, [port1]);
+    return { port: port2, word };
   }
 
   async #finish(): Promise<void> {
@@ -500,8 +509,10 @@ export class Machine {
   /** Ends the vCPUs' threads where they do not end by themselves. */
   #beImpatient(): void {
     this.#patience ??= setTimeout(() => {
+      // What has ended its run ends by itself: on a busy host, many threads take a while to.
+      if (this.#runners.size === 0) return;
       this.#log.warn('a vCPU does not answer; its thread is ended');
-      for (const worker of this.#workers) void worker.terminate();
+      for (const worker of this.#runners) void worker.terminate();
       // A thread ends when it comes back to JavaScript, which it does not out of a guest.
       this.#board.signals.raiseAll(VcpuEvent.Kick);
       // A machine that was to stop has stopped.

@@ -1,5 +1,4 @@
 /** The accelerators by name, and which one a machine gets. */
-import type { MessagePort } from 'node:worker_threads';
 import type { AcceleratedVcpu, InterruptSource } from '../accel/contract.ts';
 import * as kvm from '../accel/kvm/index.ts';
 import * as wasm from '../accel/wasm/index.ts';
@@ -9,6 +8,7 @@ import type { DirtyLog } from '../memory/dirty-log.ts';
 import type { Coherence } from '../vcpu/coherence.ts';
 import type { VcpuState } from '../vcpu/state.ts';
 import type { Topology } from '../vcpu/topology.ts';
+import type { TranslatorLink } from './translator-link.ts';
 
 /** What an accelerator's vCPU is made of. */
 export interface VcpuOptions {
@@ -40,8 +40,8 @@ export interface VcpuOptions {
   readonly log: (line: string) => void;
   /** For tests: how the accelerator is to run code, where it has several ways. */
   readonly tier?: string | undefined;
-  /** To the machine's translator thread, for an accelerator that has one. */
-  readonly translator?: MessagePort | undefined;
+  /** The machine's translator thread, for an accelerator that has one. */
+  readonly translator?: TranslatorLink | undefined;
 }
 
 /** Where a machine lies, for what concerns all of its vCPUs. */
@@ -85,7 +85,8 @@ export interface Accelerator {
   maxVcpus?(): number;
   /** Whether its processors have a system-management mode with memory of its own (SMRAM); none where absent. */
   systemManagement?(): boolean;
-  /** The entry of a thread that translates code for all vCPUs of a machine; it is sent a port for each. */
+  /** The entry of a thread that translates code for all vCPUs of a machine; it is sent a
+   * TranslatorEnd for each. */
   readonly translatorThread?: URL;
   /** Absent where vCPUs need nothing together, and look at their events by themselves. */
   machineOf?(place: MachinePlace): AcceleratedMachine;

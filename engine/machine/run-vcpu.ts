@@ -1,11 +1,11 @@
 /** One vCPU of a board under an accelerator, from its first instruction to the end of the machine. */
-import type { MessagePort } from 'node:worker_threads';
 import type { AcceleratedVcpu } from '../accel/contract.ts';
 import { tscAt } from '../vcpu/clock.ts';
 import { RunLoop, type LoopEnd } from '../vcpu/run-loop.ts';
 import { Activity } from '../vcpu/state.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Board } from './board.ts';
+import type { TranslatorLink } from './translator-link.ts';
 
 /** How a vCPU's run ended, and what its accelerator counted. */
 export interface VcpuRun {
@@ -13,12 +13,12 @@ export interface VcpuRun {
   readonly statistics: Readonly<Record<string, number>>;
 }
 
-/** Runs vCPU `index` in this thread until the machine ends. @param translator to the translator's thread */
+/** Runs vCPU `index` in this thread until the machine ends. @param translator the machine's translator thread */
 export function runVcpu(
   board: Board,
   accelerator: Accelerator,
   index: number,
-  translator?: MessagePort,
+  translator?: TranslatorLink,
 ): VcpuRun {
   const { devices, lapics, clock, runState } = board;
   const state = board.states[index];

@@ -2,11 +2,12 @@
  * The entry of a vCPU's thread: attaches to the machine's memory, builds the board over it as every other
  * thread does, and runs the loop until the machine ends.
  */
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { LogRecord } from '../base/log.ts';
 import { acceleratorOf } from '../machine/accelerator.ts';
 import { Board, type BoardOptions } from '../machine/board.ts';
 import { runVcpu } from '../machine/run-vcpu.ts';
+import { linkToTranslator, type TranslatorEnd } from '../machine/translator-link.ts';
 import type { LoopEnd } from './run-loop.ts';
 
 /** What a vCPU's thread is started with. */
@@ -15,7 +16,7 @@ export interface VcpuThreadData {
   readonly board: Omit<BoardOptions, 'log'>;
   readonly index: number;
   /** To the machine's translator thread, where it has one. */
-  readonly translator?: MessagePort;
+  readonly translator?: TranslatorEnd;
 }
 
 /** What it says to the control thread. */
@@ -27,8 +28,9 @@ function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): void 
   const { board: options, index, translator } = data;
   const say = (message: VcpuThreadMessage) => port.postMessage(message);
   const board = new Board({ ...options, log: (record) => say({ kind: 'log', record }) });
-  const { end, statistics } = runVcpu(board, acceleratorOf(options.accelerator), index, translator);
-  translator?.close();
+  const link = translator === undefined ? undefined : linkToTranslator(translator);
+  const { end, statistics } = runVcpu(board, acceleratorOf(options.accelerator), index, link);
+  translator?.port.close();
   say({ kind: 'end', end, statistics });
 }
 

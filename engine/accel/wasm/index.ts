@@ -23,6 +23,7 @@ export function probe(): { ok: true; features: string[] } | { ok: false; reason:
 }
 
 export { areaBytes } from './processor.ts';
+export type { CompiledTier0 } from './interpreter/handlers.ts';
 
 /** As many as a machine can have local APICs. */
 export const maxVcpus = (): number => MAX_VCPUS;

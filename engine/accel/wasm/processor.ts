@@ -14,13 +14,13 @@ import { Coherence } from '../../vcpu/coherence.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
 import type { Topology } from '../../vcpu/topology.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
-import { buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
+import { adoptTier0, buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import {
   JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
 } from './private.ts'; // prettier-ignore
 import { Regions } from './region/regions.ts';
-import { REGION_IDS } from './region/translator.ts';
+import { REGION_IDS, Translator } from './region/translator.ts';
 import { SpinWait } from './spin-wait.ts';
 import { complexNames } from './semantics/env.ts';
 import { GuestAccess, SlowInfo } from './system/access.ts';
@@ -158,7 +158,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.topology = options.topology;
     this.model = new CpuModel(options.cpuModel);
     this.#jumpCache = options.area + MMU_AREA_BYTES;
-    const built = tier0();
+    this.#tiers = tiersOf(options.tier ?? process.env.GUESTHOUSE_TIER);
+    const { eager } = this.#tiers;
+    const link = eager ? undefined : options.translator;
+    const built = link === undefined ? tier0() : adoptTier0(link.tier0);
     const arena = this.#jumpCache + JUMP_BYTES + REGION_BYTES;
     this.#code = new CodeCache(built, memory, arena, arenaBytes(options.topology.vcpus), {
       fetch: (low, high) => this.#fetch(low, high),
@@ -213,11 +216,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
         revalidate: (record: number, id: number) => this.#revalidate(record, id),
       },
     });
-    this.#tiers = tiersOf(options.tier ?? process.env.GUESTHOUSE_TIER);
-    const { eager } = this.#tiers;
     this.#regions = new Regions({
       tier0: built, code: this.#code, memory, table, eager,
-      port: eager ? undefined : options.translator,
+      translator: link === undefined ? new Translator(tier0()) : link.port,
       places: {
         lookup: (rip) => this.#lookup(rip),
         page: (rip) => this.#codePage(rip),
@@ -235,7 +236,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       return run;
     });
     // Emitting tier 0 leaves tens of megabytes that nothing refers to.
-    globalThis.gc?.();
+    if (link === undefined) globalThis.gc?.();
     this.#modeChanged();
     this.#mode = this.#codeMode(false);
     this.#stepMode = this.#codeMode(true);

@@ -18,7 +18,7 @@ import { complexNumber, xmmOffset, type AddressMode } from '../semantics/env.ts'
 import type { CodeWatch } from '../system/mmu.ts';
 import { BlockIndex, type Block, type CodeMode } from './block-index.ts';
 import { addressHandler, Fixed, variantOf, type Check } from './forms.ts';
-import type { Tier0 } from './handlers.ts';
+import type { RunnableTier0 } from './handlers.ts';
 
 export type { CodeMode };
 
@@ -59,7 +59,7 @@ const ZERO = vcpuLayout.offset.zero;
 const GPR = vcpuLayout.offset.gpr;
 
 export class CodeCache implements CodeWatch {
-  readonly #tier0: Tier0;
+  readonly #tier0: RunnableTier0;
   readonly #words: Int32Array;
   readonly #halves: Uint16Array;
   readonly #bytes: Uint8Array;
@@ -102,7 +102,13 @@ export class CodeCache implements CodeWatch {
   #long = true;
 
   /** @param arena byte address and size of the records' memory */
-  constructor(tier0: Tier0, memory: WebAssembly.Memory, arena: number, size: number, reader: CodeReader) {
+  constructor(
+    tier0: RunnableTier0,
+    memory: WebAssembly.Memory,
+    arena: number,
+    size: number,
+    reader: CodeReader,
+  ) {
     this.#tier0 = tier0;
     this.#wait = tier0.forms.forms.find((form) => form.name === 'fwait')!.handler;
     this.#words = new Int32Array(memory.buffer);

@@ -13,6 +13,7 @@ import { JUMP_ENTRIES, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
 import {
+  complexNames,
   complexNumber,
   semantics,
   type AddressMode,
@@ -38,12 +39,23 @@ export const ComplexResult = {
   LeaveBehind: 2,
 } as const;
 
-export interface Tier0 {
+/** What runs guest code, as far as other threads can have it: V8 compiles each function once for all of them. */
+export interface CompiledTier0 {
   /** Compiled when first asked for. */
   readonly module: WebAssembly.Module;
-  readonly forms: FormTable;
   /** Entries of the handler table: handlers, then the runtime functions. */
   readonly handlers: number;
+  /** Instructions done in TypeScript, by the numbers that the module has for them. */
+  readonly complex: readonly string[];
+}
+
+/** What a vCPU runs guest code with. */
+export interface RunnableTier0 extends CompiledTier0 {
+  readonly forms: FormTable;
+}
+
+/** With what modules need that are made to run beside it. */
+export interface Tier0 extends RunnableTier0 {
   /** The runtime functions as other modules reach them, through the table, with the signatures these
    * modules must begin with. */
   readonly runtime: Runtime;
@@ -220,6 +232,14 @@ function shareRuntime(m: ModuleBuilder, runtime: Runtime, table: Func[]): Runtim
 
 const isFunc = (value: object): value is Func => 'params' in value && 'results' in value;
 
+/** Tier 0 as another thread has built it, for a thread that has built none. */
+export function adoptTier0({ module, handlers, complex }: CompiledTier0): RunnableTier0 {
+  for (const [number, name] of complex.entries()) {
+    if (complexNumber(name) !== number) throw new Error(`instruction ${name} has another number here`);
+  }
+  return { module, handlers, complex, forms: buildForms(rows) };
+}
+
 /** Builds the module. Takes some tenths of a second; share the result. */
 export function buildTier0(): Tier0 {
   const forms = buildForms(rows);
@@ -298,6 +318,7 @@ export function buildTier0(): Tier0 {
       return module!;
     },
     forms,
+    complex: complexNames(),
     handlers: functions.length,
     runtime: shared,
     types: m.types,

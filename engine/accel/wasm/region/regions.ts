@@ -1,7 +1,7 @@
 /** The regions of a vCPU: which code is hot, and the place of its translation among the handlers. */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
-import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
+import { IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
 import { collectRegion, type CodePlaces, type Collected } from './collect.ts';
 import { RecordReader } from './source.ts';
 import { exportName } from './translate.ts';
@@ -32,7 +32,7 @@ export interface RegionCounts {
 
 /** How regions are found and translated. */
 export interface RegionOptions {
-  readonly tier0: Tier0;
+  readonly tier0: RunnableTier0;
   readonly code: CodeCache;
   readonly memory: WebAssembly.Memory;
   /** The vCPU's handlers; regions are put behind them. */
@@ -40,19 +40,18 @@ export interface RegionOptions {
   readonly places: CodePlaces;
   /** Everything is translated on first sight, however small. */
   readonly eager?: boolean;
-  /** To the translator's thread; without one, regions are translated here and now. */
-  readonly port?: MessagePort | undefined;
+  /** To the translator's thread, or one that translates here and now. */
+  readonly translator: MessagePort | Translator;
 }
 
 export class Regions {
-  readonly #tier0: Tier0;
+  readonly #tier0: RunnableTier0;
   readonly #code: CodeCache;
   readonly #memory: WebAssembly.Memory;
   readonly #table: WebAssembly.Table;
   readonly #places: CodePlaces;
   readonly #eager: boolean;
-  readonly #port: MessagePort | undefined;
-  readonly #translator: Translator | undefined;
+  readonly #translator: MessagePort | Translator;
   readonly #reader: RecordReader;
   readonly #free: number[] = [];
   /** Asked for and not there yet, by number. */
@@ -71,8 +70,7 @@ export class Regions {
     this.#table = options.table;
     this.#places = options.places;
     this.#eager = options.eager === true;
-    this.#port = options.port;
-    this.#translator = options.port === undefined ? new Translator(options.tier0) : undefined;
+    this.#translator = options.translator;
     this.#reader = new RecordReader(options.memory.buffer);
     this.#code.onRegionDropped = (region, why) => {
       this.counts[why]++;
@@ -104,17 +102,19 @@ export class Regions {
     if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, { ...collected, record, generation: this.#code.generation });
-    if (this.#translator !== undefined) this.#take(this.#translator.translate([request]));
+    if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
-      this.#port!.postMessage(request, [records.buffer, links.buffer]);
+      this.#translator.postMessage(request, [records.buffer, links.buffer]);
     }
   }
 
   /** Takes what the translator has sent, without waiting. */
   #collectAnswers(): void {
+    const port = this.#translator;
+    if (port instanceof Translator) return;
     while (this.#waiting.size > 0) {
-      const answer = receiveMessageOnPort(this.#port!) as { message: TranslationBatch } | undefined;
+      const answer = receiveMessageOnPort(port) as { message: TranslationBatch } | undefined;
       if (answer === undefined) return;
       this.#take(answer.message);
     }

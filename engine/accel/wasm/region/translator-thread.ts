@@ -1,10 +1,12 @@
 /**
  * The translator's thread, one for a machine. Each vCPU has a port to it; whatever has come in while one batch
- * was being translated is the next.
+ * was being translated is the next. What each is sent first is tier 0, which so is built and compiled once for a
+ * machine.
  */
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { buildTier0 } from '../interpreter/handlers.ts';
 import { memoryReturner } from '../../../backend/freed-memory.ts';
+import { sendTier0, type TranslatorEnd } from '../../../machine/translator-link.ts';
 import { Translator, type TranslationRequest } from './translator.ts';
 
 /**
@@ -17,16 +19,19 @@ const MOST_AT_ONCE = 16;
 
 function serve(control: MessagePort): void {
   const giveBack = memoryReturner();
-  const translator = new Translator(buildTier0());
+  const tier0 = buildTier0();
+  const translator = new Translator(tier0);
   globalThis.gc?.();
   giveBack();
-  control.on('message', (port: MessagePort) => {
+  control.on('message', (end: TranslatorEnd) => {
+    const { port } = end;
     const requests: TranslationRequest[] = [];
     const translate = (): void => {
       port.postMessage(translator.translate(requests.splice(0, MOST_AT_ONCE)));
       if (requests.length > 0) setImmediate(translate);
       giveBack();
     };
+    sendTier0(end, tier0);
     port.on('message', (request: TranslationRequest) => {
       requests.push(request);
       if (requests.length === 1) setTimeout(translate, GATHERING);
