@@ -2,7 +2,7 @@
  * Every text of the interface, in one place, so that it can be translated: a table of the same shape takes this
  * one's place. Texts with numbers or names in them are functions.
  */
-import type { MachineState } from '../main/contract/index.ts';
+import type { BootEvent, MachineState } from '../main/contract/index.ts';
 
 const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const COMPACT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
@@ -475,6 +475,26 @@ export const TEXT = {
     started: 'Started',
     engine: 'Engine process',
     hostTitle: 'Host',
+  },
+
+  boot: {
+    title: 'Start-up',
+    event: ({ event, code }: BootEvent): string => {
+      const name = {
+        Reset: 'Reset vector',
+        PostCode: 'POST code',
+        ProtectedMode: 'Protected mode',
+        OptionRom: 'Option ROM',
+        BootDevice: 'Boot device read',
+        Loader: 'Boot sector',
+        Kernel: 'Kernel',
+        LongMode: 'Long mode',
+        Smp: 'Last processor started',
+        UserMode: 'User mode',
+      }[event];
+      return code === undefined ? name : `${name} ${code.toString(16).padStart(2, '0')}`;
+    },
+    seconds: (value: number): string => `${value.toFixed(3)} s`,
   },
 
   performance: {

@@ -3,6 +3,28 @@ import { z } from 'zod';
 
 const figure = z.number().nonnegative();
 
+/** Something that happened while a machine started. */
+export const bootEventSchema = z.strictObject({
+  event: z.enum([
+    'Reset',
+    'PostCode',
+    'ProtectedMode',
+    'OptionRom',
+    'BootDevice',
+    'Loader',
+    'Kernel',
+    'LongMode',
+    'Smp',
+    'UserMode',
+  ]),
+  /** Guest time since the reset. */
+  seconds: figure,
+  /** The POST code. */
+  code: z.int().min(0).max(255).optional(),
+});
+
+export type BootEvent = z.output<typeof bootEventSchema>;
+
 /** Exits of all vCPUs by reason, since the machine started. Times in seconds. */
 export const exitStatisticsSchema = z.strictObject({
   exits: z.array(z.strictObject({ reason: z.string(), count: figure, seconds: figure })).readonly(),
@@ -27,6 +49,8 @@ export const exitStatisticsSchema = z.strictObject({
   seconds: figure,
   /** What the accelerator counts beyond that; empty until the machine has ended. */
   accelerator: z.record(z.string(), z.number()).readonly(),
+  /** How it started, since its last reset, in order of time. */
+  boot: z.array(bootEventSchema).readonly().default([]),
 });
 
 export type ExitStatistics = z.output<typeof exitStatisticsSchema>;

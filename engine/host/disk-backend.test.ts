@@ -27,6 +27,7 @@ function make(config: Partial<DiskConfig>) {
     slot,
     slots,
     failed: (failure) => failures.push(failure),
+    wasRead: () => {},
   });
   const failWith = (code: string) => {
     file.onWrite = () => {

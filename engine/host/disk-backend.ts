@@ -25,6 +25,8 @@ export interface DiskBackendParts {
   readonly slots: IoSlots;
   /** Told of each failure, before the request is held or the guest is told. */
   readonly failed: (failure: DiskFailure) => void;
+  /** Told of each read that the host has carried out. */
+  readonly wasRead: () => void;
 }
 
 /** How often a held request looks whether it was called off, in milliseconds. */
@@ -44,7 +46,9 @@ export class DiskBackend implements BlockBackend {
   }
 
   read(at: number, into: readonly Uint8Array[]): boolean {
-    return this.#try('read', lengthOf(into), (image) => image.readv(at, into));
+    const done = this.#try('read', lengthOf(into), (image) => image.readv(at, into));
+    if (done) this.#parts.wasRead();
+    return done;
   }
 
   write(at: number, from: readonly Uint8Array[]): boolean {

@@ -10,6 +10,7 @@ import type { LogRecord } from '../base/log.ts';
 import type { BlockBackend } from '../device/storage/block.ts';
 import type { IoSlot } from '../device/storage/io-slots.ts';
 import { Board, type BoardOptions } from '../machine/board.ts';
+import { Milestone } from '../vcpu/boot-timeline.ts';
 import { DiskBackend, type DiskFailure } from './disk-backend.ts';
 
 /** What the thread is started with. */
@@ -63,7 +64,15 @@ class IoThread {
       this.#say({ kind: 'failure', disk, failure });
       if (failure.held) this.#board.runState.pause();
     };
-    return new DiskBackend(openDisk(config), { config, counters: counters[disk], slot, slots, failed });
+    const wasRead = () => this.#board.timeline.mark(Milestone.BootDevice);
+    return new DiskBackend(openDisk(config), {
+      config,
+      counters: counters[disk],
+      slot,
+      slots,
+      failed,
+      wasRead,
+    });
   }
 
   /** Until the machine has ended. */

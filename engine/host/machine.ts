@@ -14,7 +14,7 @@ import {
   topologyOf,
 } from '../api/config.ts';
 import type { MediumState } from '../api/control.ts';
-import type { DiskStatistics, VcpuInfo } from '../api/statistics.ts';
+import type { BootEvent, DiskStatistics, VcpuInfo } from '../api/statistics.ts';
 import { displayAddress } from '../backend/display/display-address.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
@@ -75,6 +75,8 @@ export interface MachineIo {
 export interface MachineStatistics extends ExitStatistics {
   /** What the accelerator counted beyond that, summed over vCPUs; known when the machine has ended. */
   readonly accelerator: Readonly<Record<string, number>>;
+  /** How it started, since its last reset. */
+  readonly boot: readonly BootEvent[];
 }
 
 /** What a machine is doing. */
@@ -378,7 +380,11 @@ export class Machine {
 
   /** What the machine has done so far. */
   statistics(): MachineStatistics {
-    return { ...ExitCounters.sum(this.#board.counters), accelerator: { ...this.#accelerated } };
+    return {
+      ...ExitCounters.sum(this.#board.counters),
+      accelerator: { ...this.#accelerated },
+      boot: this.#board.timeline.events(),
+    };
   }
 
   /** Each vCPU, by index: where it sits, and what it does. */

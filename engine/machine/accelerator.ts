@@ -6,6 +6,7 @@ import { GuesthouseError } from '../base/errors.ts';
 import type { AddressMap } from '../memory/address-map.ts';
 import type { DirtyLog } from '../memory/dirty-log.ts';
 import type { Coherence } from '../vcpu/coherence.ts';
+import type { Milestone } from '../vcpu/boot-timeline.ts';
 import type { VcpuState } from '../vcpu/state.ts';
 import type { Topology } from '../vcpu/topology.ts';
 import type { TranslatorLink } from './translator-link.ts';
@@ -38,6 +39,8 @@ export interface VcpuOptions {
   /** Runs a function with the device lock held. Everything in `interrupts` and `tscDeadline` needs it. */
   readonly lockDevices: <T>(body: () => T) => T;
   readonly log: (line: string) => void;
+  /** Told of the milestones of the machine's start-up that an accelerator can see without looking for them. */
+  readonly milestone?: (milestone: Milestone) => void;
   /** For tests: how the accelerator is to run code, where it has several ways. */
   readonly tier?: string | undefined;
   /** The machine's translator thread, for an accelerator that has one. */

@@ -21,6 +21,7 @@ import { Vga } from '../device/video/vga.ts';
 import { TEXT_WINDOW_BYTES, VIDEO_BYTES } from '../device/video/vga-state.ts';
 import type { AcpiPm } from '../device/power/acpi-pm.ts';
 import { Coherence, coherenceBytes } from '../vcpu/coherence.ts';
+import { BootTimeline, Milestone } from '../vcpu/boot-timeline.ts';
 import { GuestClock } from '../vcpu/clock.ts';
 import { EXIT_COUNTERS_BYTES, ExitCounters } from '../vcpu/exit-counters.ts';
 import { initializeVcpu } from '../vcpu/init.ts';
@@ -130,6 +131,8 @@ export class Board {
   readonly signals: VcpuSignals;
   readonly clock: GuestClock;
   readonly runState: RunState;
+  /** How far the machine has come since its last reset. */
+  readonly timeline: BootTimeline;
   /** The device lock. */
   readonly devices: Mutex;
   readonly map: AddressMap;
@@ -172,6 +175,7 @@ export class Board {
     this.clock = new GuestClock(arena);
     this.runState = new RunState(arena, this.signals, this.clock, (line) => this.log.info(line));
 
+    this.timeline = new BootTimeline(arena, this.clock);
     this.#sleep = arena.place(sleepLayout);
 
     const flushTlb = () => this.signals.raiseAll(VcpuEvent.FlushTlb);
@@ -198,6 +202,7 @@ export class Board {
       serial: options.serial,
       debugOutput: options.debugcon ? this.debugOutput : null,
       debugExit: options.debugExit,
+      postCode: (code) => this.timeline.postCode(code),
       mouse: options.vga !== undefined,
       systemManagement: acceleratorOf(options.accelerator).systemManagement?.() ?? false,
       routingChanged: () => this.#boardMemory.applyPam(),
@@ -264,6 +269,7 @@ export class Board {
       videoAddress: videoBase,
       romBytes: romBytes(bios),
       romAddress: this.#vgaRom,
+      romEnabled: () => this.timeline.mark(Milestone.OptionRom),
       written: (address) => this.dirty.mark(Math.floor((address - ramBase) / PAGE_SIZE)),
     });
     this.chipset.addPciDevice(VGA_SLOT, vga.fn, vga);
@@ -289,10 +295,14 @@ export class Board {
       this.ports.reset();
       this.mmio.reset();
       this.chipset.reset();
+      this.timeline.reset();
       this.#sleep.until = -Infinity;
       describeInCmos(this.chipset.rtc, this.#facts);
       // Without a kernel the bootstrap processor begins where it is: at the reset vector.
-      if (this.options.images.kernel !== null) bootDirectly(this, this.options.images.kernel);
+      if (this.options.images.kernel !== null) {
+        bootDirectly(this, this.options.images.kernel);
+        this.timeline.mark(Milestone.Kernel);
+      }
     });
     this.signals.raiseAll(VcpuEvent.FlushTlb | VcpuEvent.FlushCode);
   }

@@ -15,6 +15,7 @@ import { Pic, picLayout } from '../device/chipset/pic.ts';
 import { Pit, pitLayout } from '../device/chipset/pit.ts';
 import { Rtc, rtcLayout } from '../device/chipset/rtc.ts';
 import { DebugConsole } from '../device/debug/debugcon.ts';
+import { PostCodes } from '../device/debug/post-codes.ts';
 import { DebugExit } from '../device/debug/debug-exit.ts';
 import type { Clock, Device, Line, MachineControl, TimedDevice } from '../device/device.ts';
 import { FW_CFG_PORT, FW_CFG_PORTS, FwCfg } from '../device/firmware/fw-cfg.ts';
@@ -95,6 +96,8 @@ export interface ChipsetParts {
   /** Where the debug console's bytes go; null for a board without one. */
   readonly debugOutput: ByteRing | null;
   readonly debugExit: boolean;
+  /** Told each POST code that is written. */
+  readonly postCode: (code: number) => void;
   /** Whether a mouse is plugged into the PS/2 controller. */
   readonly mouse: boolean;
   /** Whether the processors have a system-management mode. */
@@ -235,6 +238,7 @@ export class Chipset {
       const console = new DebugConsole({ write: (byte) => output.write(byte) === 1 });
       for (const port of DEBUG_CONSOLE_PORTS) ports.register(console, port, 1);
     }
+    ports.register(new PostCodes(parts.postCode), 0x80, 1);
     if (parts.debugExit) ports.register(new DebugExit(control), 0xf4, 4);
 
     mmio.registerLocal(this.lapics);

@@ -2,6 +2,7 @@
 import type { AcceleratedVcpu } from '../accel/contract.ts';
 import { tscAt } from '../vcpu/clock.ts';
 import { RunLoop, type LoopEnd } from '../vcpu/run-loop.ts';
+import { Milestone } from '../vcpu/boot-timeline.ts';
 import { Activity } from '../vcpu/state.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { Board } from './board.ts';
@@ -44,6 +45,7 @@ export function runVcpu(
     lockDevices: devices.with,
     translator,
     log: (line) => board.log.debug(`vCPU ${index}: ${line}`),
+    milestone: (milestone) => board.timeline.mark(milestone),
   });
   const loop = new RunLoop({
     index,
@@ -59,6 +61,7 @@ export function runVcpu(
     timersTouched: index === 0 ? () => {} : board.wakeForTimers,
     sleeping: index === 0 ? board.noteSleep : () => {},
     floatError: board.chipset.numericError.assert,
+    startedUp: () => board.timeline.mark(Milestone.Smp),
     initialize: () => {
       board.initialize(index, (at) => accelerator.resetState(at, { index, model }));
       state.activity = index === 0 ? Activity.Running : Activity.WaitForSipi;

@@ -61,6 +61,7 @@ function setUp(steps: Step[], index = 0, more: Partial<AcceleratedVcpu> = {}) {
     timersTouched: () => {},
     sleeping: () => {},
     floatError: () => done.push(`FERR#, ${devices.tryLock() ? 'unlocked' : 'locked'}`),
+    startedUp: () => done.push('started'),
     initialize: () => {
       done.push('init');
       initializeVcpu(state, buffer, addresses[index], () => (state.rip = 0xfff0n));
@@ -163,7 +164,7 @@ test('INIT keeps what the manual says it keeps, and the vCPU waits for SIPI', ()
     },
   ]);
   expect(machine.loop.run()).toEqual({ kind: 'stopped' });
-  expect(machine.done).toEqual(['init']);
+  expect(machine.done).toEqual(['init', 'started']);
   expect(machine.state.fcw).toBe(0x37f);
   expect(machine.state.cr0).toBe(1n << 30n);
   expect(machine.state.segSelector[1]).toBe(0x9a00);
@@ -217,7 +218,7 @@ test('before registers are looked at or changed, the accelerator brings them up 
   );
   machine.loop.run();
   expect(order[0]).toBe('synchronized, 0 done');
-  expect(machine.done).toEqual(['init']);
+  expect(machine.done).toEqual(['init', 'started']);
 });
 
 test('an access that turns up meanwhile is served first', () => {

@@ -44,6 +44,8 @@ export interface RunLoopParts {
   readonly sleeping: (until: number) => void;
   /** This vCPU asserts FERR#. Called with the device lock held. */
   readonly floatError: () => void;
+  /** A start-up IPI has started this vCPU. */
+  readonly startedUp: () => void;
   /** Puts this vCPU's state where INIT leaves it. */
   readonly initialize: () => void;
   /** Resets the whole machine, and puts every vCPU where it starts. Called without the device lock. */
@@ -231,6 +233,7 @@ export class RunLoop {
     if ((pending & VcpuEvent.Init) !== 0) this.#parts.initialize();
     if ((pending & VcpuEvent.Sipi) !== 0 && vcpu.state.activity === Activity.WaitForSipi) {
       startUp(vcpu);
+      this.#parts.startedUp();
     }
   }
 }

@@ -9,6 +9,7 @@ import { Library } from '../store/library.ts';
 import { libraryDirectory } from '../store/paths.ts';
 import { nodeLauncher } from '../vm/launcher.ts';
 import { Manager } from '../vm/manager.ts';
+import { bootRows } from './boot-events.ts';
 import { action, type Command, find, MACHINE, print } from './command.ts';
 import { attachConsole } from './console.ts';
 import { blockStatistics, DISK_COMMANDS } from './disk-commands.ts';
@@ -275,8 +276,9 @@ function holdTime(words: Words): number {
 async function dominfo(manager: Manager, words: Words): Promise<number> {
   const machine = await find(manager, words.operands[0]);
   const usage = machine.pid === null ? undefined : await manager.usage(machine.id);
+  const boot = (await manager.exits(machine.id))?.boot ?? [];
   const { lastError } = machine;
-  print(words, { ...machine, usage: usage ?? null }, () =>
+  print(words, { ...machine, usage: usage ?? null, boot }, () =>
     facts([
       ['Id', machine.pid ?? '-'],
       ['Name', machine.name],
@@ -288,6 +290,7 @@ async function dominfo(manager: Manager, words: Words): Promise<number> {
       ...(usage === undefined ? [] : [['Used memory', `${usage.residentBytes >> 10} KiB`] as const]),
       ['Boots', machine.boots],
       ['Pending changes', machine.pending ? 'yes' : 'no'],
+      ...bootRows(boot).map(([name, seconds]) => [`Boot: ${name}`, `${seconds}s`] as const),
       ...(lastError === null ? [] : [['Last error', lastError.message] as const]),
     ]),
   );

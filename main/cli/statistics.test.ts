@@ -16,6 +16,11 @@ test('one aligned table: names to the left, numbers to the right, exits that did
     awakeSeconds: 2,
     seconds: 5.25,
     accelerator: { blocks: 1234, 'hit rate': 0.5 },
+    boot: [
+      { event: 'Reset', seconds: 0 },
+      { event: 'PostCode', seconds: 0.25, code: 5 },
+      { event: 'LongMode', seconds: 1.5 },
+    ],
   });
   expect(lines).toEqual([
     '                                   count  seconds',
@@ -29,5 +34,8 @@ test('one aligned table: names to the left, numbers to the right, exits that did
     'elsewhere                              3    0.000',
     'blocks                             1,234',
     'hit rate                           0.500',
+    'at reset vector                             0.000',
+    'at POST code 05                             0.250',
+    'at long mode                                1.500',
   ]);
 });

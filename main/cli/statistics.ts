@@ -1,12 +1,14 @@
 /** What `--stats` prints: one aligned table. */
 import type { MachineStatistics } from '../../engine/host/machine.ts';
+import { bootRows } from './boot-events.ts';
 
 /** Addresses that are listed, the most frequent first. */
 const MOST_ACCESSES = 8;
 
 /** @returns lines without line feeds: a name, a count, and a time where there is one */
 export function statisticsTable(statistics: MachineStatistics): string[] {
-  const { exits, accesses, instructions, guestSeconds, awakeSeconds, seconds, accelerator } = statistics;
+  const { exits, accesses, instructions, guestSeconds, awakeSeconds, seconds, accelerator, boot } =
+    statistics;
   const rate = awakeSeconds > 0 ? instructions / awakeSeconds : 0;
   const rows: Array<[name: string, count: string, time: string]> = [
     ['', 'count', 'seconds'],
@@ -34,6 +36,7 @@ export function statisticsTable(statistics: MachineStatistics): string[] {
       figure(count),
       '',
     ]),
+    ...bootRows(boot).map(([name, when]): [string, string, string] => [`at ${name}`, '', when]),
   ];
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map(([name, count, spent]) =>

@@ -11,5 +11,5 @@ export * from './storage.ts';
 export type { ConfigIssue } from '../../engine/api/config.ts';
 export { MEMORY_MIB, MOST_DISKS, MOST_SERIAL_PORTS, MOST_VCPUS } from '../../engine/api/config.ts';
 export { type Problem, problemSchema } from '../../engine/api/problem.ts';
-export type { AcceleratorInfo, ExitStatistics } from '../../engine/api/statistics.ts';
+export type { AcceleratorInfo, BootEvent, ExitStatistics } from '../../engine/api/statistics.ts';
 export { diskTargets, type PlacedDisk } from '../../engine/api/disk-targets.ts';

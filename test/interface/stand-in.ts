@@ -23,6 +23,7 @@ const STATISTICS: ExitStatistics = {
   awakeSeconds: 0,
   seconds: 0,
   accelerator: {},
+  boot: [],
 };
 
 export class StandIn implements ControlTarget, AsyncDisposable {

@@ -44,10 +44,15 @@ test.each([
   ['a virtio disk', ['--disk', `${image},format=raw,readonly`]],
 ])('GRUB boots through the firmware from %s, and reads it', async (_name, disks) => {
   await using machine = Console.start(
-    guesthouseCommand('run', '--accel', 'wasm', '--memory', '64', ...disks),
+    guesthouseCommand('run', '--accel', 'wasm', '--memory', '64', '--stats', ...disks),
   );
   await machine.expect('begins', 90);
   await machine.expect(checksum, 60);
   await machine.expect('ends');
   expect(await machine.status(60)).toBe(0);
+  const seen = [...machine.errors.matchAll(/^at (.*?) +(\d+\.\d+)$/gm)];
+  // GRUB waits by writing to the port of POST codes.
+  const names = seen.map(([, name]) => name).filter((name) => name !== 'POST code 00');
+  expect(names).toEqual(['reset vector', 'protected mode', 'option ROM', 'boot device read', 'boot sector']);
+  expect(Number(seen.at(-1)?.[2])).toBeGreaterThan(0);
 });

@@ -11,6 +11,7 @@ import {
 } from '../contract.ts';
 import { clearInjected } from '../../vcpu/injected.ts';
 import { Coherence } from '../../vcpu/coherence.ts';
+import type { Milestone } from '../../vcpu/boot-timeline.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
 import type { Topology } from '../../vcpu/topology.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
@@ -19,6 +20,7 @@ import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import {
   JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
 } from './private.ts'; // prettier-ignore
+import { AWAITED, reached } from './milestones.ts';
 import { Regions } from './region/regions.ts';
 import { REGION_IDS, Translator } from './region/translator.ts';
 import { SpinWait } from './spin-wait.ts';
@@ -129,6 +131,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #flags: number;
   readonly #shadow: number;
   #debugHit = false;
+  /** Milestones of the machine's start-up that are still to come, as far as this vCPU knows: a bit for each. */
+  #awaited = 0;
   readonly #instruction: MutableInstruction = {
     size: 4, a: 0, b: 0, imm: 0, memory: false, segment: 3, offset: 0n, rip: 0n, next: 0n, length: 0, addressSize: 8, rep: 0, selector: 0,
   }; // prettier-ignore
@@ -806,7 +810,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#private.regionTags = this.#jumpCache + JUMP_BYTES;
       this.#private.shared = this.#coherence.shared ? 1 : 0;
       this.#seen.fill(0);
+      this.#awaited = AWAITED;
     }
+    if (this.#awaited !== 0) this.#reach();
     if (this.#modeChanged()) {
       this.#mode = this.#codeMode(false);
       this.#stepMode = this.#codeMode(true);
@@ -823,6 +829,14 @@ export class Processor implements AcceleratedVcpu, Cpu {
       }
     }
     this.#mmu.refresh(watching);
+  }
+
+  /** Tells what of {@link #awaited} has been reached. */
+  #reach(): void {
+    let found = reached(this.state) & this.#awaited;
+    this.#awaited &= ~found;
+    for (; found !== 0; found &= found - 1)
+      this.#options.milestone?.((31 - Math.clz32(found & -found)) as Milestone);
   }
 
   /** What the code mode follows from, as last seen; compared as plain numbers, since this runs after every

@@ -59,14 +59,18 @@ export function memoryBar(map: AddressMap, at: MemoryBarPlace, address: number):
 
 /** The expansion ROM (6.2.5.2): read-only memory.
  * @param size bytes, a power of two, at least 4096
- * @param address where its first byte lies in the shared memory, 4 KiB aligned */
-export function romBar(map: AddressMap, size: number, address: number): BarDescription {
+ * @param address where its first byte lies in the shared memory, 4 KiB aligned
+ * @param enabled told whenever it appears in memory */
+export function romBar(map: AddressMap, size: number, address: number, enabled?: () => void): BarDescription {
   const range = map.define({ kind: RangeKind.Rom, start: 0, size, address, enabled: false });
   return {
     index: ROM_BAR,
     kind: 'rom',
     size,
-    place: (start, enabled) => range.change({ start, enabled }),
+    place: (start, appears) => {
+      range.change({ start, enabled: appears });
+      if (appears) enabled?.();
+    },
   };
 }
 

@@ -49,6 +49,8 @@ export interface VgaParts {
   /** Bytes of the VGA BIOS: a power of two of at least 4 KiB, or 0; and where they lie, 4 KiB aligned. */
   readonly romBytes: number;
   readonly romAddress: number;
+  /** Told when the ROM appears in memory. */
+  readonly romEnabled?: (() => void) | undefined;
   /** Told the address in the shared memory of each write that the adapter makes to its memory. */
   readonly written: (address: number) => void;
 }
@@ -98,7 +100,7 @@ export class Vga implements Device {
       bars: [
         memoryBar(map, { index: 0, size: VIDEO_BYTES, prefetchable: true }, videoAddress),
         mmioBar(mmio, { index: 2, size: REGISTER_BYTES }, this.#registers),
-        ...(parts.romBytes === 0 ? [] : [romBar(map, parts.romBytes, parts.romAddress)]),
+        ...(parts.romBytes === 0 ? [] : [romBar(map, parts.romBytes, parts.romAddress, parts.romEnabled)]),
       ],
     });
   }
