@@ -69,7 +69,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     folder: 'main/vm',
-    repository: ['main', 'engine/api', 'engine/base', 'engine/host'],
+    repository: ['main', 'engine/api', 'engine/base', 'engine/host', 'resources'],
     node: true,
     packages: ['*'],
     because: 'the supervisor reaches the engine through engine/api and its process entry, engine/host',

@@ -91,3 +91,23 @@ export const folderSchema = z.strictObject({
   truncated: z.boolean(),
 });
 export type Folder = z.output<typeof folderSchema>;
+
+/** What is known of an installation medium. */
+export const mediumInfoSchema = z.strictObject({
+  /** The volume's label; null for what is no ISO image. */
+  label: z.string().nullable(),
+  /** The operating system that it installs or starts; null where none is known. */
+  system: z
+    .strictObject({
+      name: z.string(),
+      /** What a machine for it may be called. */
+      id: z.string(),
+      /** What makes sense for it: MiB, and GiB, 0 where it needs no disk. */
+      memory: z.int().positive(),
+      disk: z.int().nonnegative(),
+      /** The quickest bus of disks that it has drivers for. */
+      bus: z.enum(['virtio', 'ide']),
+    })
+    .nullable(),
+});
+export type MediumInfo = z.output<typeof mediumInfoSchema>;

@@ -9,7 +9,14 @@ export * from './machine.ts';
 export * from './methods.ts';
 export * from './storage.ts';
 export type { ConfigIssue } from '../../engine/api/config.ts';
-export { MEMORY_MIB, MOST_DISKS, MOST_SERIAL_PORTS, MOST_VCPUS } from '../../engine/api/config.ts';
+export {
+  BOOT_KINDS,
+  MEMORY_MIB,
+  MOST_DISKS,
+  MOST_SERIAL_PORTS,
+  MOST_VCPUS,
+} from '../../engine/api/config.ts';
 export { type Problem, problemSchema } from '../../engine/api/problem.ts';
 export type { AcceleratorInfo, BootEvent, ExitStatistics } from '../../engine/api/statistics.ts';
 export { diskTargets, type PlacedDisk } from '../../engine/api/disk-targets.ts';
+export { cpuTopology } from '../../engine/api/topology.ts';

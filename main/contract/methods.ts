@@ -9,6 +9,7 @@ import {
   folderSchema,
   capabilitiesSchema,
   hostInfoSchema,
+  mediumInfoSchema,
   settingsPatchSchema,
   settingsSchema,
 } from './host.ts';
@@ -79,7 +80,9 @@ const TABLE = {
   'machine.define': method(
     z.strictObject({
       document: draft,
-      newDisk: z.strictObject({ gibibytes: z.int().min(1).max(65536) }).optional(),
+      newDisk: z
+        .strictObject({ gibibytes: z.int().min(1).max(65536), bus: z.enum(['ide', 'virtio']).default('ide') })
+        .optional(),
     }),
     z.strictObject({ machine: machineSummarySchema }),
   ),
@@ -219,6 +222,8 @@ const TABLE = {
   'storage.addPool': method(z.strictObject({ name: poolNameSchema, path: z.string().max(4096) }), nothing),
   'storage.removePool': method(z.strictObject({ name: poolNameSchema }), nothing),
 
+  /** What is on an installation medium, by its path. */
+  'medium.identify': method(z.strictObject({ path: z.string().max(4096) }), mediumInfoSchema),
   /** Lists a folder: the given one, else the user's own. */
   'file.list': method(z.strictObject({ path: z.string().max(4096).optional() }), folderSchema),
   /** Asks with the desktop's own dialog; `unsupported` in a browser. Null where nothing was chosen. */

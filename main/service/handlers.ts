@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { type CheckedParams, METHODS, type MethodName, type Result } from '../contract/methods.ts';
 import { listFolder } from '../vm/host.ts';
+import { identifyMedium } from '../vm/os-catalogue.ts';
 import type { ConsoleRelay } from './console-relay.ts';
 import type { Services } from './services.ts';
 
@@ -82,6 +83,7 @@ export function handlersFor(
     ),
     'storage.addPool': handler('storage.addPool', ({ name, path }) => nothing(storage.pools.add(name, path))),
     'storage.removePool': handler('storage.removePool', ({ name }) => nothing(storage.pools.remove(name))),
+    'medium.identify': handler('medium.identify', ({ path }) => identifyMedium(path)),
     'file.list': handler('file.list', ({ path }) => listFolder(path)),
     'file.choose': handler('file.choose', async ({ title, directory }) => {
       if (services.chooser === undefined) {

@@ -139,13 +139,16 @@ export class Manager {
    * @param newDisk a disk to make for it, before those that it has
    * @throws DocumentError, GuesthouseError `state` where the name is taken
    */
-  async define(input: unknown, newDisk?: { readonly gibibytes: number }): Promise<MachineSummary> {
+  async define(
+    input: unknown,
+    newDisk?: { readonly gibibytes: number; readonly bus: 'ide' | 'virtio' },
+  ): Promise<MachineSummary> {
     const { id, document } = this.library.define(requireDocument(input), (wanted, work, folder) => {
       if (newDisk === undefined) return wanted;
       createImage(path.join(work, NEW_DISK), { format: 'qcow2', size: newDisk.gibibytes * 2 ** 30 });
       return requireDocument({
         ...wanted,
-        disks: [{ file: path.join(folder, NEW_DISK), bus: 'ide' }, ...wanted.disks],
+        disks: [{ file: path.join(folder, NEW_DISK), bus: newDisk.bus }, ...wanted.disks],
       });
     });
     this.#note(id, `defined as '${document?.name}'`);

@@ -39,6 +39,8 @@ export const ICONS = {
   events: [line('M3 4h10M3 8h10M3 12h6')],
   expand: [line('M6 4l4 4-4 4')],
   graph: [line('M2.5 2.5v11h11M4.5 10.5l2.5-4 2.5 2.5 3.5-5')],
+  grip: [line('M6 4.5v.01M10 4.5v.01M6 8v.01M10 8v.01M6 11.5v.01M10 11.5v.01')],
+  grow: [line('M9.5 3H13v3.5M13 3 9 7M6.5 13H3V9.5M3 13l4-4')],
   larger: [line('M2 12.5 5.5 4h.5l3.5 8.5M3.2 9.5h5M12 5v5M9.5 7.5h5')],
   memory: [line('M2 5h12v5H2zM4 10v2M6.7 10v2M9.3 10v2M12 10v2M5 7v1M8 7v1M11 7v1')],
   more: [solid('M3 7.6h.8v.8H3zM7.6 7.6h.8v.8h-.8zM12.2 7.6h.8v.8h-.8z')],

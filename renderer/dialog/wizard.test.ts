@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest';
 import { checkDocument } from '../../main/contract/index.ts';
-import { type Answers, documentOf, freeName, initialAnswers, newDiskOf, SOURCES, stepOf } from './wizard.ts';
+import {
+  adviceFor,
+  advised,
+  type Answers,
+  documentOf,
+  freeName,
+  initialAnswers,
+  newDiskOf,
+  SOURCES,
+  stepOf,
+} from './wizard.ts';
 
 const filled: Answers = {
   ...initialAnswers({ memory: 512, vcpus: 1 }),
@@ -33,6 +43,15 @@ test('only what the source asks for is taken', () => {
   });
 });
 
+test('processors are spread as wanted', () => {
+  const topology = { sockets: 2, cores: 2, threads: 1 };
+  const checked = checkDocument(documentOf({ ...filled, source: 'sample', vcpus: 4, topology }));
+  expect(checked).toMatchObject({ ok: true, document: { vcpus: 4, topology } });
+  const wrong = checkDocument(documentOf({ ...filled, source: 'sample', vcpus: 3, topology }));
+  expect(wrong).toMatchObject({ ok: false, issues: [{ path: ['topology'] }] });
+  expect(stepOf('topology')).toBe('resources');
+});
+
 test('what is missing or wrong is found in its step', () => {
   const wrong = checkDocument(documentOf({ ...filled, source: 'kernel', kernel: '', memory: NaN, name: '' }));
   expect(wrong.ok).toBe(false);
@@ -46,9 +65,22 @@ test('installation media come with a new disk, where one is wanted', () => {
   expect(documentOf({ ...filled, source: 'cdrom' })).toMatchObject({
     disks: [{ device: 'cdrom', file: '/install.iso' }],
   });
-  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 8 })).toEqual({ gibibytes: 8 });
+  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 8 })).toEqual({ gibibytes: 8, bus: 'ide' });
   expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 0 })).toBeUndefined();
   expect(newDiskOf({ ...filled, source: 'disk', newDisk: 8 })).toBeUndefined();
+});
+
+test('what is on the medium gives the defaults, and what was changed by hand stays', () => {
+  const usual = { memory: 1024, most: 2048 };
+  const debian = { name: 'Debian', id: 'debian12', memory: 4096, disk: 30, bus: 'virtio' } as const;
+  const none = adviceFor(undefined, usual);
+  const some = adviceFor(debian, usual);
+  expect(some).toEqual({ memory: 2048, newDisk: 30, bus: 'virtio' });
+  expect(adviceFor({ ...debian, memory: 64, disk: 0 }, usual)).toMatchObject({ memory: 64, newDisk: 0 });
+  const fresh = initialAnswers({ memory: 1024, vcpus: 1 });
+  expect(advised(fresh, none, some)).toMatchObject(some);
+  expect(advised({ ...fresh, newDisk: 7 }, none, some)).toMatchObject({ memory: 2048, newDisk: 7 });
+  expect(advised(advised(fresh, none, some), some, none)).toEqual(fresh);
 });
 
 test('a name that is taken is numbered', () => {

@@ -1,9 +1,13 @@
 /** What the wizard asks, and the machine that comes of the answers. Steps and boot sources are tables: a new
  * kind of boot is an entry here and its fields. */
+import type { MediumInfo } from '../../main/contract/index.ts';
 import type { Draft } from '../store/draft.ts';
 
 /** GiB of a new disk at most. */
 export const MOST_GIBIBYTES = 65536;
+
+/** GiB of a new disk where nothing is known of what comes onto it. */
+const USUAL_GIBIBYTES = 20;
 
 export const STEPS = ['boot', 'resources', 'summary'] as const;
 export type Step = (typeof STEPS)[number];
@@ -43,6 +47,8 @@ export interface Answers {
   disk: string;
   /** GiB of a new disk, 0 for none; NaN while what is typed is no number. */
   newDisk: number;
+  /** The bus of the new disk. */
+  bus: 'ide' | 'virtio';
   kernel: string;
   initrd: string;
   firmware: string;
@@ -50,6 +56,8 @@ export interface Answers {
   /** MiB; NaN while what is typed is no number. */
   memory: number;
   vcpus: number;
+  /** How they are spread; undefined where that is left open. */
+  topology: { readonly sockets: number; readonly cores: number; readonly threads: number } | undefined;
   name: string;
   customise: boolean;
 }
@@ -60,13 +68,15 @@ export function initialAnswers(size: { readonly memory: number; readonly vcpus: 
     source: 'sample',
     cdrom: '',
     disk: '',
-    newDisk: 20,
+    newDisk: USUAL_GIBIBYTES,
+    bus: 'ide',
     kernel: '',
     initrd: '',
     firmware: '',
     append: 'console=ttyS0',
     memory: size.memory,
     vcpus: size.vcpus,
+    topology: undefined,
     name: '',
     customise: false,
   };
@@ -80,6 +90,7 @@ export function sourceOf({ source }: Answers): Source {
 export function documentOf(answers: Answers): Draft {
   const { files, append, key } = sourceOf(answers);
   const document: Draft = { name: answers.name, memory: answers.memory, vcpus: answers.vcpus };
+  if (answers.topology !== undefined) document.topology = { ...answers.topology };
   if (key === 'sample') document.sample = true;
   for (const { field, optional } of files) {
     const value = answers[field].trim();
@@ -91,9 +102,44 @@ export function documentOf(answers: Answers): Draft {
 }
 
 /** The disk to make with the machine; undefined for none. */
-export function newDiskOf(answers: Answers): { gibibytes: number } | undefined {
-  const { newDisk } = answers;
-  return sourceOf(answers).newDisk && newDisk > 0 ? { gibibytes: newDisk } : undefined;
+export function newDiskOf(answers: Answers): { gibibytes: number; bus: Answers['bus'] } | undefined {
+  const { newDisk, bus } = answers;
+  return sourceOf(answers).newDisk && newDisk > 0 ? { gibibytes: newDisk, bus } : undefined;
+}
+
+/** What a machine should have for what is on its medium. */
+export interface Advice {
+  readonly memory: number;
+  readonly newDisk: number;
+  readonly bus: Answers['bus'];
+}
+
+/**
+ * What makes sense for a medium.
+ *
+ * @param usual memory of a machine where nothing is known, and the most that it can have here, in MiB
+ */
+export function adviceFor(
+  system: MediumInfo['system'] | undefined,
+  usual: { readonly memory: number; readonly most: number },
+): Advice {
+  if (system === null || system === undefined) {
+    return { memory: usual.memory, newDisk: USUAL_GIBIBYTES, bus: 'ide' };
+  }
+  const { memory, disk, bus } = system;
+  // No less than any other machine gets, unless it is small.
+  const wanted = memory < usual.memory && memory >= 1024 ? usual.memory : memory;
+  return { memory: Math.min(usual.most, wanted), newDisk: disk, bus };
+}
+
+/** Answers with other advice: what was changed by hand stays. */
+export function advised(answers: Answers, before: Advice, after: Advice): Answers {
+  return {
+    ...answers,
+    memory: answers.memory === before.memory ? after.memory : answers.memory,
+    newDisk: answers.newDisk === before.newDisk ? after.newDisk : answers.newDisk,
+    bus: after.bus,
+  };
 }
 
 /** The field of the document that a field of the wizard goes into. */
@@ -104,7 +150,7 @@ export function documentField(field: string): string {
 /** The step where a field of a document is asked for. */
 export function stepOf(field: string | number | undefined): Step {
   if (field === 'name') return 'summary';
-  return field === 'memory' || field === 'vcpus' ? 'resources' : 'boot';
+  return field === 'memory' || field === 'vcpus' || field === 'topology' ? 'resources' : 'boot';
 }
 
 /** `base`, or `base-2`, `base-3` … where that is taken. */

@@ -379,6 +379,7 @@ export class FakeMain {
     'storage.delete': () => ({}),
     'storage.addPool': () => ({}),
     'storage.removePool': () => ({}),
+    'medium.identify': () => ({ label: null, system: null }),
     'file.list': () => ({ path: '/', parent: null, entries: [], truncated: false }),
     'file.choose': () => ({ path: null }),
   };

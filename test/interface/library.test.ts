@@ -1,5 +1,6 @@
 /** The list: damaged machines, the keyboard alone, search, groups, many machines, both colour schemes. */
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -136,7 +137,15 @@ test('what is wrong with a new machine is said beside the field', async () => {
 
 test('a machine to install on gets its media and a new disk, and more hardware', async () => {
   const medium = path.join(shell.home, 'install.iso');
-  writeFileSync(medium, Buffer.alloc(2048));
+  const content = path.join(shell.home, 'medium');
+  mkdirSync(path.join(content, '.disk'), { recursive: true });
+  writeFileSync(
+    path.join(content, '.disk', 'info'),
+    'Debian GNU/Linux 13.1.0 "Trixie" - Official amd64 NETINST\n',
+  );
+  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', '-R', '-V', 'DEBIAN', '-o', medium, content], {
+    stdio: 'ignore',
+  });
   await page.getByRole('button', { name: 'New machine…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Installation media').check();
@@ -144,6 +153,7 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await dialog.getByText('CD-ROM image does not exist').waitFor();
   await dialog.getByRole('textbox', { name: 'CD-ROM image' }).fill(medium);
   await dialog.getByText('CD-ROM image does not exist').waitFor({ state: 'detached' });
+  await dialog.getByText('Debian GNU/Linux 13: memory and disk are set to suit it.').waitFor();
   const size = dialog.getByRole('spinbutton', { name: 'New disk' });
   await size.fill('much');
   await dialog.getByRole('button', { name: 'Next' }).click();
@@ -152,7 +162,8 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await picture(page, 'wizard-media-light');
   await dialog.getByRole('button', { name: 'Next' }).click();
   await dialog.getByRole('button', { name: 'Next' }).click();
-  await dialog.getByText('3 GiB').waitFor();
+  await dialog.getByText('3 GiB (virtio)').waitFor();
+  expect(await dialog.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('debian13');
   await dialog.getByLabel('Customise before starting').check();
   const [window] = await Promise.all([
     page.waitForEvent('popup'),
@@ -164,8 +175,21 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await window.getByRole('tab', { name: 'CD-ROM drive 1' }).click();
   expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toBe(medium);
   await window.getByRole('tab', { name: 'Boot' }).click();
-  await window.getByRole('combobox', { name: 'Boot order' }).selectOption('CD-ROM drive, then disk');
+  const order = window.getByRole('list', { name: 'Boot order' });
+  const kinds = async (): Promise<readonly string[]> => order.getByRole('listitem').allInnerTexts();
+  await order.getByText('CD-ROM drives').dragTo(order.getByText('Hard disks'));
+  await expect.poll(kinds).toEqual(['CD-ROM drives', 'Hard disks', 'Network']);
+  await order.getByRole('checkbox', { name: 'CD-ROM drives' }).press('Alt+ArrowDown');
+  await expect.poll(kinds).toEqual(['Hard disks', 'CD-ROM drives', 'Network']);
+  await order.getByRole('button', { name: 'Earlier: CD-ROM drives' }).click();
+  await expect.poll(kinds).toEqual(['CD-ROM drives', 'Hard disks', 'Network']);
   await picture(window, 'details-boot-devices-light');
+  await window.getByRole('tab', { name: 'Processors' }).click();
+  await window.getByRole('checkbox', { name: 'Set sockets, cores and threads' }).check();
+  await window.getByRole('spinbutton', { name: 'Sockets' }).fill('2');
+  await window.getByRole('spinbutton', { name: 'Cores of each' }).fill('2');
+  expect(await window.getByRole('spinbutton', { name: 'Processors' }).inputValue()).toBe('4');
+  await picture(window, 'details-topology-light');
   await window.getByRole('button', { name: 'Add hardware' }).click();
   await window.getByRole('menuitem', { name: 'Disk', exact: true }).click();
   await window.getByText('Image is empty').waitFor();
@@ -175,15 +199,20 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await picture(window, 'details-screen-light');
   await window.getByRole('button', { name: 'Apply' }).click();
   await window.getByRole('button', { name: 'Apply', disabled: true }).waitFor();
-  const stored: unknown = JSON.parse(await shell.run('dumpconfig', 'install'));
+  const stored: unknown = JSON.parse(await shell.run('dumpconfig', 'debian13'));
   expect(stored).toMatchObject({
     boot: { order: ['cdrom', 'disk'] },
-    disks: [{ device: 'disk' }, { device: 'cdrom', file: medium }],
+    vcpus: 4,
+    topology: { sockets: 2, cores: 2, threads: 1 },
+    disks: [
+      { device: 'disk', bus: 'virtio' },
+      { device: 'cdrom', file: medium },
+    ],
     display: { kind: 'vnc', address: '127.0.0.1:5900' },
   });
   await window.close();
-  await shell.run('undefine', 'install');
-  await row(page, 'install').waitFor({ state: 'detached' });
+  await shell.run('undefine', 'debian13');
+  await row(page, 'debian13').waitFor({ state: 'detached' });
 });
 
 test('every screen is usable by everybody, in both colour schemes', async () => {
