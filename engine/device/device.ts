@@ -82,6 +82,6 @@ export interface MachineControl {
   powerOff(): void;
   /** Ends the machine with a status of the guest's choosing (the debug exit port). */
   exit(status: number): void;
-  /** Raises SMI# on every vCPU. */
+  /** Raises SMI# on the bootstrap processor: firmware relocates the save area of no other. */
   systemManagementInterrupt(): void;
 }

@@ -25,6 +25,9 @@ export interface VcpuOptions {
   readonly ramBase: number;
   readonly addressMap: AddressMap;
   readonly dirtyLog: DirtyLog;
+  /** Where SMRAM lies in the shared memory, for a vCPU in system-management mode: the RAM under 0xA0000 to 0xBFFFF; 0
+   * where it is not enabled. */
+  readonly smram?: () => number;
   /** What the vCPUs agree on about translated code; absent where this is the only one and no device writes
    * to memory. */
   readonly coherence?: Coherence;

@@ -149,6 +149,9 @@ export class Board {
   /** What the accelerator has for the machine as a whole, where it has anything. */
   readonly accelerated: AcceleratedMachine | undefined;
 
+  /** Where SMRAM lies in the shared memory for who is in system-management mode, 0 where it is not enabled. */
+  readonly smram: () => number;
+
   /** The display adapter, where there is one. */
   readonly vga: Vga | undefined;
 
@@ -205,7 +208,7 @@ export class Board {
       postCode: (code) => this.timeline.postCode(code),
       mouse: options.vga !== undefined,
       systemManagement: acceleratorOf(options.accelerator).systemManagement?.() ?? false,
-      routingChanged: () => this.#boardMemory.applyPam(),
+      routingChanged: () => this.#boardMemory.applyRouting(),
     });
     this.#vgaRom = arena.reserve(romBytes(options.vga?.bios), PAGE_SIZE);
     if (options.vga !== undefined) this.vga = this.#addVga(arena, options.vga.bios);
@@ -216,9 +219,10 @@ export class Board {
       memory: this.physical,
       vcpus,
     });
-    const pamRanges = () => this.chipset.hostBridge.pamRanges();
+    const { hostBridge } = this.chipset;
     const { firmware } = options.images;
-    this.#boardMemory = new BoardMemory(this.memory, arena, this.map, firmware, pamRanges, written);
+    this.#boardMemory = new BoardMemory(this.memory, arena, this.map, firmware, hostBridge, written);
+    this.smram = () => this.#boardMemory.smramAddress();
     this.mmio.register(this.#boardMemory.shadow, 0xc0000, 0x40000);
 
     this.#facts = {

@@ -3,7 +3,7 @@
  *
  * ```
  * 0            RAM
- * 0xA0000      left to the bus (video memory)
+ * 0xA0000      left to the bus (video memory); RAM for who is in system-management mode, or for all, as SMRAM says
  * 0xC0000      as PAM says: RAM, or what is on the bus: the last 128 KiB of the firmware from 0xE0000 on
  * 0x100000     RAM, up to 3 GiB
  * 0xC0000000   left to devices; the firmware ends at 4 GiB
@@ -11,7 +11,7 @@
  * ```
  */
 import type { AccessSize, MmioDevice } from '../device/device.ts';
-import type { PamRange } from '../device/pci/host-bridge.ts';
+import type { HostBridge } from '../device/pci/host-bridge.ts';
 import { type AddressMap, type MappedRange, RangeKind } from '../memory/address-map.ts';
 import type { Arena } from '../memory/layout.ts';
 import { loadFirmware } from './boot/firmware.ts';
@@ -47,11 +47,13 @@ export class BoardMemory {
   readonly #romAddress: number;
   /** The RAM of each PAM range, as it lies over the bus. */
   readonly #pam: MappedRange[] = [];
-  readonly #pamRanges: () => PamRange[];
+  /** The RAM under the video memory, as it lies over it while everybody sees it. */
+  readonly #smram: MappedRange;
+  readonly #bridge: HostBridge;
   readonly #written: (address: number, bytes: number) => void;
 
   /**
-   * @param pamRanges the host bridge's ranges; every call of {@link applyPam} asks anew
+   * @param bridge its PAM ranges and SMRAM control; every call of {@link applyRouting} asks anew
    * @param firmware image, which ends at 4 GiB; null where there is none
    * @param written called after a write to RAM, with its place in the shared memory: code may have been
    *   overwritten
@@ -61,12 +63,12 @@ export class BoardMemory {
     arena: Arena,
     map: AddressMap,
     firmware: Uint8Array | null,
-    pamRanges: () => PamRange[],
+    bridge: HostBridge,
     written: (address: number, bytes: number) => void,
   ) {
     this.#memory = memory;
     this.#firmware = firmware;
-    this.#pamRanges = pamRanges;
+    this.#bridge = bridge;
     this.#written = written;
     const { low, high } = splitRam(memory.ramBytes);
     const ram = (start: number, end: number, offset: number) => {
@@ -86,11 +88,18 @@ export class BoardMemory {
         map.define({ kind: RangeKind.Rom, start: address, size: bytes.length, address: from, enabled: true });
       }
     }
-    for (const { start, size } of pamRanges()) {
+    for (const { start, size } of bridge.pamRanges()) {
       const address = memory.ramBase + start;
       // Disabled at first: after a reset PAM gives everything to the bus.
       this.#pam.push(map.define({ kind: RangeKind.Ram, start, size, address, enabled: false }));
     }
+    this.#smram = map.define({
+      kind: RangeKind.Ram,
+      start: VIDEO,
+      size: PAM_START - VIDEO,
+      address: memory.ramBase + VIDEO,
+      enabled: false,
+    });
   }
 
   /** Puts the firmware image into the ROM. Once, before the machine first runs. */
@@ -98,14 +107,22 @@ export class BoardMemory {
     if (this.#firmware !== null) this.#memory.bytes.set(this.#firmware, this.#romAddress);
   }
 
-  /** Brings the address map in line with PAM. Ranges that can only be written stay on the bus, where
-   * {@link shadow} takes the writes. */
-  applyPam(): void {
-    for (const [i, range] of this.#pamRanges().entries()) {
+  /** Brings the address map in line with PAM and SMRAM control. Ranges that can only be written stay on the bus,
+   * where {@link shadow} takes the writes. */
+  applyRouting(): void {
+    this.#smram.change({ enabled: this.#bridge.smram().open });
+    for (const [i, range] of this.#bridge.pamRanges().entries()) {
       const inRam = range.start + range.size <= this.#memory.ramBytes;
       const kind = range.writeRam ? RangeKind.Ram : RangeKind.Rom;
       this.#pam[i].change({ kind, enabled: range.readRam && inRam });
     }
+  }
+
+  /** Where SMRAM lies in the shared memory for who is in system-management mode; 0 where it is not enabled, or
+   * closed. */
+  smramAddress(): number {
+    const { enabled, closed } = this.#bridge.smram();
+    return enabled && !closed ? this.#memory.ramBase + VIDEO : 0;
   }
 
   /** To be registered on the MMIO bus at 0xC0000, 256 KiB: writes that PAM sends to RAM although it sends
@@ -115,9 +132,9 @@ export class BoardMemory {
     mmioWrite: (offset: number, size: AccessSize, value: number) => {
       for (let i = 0; i < size; i++) {
         const address = PAM_START + offset + i;
-        const range = this.#pamRanges().find(
-          (each) => address >= each.start && address < each.start + each.size,
-        );
+        const range = this.#bridge
+          .pamRanges()
+          .find((each) => address >= each.start && address < each.start + each.size);
         if (range === undefined || !range.writeRam || address >= this.#memory.ramBytes) continue;
         this.#memory.bytes[this.#memory.ramBase + address] = value >>> (8 * i);
         this.#written(this.#memory.ramBase + address, 1);

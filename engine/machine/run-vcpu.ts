@@ -32,6 +32,7 @@ export function runVcpu(
     vmArea: board.areas[0],
     addressMap: board.map,
     dirtyLog: board.dirty,
+    smram: board.smram,
     coherence: board.coherence,
     ramBase: board.memory.ramBase,
     interrupts: lapics,

@@ -77,7 +77,7 @@ export class RunState implements MachineControl {
   }
 
   systemManagementInterrupt(): void {
-    this.#signals.raiseAll(VcpuEvent.Smi);
+    this.#signals.raise(0, VcpuEvent.Smi);
   }
 
   /** Ends the machine, whatever the guest does. */

@@ -42,6 +42,19 @@ beforeAll(() => {
     [guest('modules')]: 'kernel.bin',
     [module]: 'module',
   });
+  makeDisc('smm', '  KERNEL mboot.c32\n  APPEND kernel.bin\n', {
+    [path.join(MODULES, 'mboot.c32')]: 'mboot.c32',
+    [path.join(MODULES, 'libcom32.c32')]: 'libcom32.c32',
+    [guest('smm')]: 'kernel.bin',
+  });
+});
+
+test('the firmware puts system-management mode to use', async () => {
+  await using machine = Console.start(
+    guesthouseCommand('run', '--accel', 'wasm', '--memory', '64', '--debug-exit', '--cdrom', image('smm')),
+  );
+  await machine.expect('managed by the firmware', 90);
+  expect(await machine.status()).toBe(1);
 });
 
 test.each([

@@ -28,6 +28,9 @@ export type { CompiledTier0 } from './interpreter/handlers.ts';
 /** As many as a machine can have local APICs. */
 export const maxVcpus = (): number => MAX_VCPUS;
 
+/** SMRAM is seen by a processor that is in the mode, and by no other. */
+export const systemManagement = (): boolean => true;
+
 /** One for a machine: translates hot code for its vCPUs. */
 export const translatorThread = new URL('./region/translator-thread.ts', import.meta.url);
 

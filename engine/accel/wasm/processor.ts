@@ -36,6 +36,7 @@ import { breakpointsEnabled, dataBreakpoint, instructionBreakpoint, singleStep }
 import { deliver, exceptionEvent, injectedEvent, type InterruptEvent } from './system/interrupts.ts';
 import { Access, Mmu, MMU_AREA_BYTES } from './system/mmu.ts';
 import { PageFilter } from './system/page-filter.ts';
+import { PhysicalMap } from './system/physical-map.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 import { SegAttr } from '../../vcpu/segment.ts';
 import { enterSmm } from './system/smm.ts';
@@ -170,8 +171,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#code = new CodeCache(built, memory, arena, arenaBytes(options.topology.vcpus), {
       fetch: (low, high) => this.#fetch(low, high),
     });
+    const physicalMap = new PhysicalMap(options.addressMap, state, options.smram);
     this.#mmu = new Mmu({
-      memory, state, stateAddress, area: options.area, addressMap: options.addressMap, dirtyLog: options.dirtyLog,
+      memory, state, stateAddress, area: options.area, addressMap: physicalMap, dirtyLog: options.dirtyLog,
       ramBase: options.ramBase, code: this.#code, coherence: this.#coherence,
     }); // prettier-ignore
     this.#code.onCodePage = (page) => {
@@ -196,11 +198,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.block = this.#access.block;
     this.physical = {
       read32: (address) => {
-        const page = options.addressMap.resolve(Math.floor(address / 4096)) & ~1;
+        const page = physicalMap.resolve(Math.floor(address / 4096)) & ~1;
         return page === 0 ? 0xffff_ffff : this.#words[((page >>> 0) + (address & 0xffc)) >>> 2]! >>> 0;
       },
       write32: (address, value) => {
-        const page = options.addressMap.resolve(Math.floor(address / 4096));
+        const page = physicalMap.resolve(Math.floor(address / 4096));
         if (page === 0 || (page & 1) !== 0) return;
         const host = (page >>> 0) + (address & 0xffc);
         options.dirtyLog.mark((host - options.ramBase) >>> 12);

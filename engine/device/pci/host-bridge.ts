@@ -73,7 +73,7 @@ export class HostBridge extends PciFunction {
     const value = this.config[SMRAM];
     return {
       enabled: (value & SmramBit.Enable) !== 0,
-      open: (value & SmramBit.Open) !== 0,
+      open: (value & (SmramBit.Enable | SmramBit.Open)) === (SmramBit.Enable | SmramBit.Open),
       closed: (value & SmramBit.Closed) !== 0,
     };
   }

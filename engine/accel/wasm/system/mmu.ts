@@ -10,7 +10,7 @@
  */
 import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
-import type { AddressMap } from '../../../memory/address-map.ts';
+import type { PhysicalMap } from './physical-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
@@ -62,7 +62,7 @@ export interface MmuParts {
   readonly stateAddress: number;
   /** Byte address of MMU_AREA_BYTES. */
   readonly area: number;
-  readonly addressMap: AddressMap;
+  readonly addressMap: PhysicalMap;
   readonly dirtyLog: DirtyLog;
   /** Byte address of guest RAM, for the dirty log's page numbers. */
   readonly ramBase: number;
