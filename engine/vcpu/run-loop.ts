@@ -63,6 +63,8 @@ export type LoopEnd =
 export class RunLoop {
   readonly #parts: RunLoopParts;
   #ioExits = 0;
+  /** When the loop began, by `performance`. */
+  #started = 0;
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
@@ -70,9 +72,9 @@ export class RunLoop {
 
   /** Runs until the machine ends. Must not be called with the device lock held. */
   run(): LoopEnd {
-    const { vcpu, counters, runState, index } = this.#parts;
-    const started = performance.now();
-    const progress = () => counters.progress(vcpu.instructions(), (performance.now() - started) * 1e6);
+    const { vcpu, runState, index, counters } = this.#parts;
+    this.#started = performance.now();
+    const progress = () => this.#progress(performance.now());
     for (;;) {
       let access: ExitReason | null = null;
       if (runState.requested || this.#startupPending()) {
@@ -130,6 +132,12 @@ export class RunLoop {
     return reason;
   }
 
+  /** Counts how far the vCPU has come. @param now by `performance` */
+  #progress(now: number): void {
+    const { vcpu, counters } = this.#parts;
+    counters.progress(vcpu.instructions(), (now - this.#started) * 1e6);
+  }
+
   #timed(reason: ExitReason, body: () => void): void {
     const before = performance.now();
     body();
@@ -143,9 +151,11 @@ export class RunLoop {
     if (count % SAMPLE === 1) {
       const before = performance.now();
       devices.with(serve);
-      const nanoseconds = (performance.now() - before) * 1e6 * SAMPLE;
+      const after = performance.now();
+      const nanoseconds = (after - before) * 1e6 * SAMPLE;
       counters.spend(reason, nanoseconds);
       counters.spendAccess(place, nanoseconds);
+      this.#progress(after);
     } else {
       devices.with(serve);
     }

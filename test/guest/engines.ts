@@ -17,7 +17,8 @@ export interface MachineSpec {
   readonly disks?: readonly string[];
   /** MiB */
   readonly memory?: number;
-  readonly vcpus?: number;
+  /** How many, also with `,sockets=`, `,cores=` and `,threads=`. */
+  readonly vcpus?: number | string;
   /** What is connected to standard input and output. */
   readonly stdio: 'serial' | 'debugcon';
   /** The guest may end the machine through port 0xF4; the status is twice the value plus one. */

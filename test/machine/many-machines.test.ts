@@ -36,7 +36,7 @@ const held = () => ({
 const hostTells = process.platform === 'linux';
 
 test.skipIf(!hostTells).each(['wasm', 'kvm'] as const)(
-  'a hundred machines under %s, one after the other, leave nothing behind',
+  'a hundred machines under %s, some of two vCPUs, one after the other, leave nothing behind',
   { timeout: 600_000 },
   async (accel) => {
     const found = acceleratorOf(accel).probe();
@@ -44,8 +44,8 @@ test.skipIf(!hostTells).each(['wasm', 'kvm'] as const)(
       console.warn(`accelerator ${accel} cannot run here: ${found.reason}`);
       return;
     }
-    const once = async (stopped: boolean) => {
-      const config = { accel, memory: 1, firmware: stopped ? SPINS : ENDS, debugExit: true };
+    const once = async (stopped: boolean, vcpus: number) => {
+      const config = { accel, vcpus, memory: 1, firmware: stopped ? SPINS : ENDS, debugExit: true };
       const machine = Machine.create(config, { log: () => {} });
       machine.start();
       if (stopped) {
@@ -57,10 +57,10 @@ test.skipIf(!hostTells).each(['wasm', 'kvm'] as const)(
       expect(outcome).toEqual(stopped ? { kind: 'stopped' } : { kind: 'exit', status: 1 });
     };
     // What is made once for a process is there after a few.
-    for (let i = 0; i < 5; i++) await once(i % 2 === 0);
+    for (let i = 0; i < 6; i++) await once(i % 2 === 0, 1 + ((i % 3) >> 1));
     const before = held();
     const memory = process.memoryUsage.rss();
-    for (let i = 0; i < MACHINES; i++) await once(i % 2 === 0);
+    for (let i = 0; i < MACHINES; i++) await once(i % 2 === 0, 1 + ((i % 3) >> 1));
     // The last worker's thread may still be on its way out.
     for (let i = 0; i < 20 && held().threads > before.threads; i++) await sleep(50);
     const after = held();
