@@ -121,6 +121,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   /** The next instruction is tier 0's to run. */
   #single = false;
   readonly #tiers: Tiers;
+  /** Instructions until the next look at events and timers. */
+  #budget: number;
   readonly #regions: Regions;
   /** Pages that code has been looked up on since all jump-cache entries were last dropped for a page's sake. */
   readonly #codePages = new PageFilter(12);
@@ -222,6 +224,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         revalidate: (record: number, id: number) => this.#revalidate(record, id),
       },
     });
+    this.#budget = this.#tiers.budget;
     this.#regions = new Regions({
       tier0: built, code: this.#code, memory, table, eager,
       translator: link === undefined ? new Translator(tier0()) : link.port,
@@ -356,7 +359,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #enter(): ExitReason {
     const { state } = this;
-    let budget = this.#tiers.budget;
+    let budget = this.#budget;
     for (;;) {
       // A guest whose fault handlers fault retires no instruction, and must come back all the same.
       budget -= TURN_COST;
@@ -429,7 +432,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (generation !== this.#code.generation) this.#dropJumps(true);
     if (this.#sample || this.#tiers.eager) {
       this.#sample = false;
-      if (this.#tiers.regions && !mode.step) this.#regions.sampled(mode, this.state.rip & ~0xfffn);
+      if (this.#tiers.regions && !mode.step) this.#sampled(mode);
     }
     const codePage = (this.#at + P.codePage) >> 2;
     const long = mode.code === 64;
@@ -441,6 +444,15 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#instructions +=
       budget - this.#private.budget + (left === 0 ? 0 : this.#bytes[left + REC.ordinal]! - 1);
     return code;
+  }
+
+  /** Looks for hot code. Where the guest runs in tier 1 it gets further in the same time, and less often. */
+  #sampled(mode: CodeMode): void {
+    const { budget, mostBudget } = this.#tiers;
+    const translated = this.#regions.sampled(mode, this.state.rip & ~0xfffn);
+    // Others wait for this vCPU to drop translations, which it does between two budgets.
+    const most = this.#coherence.shared ? Math.min(2 * budget, mostBudget) : mostBudget;
+    this.#budget = translated ? Math.min(2 * this.#budget, most) : budget;
   }
 
   /** Acts on what emitted code left for. @returns an exit reason, or -1 to go on */

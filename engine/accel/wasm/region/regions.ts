@@ -80,19 +80,21 @@ export class Regions {
   }
 
   /** The guest was found at the block last looked up.
-   * @param page RIP of the first byte of the page it is on */
-  sampled(mode: CodeMode, page: bigint): void {
+   * @param page RIP of the first byte of the page it is on
+   * @returns true where it has been translated already */
+  sampled(mode: CodeMode, page: bigint): boolean {
     this.#collectAnswers();
     const block = this.#code.found;
-    if (block === undefined || mode.code !== 64 || block.to2 !== 0) return;
+    if (block === undefined || mode.code !== 64 || block.to2 !== 0) return false;
     block.samples++;
     if (this.#eager) {
       // Again when it has links, which lead further.
-      if (!AGAIN.has(block.samples)) return;
+      if (!AGAIN.has(block.samples)) return false;
       const before = this.#code.regionAt(block.record);
       if (before !== undefined) this.#code.dropRegion(before, 'flushed');
-    } else if (block.samples !== HOT) return;
+    } else if (block.samples !== HOT) return this.#code.regionAt(block.record) !== undefined;
     this.#ask(block.record, page);
+    return false;
   }
 
   #ask(record: number, page: bigint): void {
