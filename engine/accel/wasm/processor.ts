@@ -449,7 +449,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   /** Looks for hot code. Where the guest runs in tier 1 it gets further in the same time, and less often. */
   #sampled(mode: CodeMode): void {
     const { budget, mostBudget } = this.#tiers;
-    const translated = this.#regions.sampled(mode, this.state.rip & ~0xfffn);
+    const weight = Math.ceil(this.#budget / budget);
+    const translated = this.#regions.sampled(mode, this.state.rip & ~0xfffn, weight);
     // Others wait for this vCPU to drop translations, which it does between two budgets.
     const most = this.#coherence.shared ? Math.min(2 * budget, mostBudget) : mostBudget;
     this.#budget = translated ? Math.min(2 * this.#budget, most) : budget;

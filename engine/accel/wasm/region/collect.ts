@@ -7,7 +7,7 @@ import { REC, REC_BYTES } from '../private.ts';
 import { isDirect, PAIR_BYTES, type RecordReader, type RegionSource } from './source.ts';
 
 /** Bounds on a region: instructions, paths followed, pages. */
-const MOST_INSTRUCTIONS = 64;
+const MOST_INSTRUCTIONS = 128;
 const MOST_STARTS = 64;
 const MOST_PAGES = 4;
 

@@ -7,7 +7,7 @@ import { RecordReader } from './source.ts';
 import { exportName } from './translate.ts';
 import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
 
-/** Times a block is found at the end of a budget before it is translated. */
+/** Least budgets at whose end a block is found before it is translated. */
 const HOT = 3;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
@@ -81,18 +81,20 @@ export class Regions {
 
   /** The guest was found at the block last looked up.
    * @param page RIP of the first byte of the page it is on
+   * @param weight how many of the least budgets it stands for
    * @returns true where it has been translated already */
-  sampled(mode: CodeMode, page: bigint): boolean {
+  sampled(mode: CodeMode, page: bigint, weight: number): boolean {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return false;
-    block.samples++;
+    const before = block.samples;
+    block.samples += weight;
     if (this.#eager) {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.samples)) return false;
-      const before = this.#code.regionAt(block.record);
-      if (before !== undefined) this.#code.dropRegion(before, 'flushed');
-    } else if (block.samples !== HOT) return this.#code.regionAt(block.record) !== undefined;
+      const region = this.#code.regionAt(block.record);
+      if (region !== undefined) this.#code.dropRegion(region, 'flushed');
+    } else if (before >= HOT || block.samples < HOT) return this.#code.regionAt(block.record) !== undefined;
     this.#ask(block.record, page);
     return false;
   }
