@@ -32,6 +32,7 @@ import {
 import { Board, boardAreaBytes, type BoardOptions, boardVideoBytes } from '../machine/board.ts';
 import { hostMemoryAvailable, MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
+import type { HotCode } from '../accel/wasm/region/listing.ts';
 import { announce, type TranslatorEnd } from '../machine/translator-link.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
 import { vcpuInfos } from './vcpu-info.ts';
@@ -69,6 +70,8 @@ export interface MachineIo {
   readonly diskFailed?: (failure: DiskFailure) => void;
   /** Told when {@link Machine.media} may give something else. */
   readonly mediaMoved?: () => void;
+  /** An address of guest code, and who gets the text whenever what lies there is translated. */
+  readonly watch?: { readonly address: bigint; readonly listed: (text: string) => void } | undefined;
 }
 
 /** What a machine has done. */
@@ -121,6 +124,7 @@ export class Machine {
   readonly input: InputPort;
 
   readonly #board: Board;
+  readonly #watch: MachineIo['watch'];
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
   readonly #log: Logger;
   readonly #logSink: LogSink;
@@ -165,6 +169,7 @@ export class Machine {
         ...(password === undefined ? {} : { password }),
       });
     }
+    this.#watch = io.watch;
     this.#boardOptions = options;
     this.#logSink = io.log;
     this.#log = new Logger('machine', io.log);
@@ -415,6 +420,7 @@ export class Machine {
     const workerData: VcpuThreadData = {
       board: this.#boardOptions,
       index,
+      watch: this.#watch?.address,
       ...(translator === undefined ? {} : { translator }),
     };
     const worker = new Worker(new URL('../vcpu/thread.ts', import.meta.url), {
@@ -428,6 +434,10 @@ export class Machine {
     worker.on('message', (message: VcpuThreadMessage) => {
       if (message.kind === 'log') {
         this.#logSink(message.record);
+        return;
+      }
+      if (message.kind === 'code') {
+        void this.#list(message.code);
         return;
       }
       this.#runners.delete(worker);
@@ -450,6 +460,11 @@ export class Machine {
       this.#beImpatient();
       if (this.#running === 0) void this.#finish();
     });
+  }
+
+  async #list(code: HotCode): Promise<void> {
+    const text = await acceleratorOf(this.#boardOptions.accelerator).listCode?.(code);
+    if (text !== undefined) this.#watch?.listed(text);
   }
 
   /** A connection to the translator's thread, which is started with the first vCPU that wants one. */

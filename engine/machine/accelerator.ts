@@ -9,6 +9,7 @@ import type { Coherence } from '../vcpu/coherence.ts';
 import type { Milestone } from '../vcpu/boot-timeline.ts';
 import type { VcpuState } from '../vcpu/state.ts';
 import type { Topology } from '../vcpu/topology.ts';
+import type { HotCode } from '../accel/wasm/region/listing.ts';
 import type { TranslatorLink } from './translator-link.ts';
 
 /** What an accelerator's vCPU is made of. */
@@ -48,6 +49,14 @@ export interface VcpuOptions {
   readonly tier?: string | undefined;
   /** The machine's translator thread, for an accelerator that has one. */
   readonly translator?: TranslatorLink | undefined;
+  /** Told of code that is translated around an address, by an accelerator that translates. */
+  readonly watch?: CodeWatch | undefined;
+}
+
+/** An address of code, and who is told when what lies there is translated. */
+export interface CodeWatch {
+  readonly address: bigint;
+  readonly found: (code: HotCode) => void;
 }
 
 /** Where a machine lies, for what concerns all of its vCPUs. */
@@ -94,6 +103,8 @@ export interface Accelerator {
   /** The entry of a thread that translates code for all vCPUs of a machine; it is sent a
    * TranslatorEnd for each. */
   readonly translatorThread?: URL;
+  /** Code that was watched for, and what became of it, as lines of text; absent where nothing is translated. */
+  listCode?(code: HotCode): Promise<string>;
   /** Absent where vCPUs need nothing together, and look at their events by themselves. */
   machineOf?(place: MachinePlace): AcceleratedMachine;
 }

@@ -4,7 +4,7 @@ import { tscAt } from '../vcpu/clock.ts';
 import { RunLoop, type LoopEnd } from '../vcpu/run-loop.ts';
 import { Milestone } from '../vcpu/boot-timeline.ts';
 import { Activity } from '../vcpu/state.ts';
-import type { Accelerator } from './accelerator.ts';
+import type { Accelerator, CodeWatch } from './accelerator.ts';
 import type { Board } from './board.ts';
 import type { TranslatorLink } from './translator-link.ts';
 
@@ -20,6 +20,7 @@ export function runVcpu(
   accelerator: Accelerator,
   index: number,
   translator?: TranslatorLink,
+  watch?: CodeWatch,
 ): VcpuRun {
   const { devices, lapics, clock, runState } = board;
   const state = board.states[index];
@@ -45,6 +46,7 @@ export function runVcpu(
     topology: board.topology,
     lockDevices: devices.with,
     translator,
+    watch,
     log: (line) => board.log.debug(`vCPU ${index}: ${line}`),
     milestone: (milestone) => board.timeline.mark(milestone),
   });

@@ -3,6 +3,7 @@
  * thread does, and runs the loop until the machine ends.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { HotCode } from '../accel/wasm/region/listing.ts';
 import type { LogRecord } from '../base/log.ts';
 import { acceleratorOf } from '../machine/accelerator.ts';
 import { Board, type BoardOptions } from '../machine/board.ts';
@@ -17,11 +18,14 @@ export interface VcpuThreadData {
   readonly index: number;
   /** To the machine's translator thread, where it has one. */
   readonly translator?: TranslatorEnd;
+  /** An address whose code is told about when it is translated. */
+  readonly watch?: bigint | undefined;
 }
 
 /** What it says to the control thread. */
 export type VcpuThreadMessage =
   | { readonly kind: 'log'; readonly record: LogRecord }
+  | { readonly kind: 'code'; readonly code: HotCode }
   | { readonly kind: 'end'; readonly end: LoopEnd; readonly statistics: Readonly<Record<string, number>> };
 
 function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): void {
@@ -29,7 +33,15 @@ function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): void 
   const say = (message: VcpuThreadMessage) => port.postMessage(message);
   const board = new Board({ ...options, log: (record) => say({ kind: 'log', record }) });
   const link = translator === undefined ? undefined : linkToTranslator(translator);
-  const { end, statistics } = runVcpu(board, acceleratorOf(options.accelerator), index, link);
+  const { end, statistics } = runVcpu(
+    board,
+    acceleratorOf(options.accelerator),
+    index,
+    link,
+    data.watch === undefined
+      ? undefined
+      : { address: data.watch, found: (code) => say({ kind: 'code', code }) },
+  );
   translator?.port.close();
   say({ kind: 'end', end, statistics });
 }

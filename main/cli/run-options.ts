@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly config: MachineConfigInput;
   readonly sample: boolean;
   readonly stats: boolean;
+  /** Of guest code to show when it is translated. */
+  readonly dumpCode: bigint | undefined;
   readonly help: boolean;
 }
 
@@ -32,6 +34,7 @@ const OPTIONS = {
   'debug-exit': { type: 'boolean' },
   sample: { type: 'boolean' },
   stats: { type: 'boolean' },
+  'dump-code': { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -90,7 +93,9 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
     debugcon: debugcon === undefined ? undefined : stream('debugcon', debugcon),
     debugExit: values['debug-exit'] === true,
   };
-  return { config, sample, stats: values.stats === true, help: values.help === true };
+  const dumpCode = address('dump-code', once('dump-code'));
+  if (dumpCode !== undefined && config.accel !== 'wasm') throw usage('--dump-code needs --accel wasm');
+  return { config, sample, dumpCode, stats: values.stats === true, help: values.help === true };
 }
 
 function parseWords(words: readonly string[]) {
@@ -105,6 +110,14 @@ function number(name: string, text: string, least: number, most: number): number
   const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN;
   if (value >= least && value <= most) return value;
   throw usage(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`);
+}
+
+/** A linear address of the guest; undefined where none is given. */
+function address(name: string, text: string | undefined): bigint | undefined {
+  if (text === undefined) return undefined;
+  if (!/^0x[0-9a-f]{1,16}$/i.test(text))
+    throw usage(`--${name} must be a hexadecimal address such as 0x1000, not '${text}'`);
+  return BigInt(text);
 }
 
 function choice<const T extends readonly string[]>(name: string, text: string, choices: T): T[number] {

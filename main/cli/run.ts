@@ -33,10 +33,16 @@ export async function run(words: readonly string[]): Promise<number> {
   const log = ({ level, text }: LogRecord) => {
     if (level === 'warn' || level === 'error') say(text);
   };
+  const listed = (text: string) => process.stderr.write(terminal.raw ? text.replaceAll('\n', '\r\n') : text);
   const diskFailed = ({ held }: DiskFailure) => {
     if (held) say('the machine is paused: make room or mend what is wrong, then type Ctrl-A R');
   };
-  const machine = Machine.create(await configOf(options), { terminal, log, diskFailed });
+  const machine = Machine.create(await configOf(options), {
+    terminal,
+    log,
+    diskFailed,
+    watch: options.dumpCode === undefined ? undefined : { address: options.dumpCode, listed },
+  });
 
   let signalled: number | undefined;
   for (const [name, status] of Object.entries(SIGNALS)) {

@@ -37,6 +37,7 @@ The machine:
   --debugcon WHERE    debug console at ports 0xE9 and 0x402: stdio, file:PATH
   --display WHERE     the screen: none, vnc=ADDRESS[,password=FILE] (default: none)
   --debug-exit        let the guest end the machine through port 0xF4
+  --dump-code ADDRESS show the guest's code around an address whenever it is translated, and what it becomes
   --stats             at the end, say what the machine did, on standard error
 
 Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; --json prints for scripts):

@@ -6,6 +6,7 @@ import { Arena } from '../../memory/layout.ts';
 import { loadSegment } from '../../vcpu/segment.ts';
 import { Seg, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
 import * as wasm from './index.ts';
+import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { Processor } from './processor.ts';
 import { Topology } from '../../vcpu/topology.ts';
 
@@ -41,8 +42,12 @@ export const NO_INTERRUPTS: InterruptSource = {
   writeMsr: () => false,
 };
 
-/** @param interrupts what the vCPU sees as its local APIC */
-export function bareMachine(interrupts: InterruptSource = NO_INTERRUPTS): BareMachine {
+/** @param interrupts what the vCPU sees as its local APIC
+ * @param more how it is to run code, and what to tell of it */
+export function bareMachine(
+  interrupts: InterruptSource = NO_INTERRUPTS,
+  more: Pick<VcpuOptions, 'tier' | 'watch'> = {},
+): BareMachine {
   const stateAddress = 0x1_0000;
   const tables = 0x2_0000;
   const area = 0x4_0000;
@@ -79,7 +84,7 @@ export function bareMachine(interrupts: InterruptSource = NO_INTERRUPTS): BareMa
   state.gpr[4] = BigInt(STACK);
   const cpu = new Processor({
     memory, state, stateAddress, area, addressMap, dirtyLog: dirty, ramBase, interrupts, cpuModel: 'max',
-    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, topology: Topology.ofCores(1), lockDevices: (body) => body(), log: () => {},
+    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, topology: Topology.ofCores(1), lockDevices: (body) => body(), log: () => {}, ...more,
   }); // prettier-ignore
   return {
     cpu,

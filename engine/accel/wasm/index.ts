@@ -3,6 +3,7 @@ import type { AcceleratedVcpu } from '../contract.ts';
 import { MAX_VCPUS } from '../../device/chipset/lapic.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { Processor } from './processor.ts';
+import type { HotCode } from './region/listing.ts';
 import { CPU_MODELS, CpuModel } from './system/cpuid.ts';
 import { resetState as reset } from './system/reset.ts';
 import type { VcpuState } from '../../vcpu/state.ts';
@@ -33,6 +34,10 @@ export const systemManagement = (): boolean => true;
 
 /** One for a machine: translates hot code for its vCPUs. */
 export const translatorThread = new URL('./region/translator-thread.ts', import.meta.url);
+
+/** See {@link HotCode}. */
+export const listCode = async (code: HotCode): Promise<string> =>
+  await (await import('./region/listing.ts')).listCode(code);
 
 /** Makes a vCPU over its state; the state must have been reset. */
 export const createVcpu = (options: VcpuOptions): AcceleratedVcpu => new Processor(options);

@@ -228,6 +228,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#regions = new Regions({
       tier0: built, code: this.#code, memory, table, eager,
       translator: link === undefined ? new Translator(tier0()) : link.port,
+      watch: options.watch,
       places: {
         lookup: (rip) => this.#lookup(rip),
         page: (rip) => this.#codePage(rip),

@@ -1,8 +1,10 @@
 /** The regions of a vCPU: which code is hot, and the place of its translation among the handlers. */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
 import { IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
 import { collectRegion, type CodePlaces, type Collected } from './collect.ts';
+import { hotCodeAt } from './listing.ts';
 import { RecordReader } from './source.ts';
 import { exportName } from './translate.ts';
 import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
@@ -38,6 +40,7 @@ export interface RegionOptions {
   /** The vCPU's handlers; regions are put behind them. */
   readonly table: WebAssembly.Table;
   readonly places: CodePlaces;
+  readonly watch?: CodeWatch | undefined;
   /** Everything is translated on first sight, however small. */
   readonly eager?: boolean;
   /** To the translator's thread, or one that translates here and now. */
@@ -53,6 +56,7 @@ export class Regions {
   readonly #eager: boolean;
   readonly #translator: MessagePort | Translator;
   readonly #reader: RecordReader;
+  readonly #watch: CodeWatch | undefined;
   readonly #free: number[] = [];
   /** Asked for and not there yet, by number. */
   readonly #waiting = new Map<number, Collected & { readonly record: number; readonly generation: number }>();
@@ -72,6 +76,7 @@ export class Regions {
     this.#eager = options.eager === true;
     this.#translator = options.translator;
     this.#reader = new RecordReader(options.memory.buffer);
+    this.#watch = options.watch;
     this.#code.onRegionDropped = (region, why) => {
       this.counts[why]++;
       this.#table.set(region.handler, null);
@@ -103,6 +108,8 @@ export class Regions {
     if (this.#code.originalHandler(record) !== undefined) return;
     const collected = collectRegion(this.#reader, record, page, this.#tier0.forms.forms, this.#places);
     if (collected === undefined) return;
+    const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
+    if (watched !== undefined) this.#watch?.found(watched);
     if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, { ...collected, record, generation: this.#code.generation });
