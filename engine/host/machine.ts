@@ -125,6 +125,8 @@ export class Machine {
 
   readonly #board: Board;
   readonly #watch: MachineIo['watch'];
+  /** When all code that was watched for has been told about. */
+  #listed: Promise<void> = Promise.resolve();
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
   readonly #log: Logger;
   readonly #logSink: LogSink;
@@ -437,7 +439,7 @@ export class Machine {
         return;
       }
       if (message.kind === 'code') {
-        void this.#list(message.code);
+        this.#listed = this.#listed.then(() => this.#list(message.code));
         return;
       }
       this.#runners.delete(worker);
@@ -489,6 +491,7 @@ export class Machine {
   }
 
   async #finish(): Promise<void> {
+    await this.#listed;
     void this.#translator?.terminate();
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);

@@ -84,6 +84,8 @@ test.each([
   [['--kernel', ''], '--kernel needs a value'],
   [['--kernel'], '--kernel'],
   [['--kernel', 'k', '--stats=yes'], '--stats'],
+  [['--kernel', 'k', '--accel', 'wasm', '--dump-code', '4096'], "an address such as 0x1000, not '4096'"],
+  [['--kernel', 'k', '--dump-code', '0x1000'], '--dump-code needs --accel wasm'],
   [['--kernel', 'k', '--colour'], '--colour'],
   [['--kernel', 'k', 'extra'], "unexpected argument 'extra'"],
 ])('%j is refused in one line', (words, expected) => {

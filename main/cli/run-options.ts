@@ -116,7 +116,7 @@ function number(name: string, text: string, least: number, most: number): number
 function address(name: string, text: string | undefined): bigint | undefined {
   if (text === undefined) return undefined;
   if (!/^0x[0-9a-f]{1,16}$/i.test(text))
-    throw usage(`--${name} must be a hexadecimal address such as 0x1000, not '${text}'`);
+    throw usage(`--${name} must be an address such as 0x1000, not '${text}'`);
   return BigInt(text);
 }
 

@@ -16,6 +16,9 @@ const start = (name: string, spec: Partial<MachineSpec> = {}): Console =>
     engine.command({ kernel: guest(name), memory: 64, stdio: 'serial', debugExit: true, ...spec }),
   );
 
+/** Where multiboot.inc has the image loaded. */
+const LOAD_ADDRESS = 0x10_0000;
+
 /** Processor time a process and its threads have used, in seconds: utime and stime of proc_pid_stat(5). */
 function processorTime(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -28,6 +31,20 @@ test('the debug exit port ends the machine with twice the value plus one', async
   await using machine = start('exit');
   await machine.expect('leaving\r\n');
   expect(await machine.status()).toBe(21 * 2 + 1);
+});
+
+test.runIf(engine === guesthouse)('--dump-code shows hot code and what it becomes', async () => {
+  const kernels = path.join(import.meta.dirname, '..', '..', 'bench', 'kernels');
+  const kernel = assemble(path.join(kernels, 'integer.asm'), { SCALE: 100 });
+  const multiply = [0x48, 0x6b, 0xf6, 31]; // imul rsi, rsi, 31
+  const at = LOAD_ADDRESS + readFileSync(kernel).indexOf(Buffer.from(multiply));
+  const spec = { kernel, memory: 64, stdio: 'serial', debugExit: true } as const;
+  await using machine = Console.start([
+    ...engine.command(spec), '--dump-code', `0x${at.toString(16)}`,
+  ]); // prettier-ignore
+  await machine.status(60);
+  expect(machine.errors).toMatch(new RegExp(`${at.toString(16)}  48 6b f6 1f +imul364 rsi, rsi, 0x1f\\n`));
+  expect(machine.errors).toContain('(i64.rotl');
 });
 
 test('without --debug-exit the port does nothing', async () => {

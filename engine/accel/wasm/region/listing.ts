@@ -1,5 +1,6 @@
 /** What a region is made of and what becomes of it, as text: for whoever works on the translator. */
 import { vcpuLayout } from '../../../vcpu/state.ts';
+import type { Func } from '../emit/code.ts';
 import { ADDRESS_MODES, FIXED_HANDLERS, Fixed, type Form } from '../interpreter/forms.ts';
 import { buildTier0, type Tier0 } from '../interpreter/handlers.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
@@ -143,10 +144,26 @@ export async function listWebAssembly({ source }: HotCode, tier0: Tier0): Promis
   const module = wabt.readWasm(bytes, { readDebugNames: false, ...FEATURES });
   try {
     const text = module.toText({ foldExprs: true, inlineExport: false });
-    return text.slice(text.indexOf('  (func '), text.indexOf('  (export ')).trimEnd();
+    const names = runtimeNames(tier0);
+    return text
+      .slice(text.indexOf('  (func '), text.indexOf('  (export '))
+      .trimEnd()
+      .replaceAll(/\(i32\.const (\d+)\)/g, (whole, slot) => {
+        const name = names.get(Number(slot));
+        return name === undefined ? whole : `(i32.const $${name})`;
+      });
   } finally {
     module.destroy();
   }
+}
+
+/** The runtime's functions by their places in the table, which are beyond all other numbers that code has. */
+function runtimeNames({ runtime }: Tier0): ReadonlyMap<number, string> {
+  const { extra, float: _, ...own } = runtime;
+  const all = [...Object.entries<Func>(own), ...extra];
+  return new Map(
+    all.flatMap(([name, { table }]) => (table === undefined ? [] : [[table.slot, name] as const])),
+  );
 }
 
 const FEATURES = { threads: true, tail_call: true, simd: true, sat_float_to_int: true, sign_extension: true };
