@@ -11,6 +11,7 @@ import { CACHE } from '../test/guest/assemble.ts';
 import { type Column, NOT_MEASURED } from './columns.ts';
 import { measureKernel, runEverywhere } from './kernel-speed.ts';
 import { EMPTY, kernel, type KernelName, KERNELS, UNITS } from './kernels.ts';
+import { diskWork, measureDisk } from './disk.ts';
 import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
 import { bootLinux, type Cost, idleLinux, type Linux } from './measure.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
@@ -33,6 +34,7 @@ async function main(options: Options): Promise<boolean> {
   if (WORKLOADS.some(options.wants)) failed = (await benchWorkloads(options)) || failed;
   if (options.wants('boot')) failed = (await benchBoot(guests, options)) || failed;
   if (options.wants('idle')) failed = (await benchIdle(guests, options)) || failed;
+  if (options.wants('disk')) failed = (await benchDisk(guests, options)) || failed;
   if (options.wants('kvm-exit')) benchKvmExit(options.runs);
   if (options.wants('desktop')) failed = !benchDesktop() || failed;
   return failed;
@@ -136,6 +138,24 @@ async function benchIdle(columns: readonly Column[], { runs, limit }: Options): 
   const shares = series.map((each) => middle(each, (run) => (100 * run.cpuSeconds) / run.seconds));
   console.log(line('idle', shares.map((share) => (share === undefined ? '—' : `${share.toFixed(2)} %`)))); // prettier-ignore
   return report('idle', series);
+}
+
+/** A virtio disk, past the page cache: large blocks, and small ones at random places, 16 at a time. */
+async function benchDisk(columns: readonly Column[], { runs, limit }: Options): Promise<boolean> {
+  const linux = await sampleGuest();
+  console.log(`\nvirtio disk: median of ${runs}; throughput by clock, and times as fast as QEMU TCG`);
+  console.log(head(columns));
+  const series = await takeTurns(columns, runs, async ({ engine }) => {
+    if (engine === 'native') throw new Error('a disk of this kind needs a machine');
+    return measureDisk(engine, linux, limit);
+  });
+  for (const [name, { amount, unit }] of diskWork()) {
+    const costs = series.map((each) => ({ ...each, runs: each.runs.flatMap((run) => run.get(name) ?? []) }));
+    const rates = costs.map((each) => middle(each, ({ seconds }) => amount / seconds));
+    console.log(line(name, rates.map((rate) => (rate === undefined ? '—' : `${rate.toFixed(0)} ${unit}`)))); // prettier-ignore
+    console.log(ratioLine(columns, speeds(costs)));
+  }
+  return report('disk', series);
 }
 
 /** How quick the interface is. A program of its own, since part of it runs in a browser.

@@ -15,6 +15,8 @@ export interface MachineSpec {
   readonly modules?: readonly string[];
   /** qcow2 images of IDE disks. */
   readonly disks?: readonly string[];
+  /** Raw images of virtio disks. */
+  readonly virtioDisks?: readonly string[];
   /** MiB */
   readonly memory?: number;
   /** How many, also with `,sockets=`, `,cores=` and `,threads=`. */
@@ -58,6 +60,7 @@ export const guesthouse: Engine = {
     if (spec.append !== undefined) args.push('--append', spec.append);
     for (const module of spec.modules ?? []) args.push('--module', module);
     for (const disk of spec.disks ?? []) args.push('--disk', `${disk},format=qcow2,bus=ide`);
+    for (const disk of spec.virtioDisks ?? []) args.push('--disk', `${disk},format=raw,bus=virtio`);
     if (spec.memory !== undefined) args.push('--memory', String(spec.memory));
     if (spec.vcpus !== undefined) args.push('--vcpus', String(spec.vcpus));
     if (spec.debugExit === true) args.push('--debug-exit');
@@ -83,6 +86,7 @@ export const qemu: Engine = {
     if (loaded.length > 0) args.push('-initrd', loaded.join(','));
     if (spec.append !== undefined) args.push('-append', spec.append);
     for (const disk of spec.disks ?? []) args.push('-drive', `file=${disk},format=qcow2,if=ide`);
+    for (const disk of spec.virtioDisks ?? []) args.push('-drive', `file=${disk},format=raw,if=virtio`);
     if (spec.memory !== undefined) args.push('-m', String(spec.memory));
     if (spec.vcpus !== undefined) args.push('-smp', String(spec.vcpus));
     if (spec.debugExit === true) args.push('-device', 'isa-debug-exit,iobase=0xf4,iosize=4');
