@@ -1,0 +1,142 @@
+/**
+ * `npm run test:debian -- [--bus ide|virtio]… [--vcpus N] [--without-qemu]`
+ *
+ * Boots Debian from a disk of its own making, through the firmware and GRUB: to the login prompt, where it logs in and
+ * writes; shut down by the power button; and again, where all that was written must be there. Then the same disk in
+ * QEMU (TCG), with the same firmware and controller, for the time to the login prompt. Status 1 where anything is not
+ * as it should be.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { createImage } from '../../engine/host/image-tools.ts';
+import { testHome } from '../../main/testing/home.ts';
+import { type Command, guesthouseCommand } from '../guest/engines.ts';
+import { Console } from '../machine/harness.ts';
+import { debianDisk, HOST_NAME, PASSWORD } from './disk.ts';
+
+/** Seconds, on a host that has other work as well. */
+const BOOT = 900;
+const COMMAND = 300;
+
+const MEMORY = 512;
+const NUMBERS = 300_000;
+const PROMPT = `root@${HOST_NAME}:~# `;
+const BUSES = ['ide', 'virtio'] as const;
+type Bus = (typeof BUSES)[number];
+
+const { values } = parseArgs({
+  options: {
+    bus: { type: 'string', multiple: true },
+    vcpus: { type: 'string', default: '1' },
+    'without-qemu': { type: 'boolean', default: false },
+  },
+});
+const unknown = values.bus?.find((name) => !BUSES.some((bus) => bus === name));
+if (unknown !== undefined) throw new Error(`--bus takes ide or virtio, not '${unknown}'`);
+const buses = BUSES.filter((bus) => values.bus?.includes(bus) ?? true);
+
+const disk = debianDisk();
+using home = testHome();
+
+const manage = (...words: string[]): string => {
+  const [program, ...args] = guesthouseCommand(...words);
+  return execFileSync(program, args, { encoding: 'utf8' });
+};
+
+/** A fresh overlay over the disk. */
+function overlay(name: string): string {
+  const file = path.join(home.directory, name);
+  createImage(file, { format: 'qcow2', backing: { file: disk, format: 'raw' } });
+  return file;
+}
+
+/** Waits for the login prompt. @returns seconds since the machine was started */
+async function untilLogin(machine: Console, started: number): Promise<number> {
+  await machine.expect(`${HOST_NAME} login: `, BOOT);
+  return (performance.now() - started) / 1000;
+}
+
+async function logIn(machine: Console): Promise<void> {
+  machine.send('root\n');
+  await machine.expect('Password: ', COMMAND);
+  machine.send(`${PASSWORD}\n`);
+  await machine.expect(PROMPT, COMMAND);
+}
+
+/** Types a line, and gives back what is printed until the next prompt. */
+async function type(machine: Console, line: string): Promise<string> {
+  machine.send(`${line}\n`);
+  await machine.expect('\n', COMMAND);
+  return machine.expect(PROMPT, COMMAND);
+}
+
+/** Presses the power button, and waits until the machine is off. */
+async function shutDown(name: string): Promise<void> {
+  manage('shutdown', name);
+  const deadline = performance.now() + 1000 * COMMAND;
+  while (manage('domstate', name).trim() !== 'shut off') {
+    if (performance.now() > deadline) throw new Error(`${name} does not shut down`);
+    await sleep(500);
+  }
+}
+
+function requireText(text: string, wanted: string, what: string): void {
+  if (!text.includes(wanted)) throw new Error(`${what}: ${wanted} is missing in\n${text}`);
+}
+
+/** Two boots of a machine, with what was written in the first looked at in the second. @returns seconds of each */
+async function bootTwice(bus: Bus): Promise<[first: number, second: number]> {
+  const name = `debian-${bus}`;
+  const file = overlay(`${name}.qcow2`);
+  const options = ['--accel', 'wasm', '--memory', String(MEMORY), '--vcpus', values.vcpus];
+  manage('define', '--name', name, ...options, '--disk', `${file},bus=${bus}`);
+  const numbers = Array.from({ length: NUMBERS }, (_, i) => `${i + 1}\n`).join('');
+  const sum = createHash('sha256').update(numbers).digest('hex');
+  const start = guesthouseCommand('start', name, '--console');
+  const times: [number, number] = [0, 0];
+  for (const boot of [0, 1] as const) {
+    const started = performance.now();
+    await using machine = Console.start(start, home.environment);
+    times[boot] = await untilLogin(machine, started);
+    await logIn(machine);
+    if (boot === 0) {
+      requireText(await type(machine, `seq ${NUMBERS} | tee numbers | sha256sum`), sum, 'written');
+      await type(machine, 'cp -a /usr/share/zoneinfo . && sync');
+    }
+    requireText(await type(machine, 'sha256sum numbers'), sum, `boot ${boot + 1}`);
+    requireText(await type(machine, 'diff -r /usr/share/zoneinfo zoneinfo && echo same.'), 'same.', 'copied');
+    requireText(await type(machine, 'nproc'), `${values.vcpus}\r`, 'processors');
+    const errors =
+      'dmesg | grep -ciE "i/o error|ata[0-9.]+: (exception|failed)|EXT4-fs error|lockup|rcu.*stall"';
+    requireText(await type(machine, errors), '0\r', 'errors in the log');
+    await shutDown(name);
+  }
+  manage('undefine', name);
+  execFileSync('qemu-img', ['check', file]);
+  return times;
+}
+
+/** The same disk in QEMU. @returns seconds to the login prompt */
+async function bootInQemu(bus: Bus): Promise<number> {
+  const drive = `file=${overlay(`qemu-${bus}.qcow2`)},format=qcow2,if=${bus}`;
+  const command: Command = [
+    'qemu-system-x86_64', '-machine', 'pc', '-accel', 'tcg', '-cpu', 'max', '-m', String(MEMORY), '-smp', values.vcpus,
+    '-nodefaults', '-vga', 'none', '-display', 'none', '-serial', 'stdio', '-drive', drive,
+  ]; // prettier-ignore
+  const started = performance.now();
+  await using machine = Console.start(command);
+  return untilLogin(machine, started);
+}
+
+const seconds = (time: number): string => `${time.toFixed(1)} s`;
+
+for (const bus of buses) {
+  const [first, second] = await bootTwice(bus);
+  console.log(`${bus}: to the login prompt in ${seconds(first)}, again in ${seconds(second)}; all is there`);
+  if (values['without-qemu']) continue;
+  const other = await bootInQemu(bus);
+  console.log(`${bus}: QEMU ${seconds(other)}; ratio ${(first / other).toFixed(2)}`);
+}
