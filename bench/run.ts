@@ -5,6 +5,7 @@
  * clock's, it is what a busy host distorts least.
  */
 import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { sample } from '../main/cli/sample.ts';
 import { CACHE } from '../test/guest/assemble.ts';
@@ -13,9 +14,10 @@ import { measureKernel, runEverywhere } from './kernel-speed.ts';
 import { EMPTY, kernel, type KernelName, KERNELS, UNITS } from './kernels.ts';
 import { diskWork, measureDisk } from './disk.ts';
 import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
-import { bootLinux, type Cost, idleLinux, type Linux } from './measure.ts';
+import { bootLinux, type Cost, idleLinux, type Linux, median } from './measure.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { demandOneResult, middle, report, type Series, takeTurns } from './series.ts';
+import { measureKick, measureSmp, type SmpFigures } from './smp.ts';
 import { costLine, head, line, ratioLine, type Speed, speeds, summary } from './table.ts';
 import { workloadTree } from './workloads/tree.ts';
 import { runInGuest, runOnHost, type Workload, WORKLOADS } from './workloads/workloads.ts';
@@ -35,6 +37,8 @@ async function main(options: Options): Promise<boolean> {
   if (options.wants('boot')) failed = (await benchBoot(guests, options)) || failed;
   if (options.wants('idle')) failed = (await benchIdle(guests, options)) || failed;
   if (options.wants('disk')) failed = (await benchDisk(guests, options)) || failed;
+  if (options.wants('smp')) await benchSmp(options);
+  if (options.wants('kick')) await benchKick();
   if (options.wants('kvm-exit')) benchKvmExit(options.runs);
   if (options.wants('desktop')) failed = !benchDesktop() || failed;
   return failed;
@@ -156,6 +160,36 @@ async function benchDisk(columns: readonly Column[], { runs, limit }: Options): 
     console.log(ratioLine(columns, speeds(costs)));
   }
   return report('disk', series);
+}
+
+/** Two vCPUs beside one: boot, two copies of a workload, a parallel job. */
+async function benchSmp({ runs, limit }: Options): Promise<void> {
+  const linux = await sampleGuest();
+  console.log(`\ntwo vCPUs: median of ${runs}; clock and processor time`);
+  const figures: SmpFigures[] = [];
+  for (let run = 0; run < runs; run++) figures.push(await measureSmp(linux, limit));
+  const row = (name: string, of: (figures: SmpFigures) => readonly [Cost, Cost]): void => {
+    const ratio = (figure: (cost: Cost) => number): string => {
+      const ratios = figures.map((each) => of(each)).map(([one, two]) => figure(two) / figure(one));
+      return median(ratios).toFixed(2).padStart(6);
+    };
+    console.log(`${name.padEnd(46)}${ratio((cost) => cost.seconds)} × the time${ratio((cost) => cost.cpuSeconds)} × the processor time`); // prettier-ignore
+  };
+  row('boot, beside one vCPU', ({ boot }) => [boot.one, boot.two]);
+  row('two copies of a workload, beside one copy', ({ work }) => [work['one copy'], work['two copies']]);
+  row('a job on both, beside one half after the other', ({ work }) => [
+    work['one after the other'],
+    work['at the same time'],
+  ]);
+}
+
+/** How soon vCPUs that work without end stand still. */
+async function benchKick(): Promise<void> {
+  console.log('\nfrom a request to all vCPUs standing still');
+  for (const vcpus of [1, 2, 2 * availableParallelism()]) {
+    const { middle: usual, worst } = await measureKick(vcpus);
+    console.log(`${`${vcpus} vCPUs`.padEnd(10)}median ${usual.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`);
+  }
 }
 
 /** How quick the interface is. A program of its own, since part of it runs in a browser.
