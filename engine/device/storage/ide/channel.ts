@@ -305,20 +305,11 @@ export class IdeChannel implements Device, BlockDevice {
   /** Commands that both kinds have. */
   #anyCommand(code: number, unit: 0 | 1): void {
     const at = this.#at;
-    switch (code) {
-      case Command.SetFeatures:
-        if (setFeatures(at, unit)) this.#succeed();
-        else this.#abort();
-        return;
-      case Command.CheckPower:
-      case 0x98:
-        at.count = 0xff; // active
-        this.#succeed();
-        return;
-      default:
-        if (POWER_COMMANDS.has(code)) this.#succeed();
-        else this.#abort();
-    }
+    const checksPower = code === Command.CheckPower || code === 0x98;
+    if (checksPower) at.count = 0xff; // active
+    const known = checksPower || POWER_COMMANDS.has(code);
+    if (known || (code === Command.SetFeatures && setFeatures(at, unit))) this.#succeed();
+    else this.#abort();
   }
 
   /** Sectors of a block become those of SET MULTIPLE. @returns false, and aborts, where that was not set */
