@@ -1,5 +1,6 @@
 /** What the list shows of a machine: its files and its engine taken together. */
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { EngineState } from '../../engine/api/control.ts';
 import { diskTargets } from '../../engine/api/disk-targets.ts';
 import { problem as problemWith } from '../../engine/api/problem.ts';
@@ -105,9 +106,10 @@ function bootsOf({ sample, kernel, firmware, boot, disks }: MachineDocument): st
 
 /** Whether a machine that runs differs from its document in what the engine is concerned with. */
 export function isPending(running: MachineDocument, stored: MachineDocument): boolean {
-  const relevant = (document: MachineDocument) => {
+  // As JSON: fields that are undefined are absent.
+  const relevant = (document: MachineDocument): unknown => {
     const { name: _, ...config } = engineConfig(document);
-    return JSON.stringify([document.sample, Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))]);
+    return JSON.parse(JSON.stringify([document.sample, config]));
   };
-  return relevant(running) !== relevant(stored);
+  return !isDeepStrictEqual(relevant(running), relevant(stored));
 }

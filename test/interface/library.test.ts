@@ -172,6 +172,13 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await window.getByRole('tab', { name: 'Disk 1' }).click();
   expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toMatch(/\/disk\.qcow2$/);
   await picture(window, 'details-disk-light');
+  await window.getByRole('button', { name: 'Grow…' }).click();
+  const grow = window.getByRole('dialog');
+  await grow.getByRole('spinbutton', { name: 'Size' }).fill('5');
+  await grow.getByRole('button', { name: 'Grow' }).click();
+  await grow.waitFor({ state: 'detached' });
+  const made = await window.getByRole('textbox', { name: 'Image' }).inputValue();
+  expect(await shell.run('image', 'info', made)).toMatch(/Size: +5 GiB/);
   await window.getByRole('tab', { name: 'CD-ROM drive 1' }).click();
   expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toBe(medium);
   await window.getByRole('tab', { name: 'Boot' }).click();
