@@ -6,8 +6,10 @@ import { FIXED_HANDLERS, Fixed, type Form } from '../interpreter/forms.ts';
 import { REC, REC_BYTES } from '../private.ts';
 import { isDirect, PAIR_BYTES, type RecordReader, type RegionSource } from './source.ts';
 
-/** Bounds on a region: instructions, paths followed, pages. */
-const MOST_INSTRUCTIONS = 128;
+/** Bounds on a region: instructions, those of its first path, which may be long where code goes straight on, paths
+ * followed, pages. */
+const MOST_INSTRUCTIONS = 64;
+const MOST_STRAIGHT = 256;
 const MOST_STARTS = 64;
 const MOST_PAGES = 4;
 
@@ -91,16 +93,18 @@ export function collectRegion(
   const handlerAt = (record: number): number => places.originalHandler(record) ?? reader.words[record >> 2]!;
   const ripAt = (record: number, page: bigint): bigint => page + reader.quads[(record + REC.rip) >> 3]!;
   const lookup = (rip: bigint): number => places.lookup(BigInt.asUintN(64, entryPage + rip));
-  const queue: Array<{ record: number; page: bigint }> = [{ record: entry, page: 0n }];
+  const queue: Array<{ record: number; page: bigint; most: number }> = [
+    { record: entry, page: 0n, most: MOST_STRAIGHT },
+  ];
   /** Queues the code at a record; whether it can be part of the region. */
-  const follow = (record: number, page: bigint): boolean => {
+  const follow = (record: number, page: bigint, most = MOST_INSTRUCTIONS): boolean => {
     if (record === 0 || handlerAt(record) === Fixed.Stale) return false;
     if (seen.has(ripAt(record, page))) loops = true;
     else if (queue.length >= MOST_STARTS) return false;
-    queue.push({ record, page });
+    queue.push({ record, page, most });
     return true;
   };
-  const followTo = (rip: bigint): boolean => follow(lookup(rip), pageOf(rip));
+  const followTo = (rip: bigint, most?: number): boolean => follow(lookup(rip), pageOf(rip), most);
   const rangeOf = (page: bigint): RegionRange | undefined => {
     let range = ranges.get(page);
     if (range === undefined && ranges.size < MOST_PAGES) {
@@ -113,14 +117,14 @@ export function collectRegion(
     return range;
   };
   for (let n = 0; n < queue.length; n++) {
-    const { page } = queue[n]!;
-    for (let at = queue[n]!.record; found.length < MOST_INSTRUCTIONS; at += REC_BYTES) {
+    const { page, record, most } = queue[n]!;
+    for (let at = record; found.length < most; at += REC_BYTES) {
       const rip = ripAt(at, page);
       let handler = handlerAt(at);
       if (handler === Fixed.Continue) {
         // The block ended; the code may go on in another.
         const next = page + reader.quads[(at + REC.imm64) >> 3]!;
-        if (!seen.has(next)) followTo(next);
+        if (!seen.has(next)) followTo(next, most);
         break;
       }
       if (seen.has(rip)) break;
