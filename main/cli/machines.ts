@@ -290,6 +290,7 @@ async function dominfo(manager: Manager, words: Words): Promise<number> {
       ...(usage === undefined ? [] : [['Used memory', `${usage.residentBytes >> 10} KiB`] as const]),
       ['Boots', machine.boots],
       ['Pending changes', machine.pending ? 'yes' : 'no'],
+      ...(machine.ioError === null ? [] : [['Paused because', machine.ioError.message] as const]),
       ...bootRows(boot).map(([name, seconds]) => [`Boot: ${name}`, `${seconds}s`] as const),
       ...(lastError === null ? [] : [['Last error', lastError.message] as const]),
     ]),
