@@ -1,4 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { GuesthouseError } from '../../base/errors.ts';
 import { API_VERSION, Capability, Request } from './abi.ts';
@@ -63,4 +65,33 @@ test.runIf(process.platform === 'linux')('a KVM that is refused is closed', () =
       '/dev/null',
     );
   expect(readdirSync('/proc/self/fd').length).toBe(before);
+});
+
+/** Somebody without any rights, as most systems number them. */
+const NOBODY = 65534;
+
+/** Does something as a user who is not root, whom nothing is refused. */
+function withoutRights<T>(body: () => T): T {
+  const user = process.geteuid?.();
+  if (user !== 0) return body();
+  process.seteuid?.(NOBODY);
+  try {
+    return body();
+  } finally {
+    process.seteuid?.(user);
+  }
+}
+
+test.runIf(process.platform === 'linux')('who may not open it is told how to be allowed to', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-'));
+  try {
+    chmodSync(folder, 0o755);
+    const device = path.join(folder, 'kvm');
+    writeFileSync(device, '', { mode: 0 });
+    expect(withoutRights(() => complaint(hostWith(all()), device))).toBe(
+      `resources: no permission to open ${device} (add yourself to the group that owns it, usually kvm, and log in again)`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
