@@ -1,10 +1,8 @@
 import { expect, test } from 'vitest';
 import { Arena } from '../memory/layout.ts';
-import { CODE_WRITES_BYTES, CodeWrites } from './code-writes.ts';
+import { CODE_WRITES_BYTES, CodeWrites, ENTRIES } from './code-writes.ts';
 
 const HEAD = 4;
-/** Writes remembered. */
-const ENTRIES = 1024;
 
 /** The log as two threads have it. */
 function setUp() {
