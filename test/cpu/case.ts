@@ -21,6 +21,8 @@ export const PAGE = 4096;
 /** Two executable pages; the page after them is not mapped. All addresses are below 2 GiB, so that every addressing
  * form reaches them, and above where a program's own image and heap can be. */
 export const CODE = 0x6000_0000;
+/** Two executable pages that can be written, for programs that change themselves. */
+export const OWN_CODE = 0x6080_0000;
 /** Two writable pages; the page after them is not mapped. */
 export const DATA = 0x6100_0000;
 /** A writable page, a read-only page, then nothing. */
@@ -30,6 +32,7 @@ export const STACK = 0x6200_0000;
 
 export const REGIONS: readonly Region[] = [
   { name: 'code', address: CODE, bytes: 2 * PAGE, write: false, execute: true },
+  { name: 'own code', address: OWN_CODE, bytes: 2 * PAGE, write: true, execute: true },
   { name: 'data', address: DATA, bytes: 2 * PAGE, write: true, execute: false },
   { name: 'mixed', address: MIXED, bytes: PAGE, write: true, execute: false },
   { name: 'readonly', address: MIXED + PAGE, bytes: PAGE, write: false, execute: false },

@@ -1,12 +1,13 @@
 /**
  * Seeded programs: loops over random instructions, with memory operands, branches, a subroutine and its calls,
  * and now and then a fault in their midst. They are for what single instructions do not show: what flags,
- * registers and memory are after thousands of instructions, however a translator has cut and joined them.
+ * registers and memory are after thousands of instructions, however a translator has cut and joined them. Some
+ * change their own code in each turn: an instruction elsewhere in the loop, or the very next.
  *
  * Everything in them is defined by the manuals, so that nothing need be masked. They end at the HLT behind them, or at
  * their first fault.
  */
-import { CODE, DATA, MAX_CODE, MIXED, PAGE, STACK, type Case } from './case.ts';
+import { CODE, DATA, MAX_CODE, MIXED, OWN_CODE, PAGE, STACK, type Case } from './case.ts';
 import { Draft } from './generator-draft.ts';
 import { encode } from './generator-encode.ts';
 import { sequential, TEMPLATES } from './generator.ts';
@@ -23,6 +24,9 @@ const MEMORY_0F = [0xb6, 0xb7, 0xbe, 0xbf, 0xb1, 0xc1, 0x42, 0x44, 0x4c, 0x4f, 0
 const LOCKABLE = new Set([0x01, 0x11, 0x19, 0x29, 0x00, 0x28]);
 
 const MOST_TURNS = 60;
+
+/** Length of an instruction that changes another. */
+const CHANGE_BYTES = 8;
 
 const RSP = 4;
 const REGISTERS = [0, 1, 2, 3, 5, 6, 7];
@@ -58,9 +62,25 @@ export class ProgramGenerator {
     const counter = DATA + PAGE - 256;
     const turns = 1 + random.below(MOST_TURNS);
     const head = [0xc7, 0x04, 0x25, ...word(counter), ...word(turns)];
+    const near = random.chance(25);
+    const changing = random.chance(35);
+    const base = changing ? OWN_CODE : CODE;
+    const rip = base + (near ? PAGE - 1 - random.below(MAX_CODE) : 0x400 + random.below(0x800));
     const first = this.#body(draft, 1 + random.below(4));
     const skipped = this.#body(draft, random.below(3));
     const last = this.#body(draft, random.below(3));
+    if (changing) {
+      const changed = rip + head.length + first.length;
+      first.push(...this.#changeable());
+      const [here, there] = random.chance(50) ? [skipped, last] : [last, skipped];
+      here.push(...this.#change(changed));
+      there.push(...(random.chance(30) ? this.#change(changed) : []));
+      if (random.chance(50)) {
+        // It comes to its own successor.
+        const at = rip + head.length + first.length + 2 + skipped.length + last.length;
+        last.push(...this.#change(at + CHANGE_BYTES), ...this.#changeable());
+      }
+    }
     const subroutine = [...this.#body(draft, 1 + random.below(2)), 0xc3];
     const calls = random.chance(60);
     // sub dword [counter], 1
@@ -72,20 +92,29 @@ export class ProgramGenerator {
     // jnz turn; jmp over the subroutine
     tail.push(...step, 0x0f, 0x85, ...word(back), 0xe9, ...word(subroutine.length), ...subroutine);
     const code = [...head, ...turn, ...tail];
-    const near = random.chance(25);
-    draft.state.rip = BigInt(
-      near
-        ? CODE + PAGE - 1 - random.below(Math.min(code.length, MAX_CODE))
-        : CODE + 0x400 + random.below(0x800),
-    );
+    draft.state.rip = BigInt(rip);
     return {
-      name: `program${calls ? ' with calls' : ''}`,
+      name: `program${changing ? ' that changes itself' : ''}${calls ? ' with calls' : ''}`,
       mode: 64,
       code: Uint8Array.from(code.slice(0, MAX_CODE)),
       state: draft.state,
       memory: draft.memory,
       operandSize: 8,
     };
+  }
+
+  /** An instruction that {@link #change} may change: add, adc, sub or cmp of EAX and an immediate. */
+  #changeable(): number[] {
+    return [this.#random.pick([0x05, 0x15, 0x2d, 0x3d]), ...word(this.#random.below(2 ** 32))];
+  }
+
+  /** Changes the opcode or the immediate of such an instruction. */
+  #change(at: number): number[] {
+    const random = this.#random;
+    // add dword [at + 1], imm8; xor byte [at + 1 + n], imm8; xor byte [at], imm8: makes one of the four another
+    if (random.chance(40)) return [0x83, 0x04, 0x25, ...word(at + 1), random.below(128)];
+    if (random.chance(50)) return [0x80, 0x34, 0x25, ...word(at + 1 + random.below(4)), random.below(256)];
+    return [0x80, 0x34, 0x25, ...word(at), random.pick([0x10, 0x28, 0x38])];
   }
 
   #body(draft: Draft, count: number): number[] {

@@ -168,8 +168,10 @@ function restoreStray(): boolean {
     }
   }
   let stray = false;
-  for (const [address, image] of regions) {
-    if (address === CODE) continue;
+  for (const { address, execute } of REGIONS) {
+    // A case's code is wiped before the next.
+    if (execute) continue;
+    const image = regions.get(address)!;
     const clean = pristine.get(address)!;
     if (Buffer.compare(image, clean) === 0) continue;
     stray = true;
@@ -179,8 +181,9 @@ function restoreStray(): boolean {
 }
 
 function strayChanges(patches: readonly Patch[]): Patch[] {
-  return [...regions].flatMap(([address, image]) => {
-    if (address === CODE) return [];
+  return REGIONS.flatMap(({ address, execute }) => {
+    if (execute) return [];
+    const image = regions.get(address)!;
     const before = pristine.get(address)!.slice();
     applyPatches(before, address, patches);
     return changes(address, before, image);
