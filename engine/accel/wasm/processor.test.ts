@@ -289,3 +289,32 @@ test('the registers of the local APIC lie over memory where IA32_APIC_BASE puts 
   expect(m.run()).toBe(ExitReason.Halt);
   expect(m.state.gpr[3]).toBe(0x1234n);
 });
+
+test('a region stays watched after its last block on a page is gone', () => {
+  const m = bareMachine(NO_INTERRUPTS, { tier: 'eager' });
+  const f = CODE + 0x1000;
+  const writer = CODE + 0x2000;
+  // Much before the call, so that only the beginning of f fits into the region: mov al, 1, and no more than one block.
+  const entry = [...Array.from({ length: 40 }, () => 0x90), 0xe8, ...le32(f - (CODE + 45)), HLT];
+  const body = [0xb0, 1, ...Array.from({ length: 44 }, () => 0x90), 0xc3];
+  const run = (code: readonly number[], at: number): bigint => {
+    m.load(code, at);
+    expect(m.run()).toBe(ExitReason.Halt);
+    return m.state.gpr[0]! & 0xffn;
+  };
+  m.load(body, f);
+  m.load(entry);
+  for (let i = 0; i < 12; i++) {
+    m.state.rip = BigInt(CODE);
+    m.state.activity = 0;
+    m.run();
+  }
+  const store = (at: number, value: number) => [0xc6, 0x04, 0x25, ...le32(at), value, HLT];
+  // Behind what the region has of f, then within it.
+  run(store(f + 42, 0x90), writer);
+  run(store(f + 1, 2), writer + 0x100);
+  m.state.rip = BigInt(CODE);
+  m.state.activity = 0;
+  expect(m.run()).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]! & 0xffn).toBe(2n);
+});

@@ -125,8 +125,13 @@ export class CodeCache implements CodeWatch {
   /** True where bytes are code that has been decoded. */
   overlaps(host: number, bytes: number): boolean {
     const end = host + bytes;
-    for (const block of this.#pages.get((host & ~0xfff) >>> 0) ?? []) {
+    const key = (host & ~0xfff) >>> 0;
+    for (const block of this.#pages.get(key) ?? []) {
       if ((block.from < end && host < block.to) || (block.from2 < end && host < block.to2)) return true;
+    }
+    // A region outlives blocks of which it has only the beginning.
+    for (const region of this.#regions.get(key) ?? []) {
+      if (region.ranges.some(({ from, to }) => from < end && host < to)) return true;
     }
     return false;
   }
@@ -161,10 +166,16 @@ export class CodeCache implements CodeWatch {
     this.#blocks.remove(block);
     for (const host of [block.from, block.from2]) {
       const key = (host & ~0xfff) >>> 0;
-      const page = this.#pages.get(key);
-      page?.delete(block);
-      if (page?.size === 0 && this.#pages.delete(key)) this.onPageFree(key);
+      this.#pages.get(key)?.delete(block);
+      this.#freeIfUnused(key);
     }
+  }
+
+  /** Writes to a page are no longer noticed once no code of it is left. */
+  #freeIfUnused(page: number): void {
+    if (this.#pages.get(page)?.size !== 0 || this.#regions.has(page)) return;
+    this.#pages.delete(page);
+    this.onPageFree(page);
   }
 
   /** Puts a region in place of its first record. */
@@ -190,7 +201,12 @@ export class CodeCache implements CodeWatch {
 
   /** Takes a region out; its code is tier 0's again. */
   dropRegion(region: InstalledRegion, why: RegionDropped): void {
-    for (const { host } of region.ranges) this.#regions.get(host)?.delete(region);
+    for (const { host } of region.ranges) {
+      const regions = this.#regions.get(host);
+      regions?.delete(region);
+      if (regions?.size === 0) this.#regions.delete(host);
+      this.#freeIfUnused(host);
+    }
     this.#regionAt.delete(region.record);
     if (this.#words[region.record >> 2] === region.handler) this.#words[region.record >> 2] = region.original;
     this.onRegionDropped(region, why);

@@ -138,7 +138,7 @@ export function listInstructions({ source, page, bytes }: HotCode, forms: readon
 export async function listWebAssembly({ source }: HotCode, tier0: Tier0): Promise<string | undefined> {
   const { bytes, refused } = translateRegions(tier0, [{ source, id: 0 }]);
   if (refused.size > 0) return undefined;
-  // Loaded only here: users have no need of it.
+  // Loaded only here: few have need of it.
   const { default: load } = await import('wabt');
   const wabt = await load();
   const module = wabt.readWasm(bytes, { readDebugNames: false, ...FEATURES });
