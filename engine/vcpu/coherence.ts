@@ -165,12 +165,20 @@ export class Coherence {
       Atomics.store(words, page, word | Pair.Patience);
       this.#unlock(page);
       dropOwn();
-      this.#expelWriters(vcpu, page);
+      this.#expelAll(vcpu);
       this.#lock(page);
       // Unless it has been an ordinary page meanwhile, which let others in.
       if (((words[page] ^ word) & Pair.Turn) === 0) words[page] |= Pair.Settled;
       this.#unlock(page);
     }
+  }
+
+  /** Sees to it that nobody else has any translation for writing. Pages seldom come to hold 16-byte atomics, so
+   * the marks are not asked; with them, stores were lost now and then soon after the start. */
+  #expelAll(vcpu: number): void {
+    this.gate.leave(vcpu);
+    for (let other = 0; other < this.#vcpus; other++) if (other !== vcpu) this.#expel(other);
+    this.gate.enter(vcpu);
   }
 
   #expelWriters(vcpu: number, page: number): void {
