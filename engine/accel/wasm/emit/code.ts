@@ -41,6 +41,23 @@ export interface Label {
   readonly depth: number;
 }
 
+/** Which way a conditional branch mostly goes: what is rarely run is laid out, and its registers saved, away
+ * from the usual way (WebAssembly branch hinting, metadata.code.branch_hint). */
+export type Hint = 'likely' | 'unlikely';
+
+/** A hint about the `if` or `br_if` at an offset, in bytes from the start of a function's locals. */
+export interface BranchHint {
+  readonly offset: number;
+  readonly hint: Hint;
+}
+
+/** A hint while the body is being written. */
+interface Hinted {
+  readonly out: ByteWriter;
+  readonly offset: number;
+  hint: Hint | undefined;
+}
+
 type Store = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'i32_8' | 'i32_16' | 'i64_8' | 'i64_16' | 'i64_32';
 
 const STORE: Record<Store, readonly [op: number, align: number, type: Type]> = {
@@ -65,6 +82,9 @@ export class Code {
   readonly #free: Record<Type, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   #scope: Array<[Type, number]> | undefined;
   #depth = 0;
+  readonly #hints: Hinted[] = [];
+  /** The `if` whose arm is being written, and what it means if that arm is rarely run. */
+  #arm: { readonly branch: Hinted; readonly rare: Hint } | undefined;
 
   constructor(params: readonly Type[]) {
     this.#params = params;
@@ -108,12 +128,14 @@ export class Code {
 
   /** Statements of `body` go to the start of the function, after those put there before. */
   front(body: () => void): void {
-    const [out, depth] = [this.#out, this.#depth];
+    const [out, depth, arm] = [this.#out, this.#depth, this.#arm];
     this.#out = this.#front;
     this.#depth = 0;
+    this.#arm = undefined;
     body();
     this.#out = out;
     this.#depth = depth;
+    this.#arm = arm;
   }
 
   /** A local with a first value. */
@@ -174,7 +196,8 @@ export class Code {
     this.#out.byte(0);
   }
 
-  if(condition: In<'i32'>, then: () => void, otherwise?: () => void): void {
+  /** @param hint whether the condition mostly holds; otherwise {@link cold} in an arm says it */
+  if(condition: In<'i32'>, then: () => void, otherwise?: () => void, hint?: Hint): void {
     const known = constant(lift('i32', condition));
     if (known !== undefined) {
       if (known !== 0n) then();
@@ -182,16 +205,38 @@ export class Code {
       return;
     }
     this.#expr(lift('i32', condition));
+    const outer = this.#arm;
+    const branch = this.#hint(hint);
     this.#out.byte(0x04);
     this.#out.byte(0x40);
     this.#depth++;
+    this.#arm = { branch, rare: 'unlikely' };
     then();
     if (otherwise) {
       this.#out.byte(0x05);
+      this.#arm = { branch, rare: 'likely' };
       otherwise();
     }
+    this.#arm = outer;
     this.#depth--;
     this.#out.byte(0x0b);
+  }
+
+  /** An `if` whose body is rarely run. */
+  unlikely(condition: In<'i32'>, then: () => void): void {
+    this.if(condition, then, undefined, 'unlikely');
+  }
+
+  /** The arm of the innermost `if` that is being written is rarely run. */
+  cold(): void {
+    if (this.#arm !== undefined) this.#arm.branch.hint ??= this.#arm.rare;
+  }
+
+  /** A hint about the instruction that is written next. */
+  #hint(hint: Hint | undefined): Hinted {
+    const branch = { out: this.#out, offset: this.#out.length, hint };
+    this.#hints.push(branch);
+    return branch;
   }
 
   /** A block; branching to the label leaves it. */
@@ -218,8 +263,9 @@ export class Code {
     this.#out.u32(this.#depth - label.depth);
   }
 
-  brIf(label: Label, condition: In<'i32'>): void {
+  brIf(label: Label, condition: In<'i32'>, hint?: Hint): void {
     this.#expr(lift('i32', condition));
+    this.#hint(hint);
     this.#out.byte(0x0d);
     this.#out.u32(this.#depth - label.depth);
   }
@@ -367,8 +413,8 @@ export class Code {
     }
   }
 
-  /** The encoded body with its locals, as the code section has it. */
-  finish(): Uint8Array<ArrayBuffer> {
+  /** The encoded body with its locals, as the code section has it, and the hints about its branches. */
+  finish(): { bytes: Uint8Array<ArrayBuffer>; hints: readonly BranchHint[] } {
     const body = new ByteWriter();
     const runs: Array<[count: number, type: Type]> = [];
     for (const type of this.#locals) {
@@ -381,9 +427,14 @@ export class Code {
       body.u32(count);
       body.byte(TYPE_CODE[type]);
     }
+    const front = body.length;
     body.appendWriter(this.#front);
+    const rest = body.length;
     body.appendWriter(this.#out);
     body.byte(0x0b);
-    return body.take();
+    const hints = this.#hints.flatMap(({ out, offset, hint }) =>
+      hint === undefined ? [] : { offset: offset + (out === this.#front ? front : rest), hint },
+    );
+    return { bytes: body.take(), hints: hints.toSorted((a, b) => a.offset - b.offset) };
   }
 }

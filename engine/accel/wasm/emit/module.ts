@@ -1,6 +1,6 @@
 /** WebAssembly modules: types, imports, functions, exports and table elements, encoded at the end. */
 import { ByteWriter } from './bytes.ts';
-import { Code, typeCode, type Func } from './code.ts';
+import { Code, typeCode, type BranchHint, type Func } from './code.ts';
 import { globalGet, type Expr, type Type } from './expr.ts';
 
 export interface Signature {
@@ -11,7 +11,11 @@ export interface Signature {
 export class ModuleBuilder {
   readonly #types: Signature[];
   readonly #imports: Array<(out: ByteWriter) => void> = [];
-  readonly #functions: Array<{ type: number; body: Uint8Array | undefined }> = [];
+  readonly #functions: Array<{
+    type: number;
+    body: Uint8Array | undefined;
+    hints: readonly BranchHint[];
+  }> = [];
   readonly #exports: Array<[name: string, index: number]> = [];
   readonly #elements: Array<[offset: number, functions: number[]]> = [];
   #imported = 0;
@@ -88,7 +92,7 @@ export class ModuleBuilder {
 
   /** Declares a function to be defined later, so that others can call it. */
   declare(params: readonly Type[], results: readonly Type[]): Func {
-    this.#functions.push({ type: this.type(params, results), body: undefined });
+    this.#functions.push({ type: this.type(params, results), body: undefined, hints: [] });
     return { index: this.#imported + this.#functions.length - 1, params, results };
   }
 
@@ -96,7 +100,8 @@ export class ModuleBuilder {
   define(func: Func, emit: (code: Code) => void): void {
     const code = new Code(func.params);
     emit(code);
-    this.#functions[func.index - this.#imported]!.body = code.finish();
+    const { bytes, hints } = code.finish();
+    Object.assign(this.#functions[func.index - this.#imported]!, { body: bytes, hints });
   }
 
   /** Declares and defines. */
@@ -160,6 +165,7 @@ export class ModuleBuilder {
         for (const index of functions) to.u32(index);
       }
     });
+    this.#branchHints(out);
     section(10, this.#functions.length, (to) => {
       for (const [i, { body }] of this.#functions.entries()) {
         if (!body) throw new Error(`function ${i + this.#imported} was declared but never defined`);
@@ -168,5 +174,26 @@ export class ModuleBuilder {
       }
     });
     return out.take();
+  }
+
+  /** The custom section that says which way branches mostly go (branch hinting proposal, "Binary Format"). */
+  #branchHints(out: ByteWriter): void {
+    const hinted = [...this.#functions.entries()].filter(([, { hints }]) => hints.length > 0);
+    if (hinted.length === 0) return;
+    const body = new ByteWriter();
+    body.name('metadata.code.branch_hint');
+    body.u32(hinted.length);
+    for (const [i, { hints }] of hinted) {
+      body.u32(this.#imported + i);
+      body.u32(hints.length);
+      for (const { offset, hint } of hints) {
+        body.u32(offset);
+        body.u32(1);
+        body.byte(hint === 'likely' ? 1 : 0);
+      }
+    }
+    out.byte(0);
+    out.u32(body.length);
+    out.appendWriter(body);
   }
 }

@@ -130,7 +130,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
   const refind = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const budget = c.param('i32', 2).get;
-    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
+    c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
     c.store('i64', cpu, c.param('i64', 1).get, S.rip);
     const record = c.let(c.call('i32', find));
     c.if(record, () => enterPage(c, cpu, c.param('i64', 1).get, record, budget));
@@ -140,15 +140,19 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
-    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
+    c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     const linear = c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
     const low = c.let(i32.wrap(linear));
     const hash = i32.and(i32.xor(low, i32.shr_u(low, 14)), JUMP_ENTRIES - 1);
     const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, 4)));
     const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
-    c.if(i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear))), () =>
-      enterPage(c, cpu, rip, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
+    const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
+    c.if(
+      found,
+      () => enterPage(c, cpu, rip, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
+      undefined,
+      'likely',
     );
     c.returnCall(refind, cpu, rip, budget);
   });
@@ -156,7 +160,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const [cpu, record, budget] = handler(c);
     // Only a jump within its page has a link.
     const rip = c.let(placed(cpu, record, REC.imm64));
-    c.if(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
+    c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     c.store('i64', cpu, rip, S.rip);
     const target = c.let(c.call('i32', findDirect, record));
     c.if(target, () => enter(c, cpu, target, budget));

@@ -128,7 +128,7 @@ export class RecordEnv extends Env {
     }
     const left = c.let(this.spent());
     const chain = c.let(i32.load(this.record(), REC.chain));
-    c.if(i32.and(i32.ne(chain, 0), i32.ge_s(left, 0)), () => this.enter(chain, left));
+    c.if(i32.and(i32.ne(chain, 0), i32.ge_s(left, 0)), () => this.enter(chain, left), undefined, 'likely');
     c.returnCall(this.runtime.link, this.cpu, this.record(), left);
   }
 
@@ -139,7 +139,7 @@ export class RecordEnv extends Env {
   override again(): void {
     const c = this.c;
     const left = c.let(i32.sub(this.budget(), 1));
-    c.if(i32.lt_s(left, 0), () => {
+    c.unlikely(i32.lt_s(left, 0), () => {
       c.store('i32', this.cpu, 0, P.exitCode);
       c.returnCall(this.runtime.leave, this.cpu, this.record(), left);
     });

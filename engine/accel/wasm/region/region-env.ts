@@ -281,7 +281,7 @@ export class RegionEnv extends Env {
     c.block((done) => {
       c.block((miss) => {
         const { address, hit } = this.fastHost(lin, bytes, true);
-        c.brIf(miss, i32.eqz(hit));
+        c.brIf(miss, i32.eqz(hit), 'unlikely');
         this.storeRaw(address, bytes, bound);
         c.br(done);
       });
@@ -298,7 +298,7 @@ export class RegionEnv extends Env {
       c.block((miss) => {
         const { address, hit } = this.fastHost(lin, size, true);
         const at = c.let(address);
-        c.brIf(miss, i32.eqz(hit));
+        c.brIf(miss, i32.eqz(hit), 'unlikely');
         c.assign(old, this.loadHost(at, size));
         this.storeRaw(at, size, compute(old.get));
         c.br(done);
@@ -325,15 +325,16 @@ export class RegionEnv extends Env {
     c.set(made, done);
     c.if(done, () => {
       this.storeRaw(done, bytes, value(done));
-      c.if(this.bounced(done), () => c.set(made, c.call('i32', this.runtime.commit)));
+      c.unlikely(this.bounced(done), () => c.set(made, c.call('i32', this.runtime.commit)));
     });
-    c.if(i32.eqz(made.get), () => this.leave());
+    c.unlikely(i32.eqz(made.get), () => this.leave());
   }
 
   // Leaving.
 
   /** Leaves before this instruction, with the exit code set. */
   override leave(): void {
+    this.c.cold();
     this.#leaveAt(this.#at.rip, this.#before, Way.Leave);
   }
 
@@ -344,6 +345,7 @@ export class RegionEnv extends Env {
     this.#raise(vector, i32.const(0));
   }
   #raise(vector: I32, errorCode: I32): void {
+    this.c.cold();
     this.c.store('i32', this.cpu, vector, P.vector);
     this.c.store('i32', this.cpu, errorCode, P.errorCode);
     this.c.store('i32', this.cpu, Leave.Exception, P.exitCode);
@@ -386,6 +388,7 @@ export class RegionEnv extends Env {
     throw new Untranslatable();
   }
   override leaveNext(): void {
+    this.c.cold();
     this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
     this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1, Way.Leave);
   }

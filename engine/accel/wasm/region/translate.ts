@@ -59,8 +59,8 @@ function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void
       const seen = c.let(i32.add(i32.load(state.cpu, P.regionTags), REGION_TAG_BYTES * id));
       const valid = i32.load(state.cpu, source.global ? P.tagGlobal : P.tagLocal);
       const moved = i64.ne(i64.load(seen, REGION_TAG.codePage), i64.load(state.cpu, P.codePage));
-      c.if(i32.or(i32.ne(i32.load(seen, REGION_TAG.tag), valid), moved), () =>
-        c.if(i32.eqz(c.call('i32', runtime.revalidate, c.param('i32', 1).get, id)), () =>
+      c.unlikely(i32.or(i32.ne(i32.load(seen, REGION_TAG.tag), valid), moved), () =>
+        c.unlikely(i32.eqz(c.call('i32', runtime.revalidate, c.param('i32', 1).get, id)), () =>
           c.returnCall(
             runtime.lookup,
             state.cpu,
@@ -85,7 +85,7 @@ function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void
           return;
         }
         // Once round a loop is where interrupts are taken.
-        if (shape.isBack(node, to)) c.if(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
+        if (shape.isBack(node, to)) c.unlikely(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
         state.flags.handOn(flagsAt(to));
         go(to);
       };
@@ -119,7 +119,7 @@ function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void
     c.unreachable();
   });
   state.store();
-  c.if(i32.eq(state.way.get, Way.Leave), () => {
+  c.unlikely(i32.eq(state.way.get, Way.Leave), () => {
     c.store('i64', state.cpu, state.rip.get, S.rip);
     c.store('i32', state.cpu, 0, P.exitRecord);
     c.store('i32', state.cpu, state.budget.get, P.budget);

@@ -178,11 +178,13 @@ export abstract class Env {
 
   /** Leaves; the exit code has been set by a runtime function. */
   leave(): void {
+    this.c.cold();
     this.c.returnCall(this.runtime.leave, this.cpu, this.record(), this.budget());
   }
 
   /** Leaves with an exception. Nothing must have been written before. */
   raise(vector: number, errorCode: In<'i32'> = 0): void {
+    this.c.cold();
     this.c.returnCall(this.runtime.raise, this.cpu, this.record(), this.budget(), vector, errorCode);
   }
 
@@ -425,10 +427,10 @@ export abstract class Env {
         c.set(old, found as Expr<typeof type>);
         c.brIf(again, i32.eqz(isSame));
       });
-      c.if(i32.load(this.cpu, P.held), () => c.drop(c.call('i32', this.runtime.commit)));
+      c.unlikely(i32.load(this.cpu, P.held), () => c.drop(c.call('i32', this.runtime.commit)));
     };
-    if (size === 1) c.if(this.bounced(address), plain, locked);
-    else c.if(i32.or(i32.and(address, size - 1), this.bounced(address)), plain, locked);
+    if (size === 1) c.if(this.bounced(address), plain, locked, 'unlikely');
+    else c.if(i32.or(i32.and(address, size - 1), this.bounced(address)), plain, locked, 'unlikely');
     return old.get;
   }
 
@@ -456,13 +458,13 @@ export abstract class Env {
     c.block((found: Label) => {
       const fast = this.fastHost(lin, bytes, write !== false);
       c.set(address, fast.address);
-      c.brIf(found, fast.hit);
+      c.brIf(found, fast.hit, 'likely');
       c.set(address, this.slowHost(lin, bytes, write, stack));
     });
     if (write === 'lock' && bytes > 1) {
       // No atomic instruction of the host does these.
       const split = bytes === 16 ? i32.eqz(this.bounced(address.get)) : i32.and(address.get, bytes - 1);
-      c.if(i32.and(i32.ne(split, 0), i32.load(this.cpu, P.shared)), () => {
+      c.unlikely(i32.and(i32.ne(split, 0), i32.load(this.cpu, P.shared)), () => {
         c.set(address, this.slowHost(lin, bytes, write, stack));
       });
     }
@@ -490,7 +492,7 @@ export abstract class Env {
   /** The same by way of TypeScript, where the TLB has nothing. Leaves where that cannot be. Bound. */
   slowHost(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
     const address = this.c.let(this.askSlow(lin, bytes, write, stack));
-    this.c.if(i32.eqz(address), () => this.leave());
+    this.c.unlikely(i32.eqz(address), () => this.leave());
     return address;
   }
 
@@ -510,8 +512,8 @@ export abstract class Env {
 
   /** Carries a store at a host address through to a device or a second page, where it has to be. */
   finishStore(address: I32): void {
-    this.c.if(this.bounced(address), () => {
-      this.c.if(i32.eqz(this.c.call('i32', this.runtime.commit)), () => this.leave());
+    this.c.unlikely(this.bounced(address), () => {
+      this.c.unlikely(i32.eqz(this.c.call('i32', this.runtime.commit)), () => this.leave());
     });
   }
 
@@ -594,7 +596,7 @@ export abstract class Env {
     const bounds = c.let(at(4));
     const lo = i64.load32_u(bounds, write ? S.segWriteLo : S.segReadLo);
     const hi = i64.load32_u(bounds, write ? S.segWriteHi : S.segReadHi);
-    c.if(i32.or(i64.lt_u(off, lo), i64.gt_u(i64.add(off, bytes - 1), hi)), () => {
+    c.unlikely(i32.or(i64.lt_u(off, lo), i64.gt_u(i64.add(off, bytes - 1), hi)), () => {
       if (typeof segment === 'number') this.raise(segment === 2 ? 12 : 13, 0);
       else this.raiseDynamic(i32.select(i32.eq(segment, 2), 12, 13));
     });
@@ -615,6 +617,7 @@ export abstract class Env {
 
   /** Leaves with an exception whose vector is computed; error code 0. */
   raiseDynamic(vector: I32): void {
+    this.c.cold();
     this.c.returnCall(this.runtime.raise, this.cpu, this.record(), this.budget(), vector, 0);
   }
 
