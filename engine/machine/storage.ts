@@ -5,7 +5,7 @@ import { ideDrives } from '../api/disk-targets.ts';
 import type { BlockDevice } from '../device/storage/block.ts';
 import { BlockCounters } from '../device/storage/block-counters.ts';
 import { Cdrom } from '../device/storage/cdrom.ts';
-import type { Drive } from '../device/storage/ide/channel-state.ts';
+import type { Drive } from '../device/storage/ata/ata-drive.ts';
 import { IdeController } from '../device/storage/ide/ide-controller.ts';
 import { IoSlots } from '../device/storage/io-slots.ts';
 import { VirtioBlk } from '../device/storage/virtio/virtio-blk.ts';

@@ -5,25 +5,17 @@
  */
 import { layout, type View } from '../../../memory/layout.ts';
 import type { Line } from '../../device.ts';
+import { type AtaDrive, SECTOR, type Task } from '../ata/ata-drive.ts';
+import { Control, Reason, Register, Status } from '../ata/registers.ts';
 import type { DmaMemory } from '../block.ts';
-import type { Cdrom } from '../cdrom.ts';
 import type { IoSlot } from '../io-slots.ts';
 import type { BusMaster } from './bus-master.ts';
-import { defaultGeometry, type Geometry, identifyCdrom, identifyDisk } from './identify.ts';
-import { Control, Device as DeviceBit, Reason, Register, Status } from './registers.ts';
-
-export const SECTOR = 512;
 
 /** Bytes of the buffer. */
 export const BUFFER = 0x1_0000;
 
 /** Bytes of a packet command. */
 export const PACKET = 12;
-
-/** A drive on the channel. */
-export type Drive =
-  | { readonly kind: 'disk'; readonly bytes: number; readonly writable: boolean; readonly serial: string }
-  | { readonly kind: 'cdrom'; readonly cdrom: Cdrom; readonly serial: string };
 
 /** What the I/O thread is to do. */
 export const Job = {
@@ -49,17 +41,11 @@ export const channelLayout = layout('ide-channel', 1, {
   sector: 'f64',
   left: 'f64',
   buffer: ['u8', BUFFER],
-  /** Cylinders, heads and sectors set for each drive. */
-  geometry: ['u32', 6],
   /** The part of the buffer that is in use, what of it has passed the data register, and where the block that is
    * being passed ends. */
   filled: 'u32',
   passed: 'u32',
   blockEnd: 'u32',
-  /** Sectors of a block of READ/WRITE MULTIPLE for each drive. */
-  multiple: ['u8', 2],
-  transferMode: ['u8', 2],
-  writeCache: ['u8', 2],
   packet: ['u8', PACKET],
   /** The task file, and what was in the registers before (48-bit commands). */
   features: 'u8',
@@ -83,6 +69,8 @@ export const channelLayout = layout('ide-channel', 1, {
   waitsForDma: 'u8',
   /** The command's addresses are of 48 bits. */
   wide: 'u8',
+  /** What the command writes is to be on the disk before it ends. */
+  forced: 'u8',
   /** Sectors of a block of the present command. */
   blockSectors: 'u8',
   /** The present command is PACKET; its data goes by DMA; most bytes of a block. */
@@ -102,7 +90,7 @@ export interface IdeWires {
   readonly slot: IoSlot;
   readonly busMaster: BusMaster;
   /** First and second drive. */
-  readonly drives: readonly (Drive | undefined)[];
+  readonly drives: readonly (AtaDrive | undefined)[];
 }
 
 /** Reads a register that is neither data nor status. */
@@ -154,20 +142,16 @@ export function writeRegister(at: ChannelState, offset: number, byte: number): v
   }
 }
 
-/** Takes the first sector and the number of sectors of a command out of the registers. */
-export function takeAddress(at: ChannelState, geometry: Geometry, wide: boolean): void {
-  at.wide = wide ? 1 : 0;
-  const count = wide ? at.count | (at.oldCount << 8) : at.count;
-  at.left = count !== 0 ? count : wide ? 65536 : 256;
-  const low = at.low | (at.mid << 8) | (at.high << 16);
-  if (wide) {
-    at.sector = low + (at.oldLow | (at.oldMid << 8) | (at.oldHigh << 16)) * 2 ** 24;
-  } else if ((at.device & DeviceBit.Lba) !== 0) {
-    at.sector = low + (at.device & 0x0f) * 2 ** 24;
-  } else {
-    const track = (at.mid | (at.high << 8)) * geometry.heads + (at.device & 0x0f);
-    at.sector = track * geometry.sectors + at.low - 1;
-  }
+/** A command with what the registers hold. */
+export function taskOf(at: ChannelState, command: number): Task {
+  return {
+    command,
+    features: at.features | (at.oldFeatures << 8),
+    count: at.count | (at.oldCount << 8),
+    address: at.low | (at.mid << 8) | (at.high << 16),
+    upperAddress: at.oldLow | (at.oldMid << 8) | (at.oldHigh << 16),
+    device: at.device,
+  };
 }
 
 /** Puts the number of a sector into the registers. */
@@ -200,6 +184,7 @@ export function clearCommand(at: ChannelState): void {
   at.packetDma = 0;
   at.byteLimit = 0;
   at.wide = 0;
+  at.forced = 0;
   at.left = 0;
   at.filled = 0;
   at.passed = 0;
@@ -224,78 +209,10 @@ export function setSignature(at: ChannelState, isPacketDevice: boolean): void {
   at.status = isPacketDevice ? 0 : Status.Ready | Status.Seek;
 }
 
-/** How the drive's sectors are counted now, by software that counts in cylinders. */
-export function currentGeometry(at: ChannelState, unit: 0 | 1): Geometry {
-  const [cylinders, heads, sectors] = at.geometry.subarray(unit * 3, unit * 3 + 3);
-  return { cylinders, heads, sectors };
-}
-
-/** INITIALIZE DEVICE PARAMETERS (ATA-5, 8.16): how software wants them to be counted.
- * @param all sectors of the disk
- * @returns false for what is impossible */
-export function initializeParameters(at: ChannelState, unit: 0 | 1, all: number): boolean {
-  const sectors = at.count;
-  const heads = (at.device & 0x0f) + 1;
-  if (sectors === 0) return false;
-  const cylinders = Math.min(65535, Math.floor(all / (heads * sectors)));
-  at.geometry.set([cylinders, heads, sectors], unit * 3);
-  return true;
-}
-
-/** What IDENTIFY DEVICE or IDENTIFY PACKET DEVICE gives. @returns 512 bytes */
-export function identify(at: ChannelState, unit: 0 | 1, drive: Drive): Uint8Array {
-  const facts = { serial: drive.serial, transferMode: at.transferMode[unit] };
-  if (drive.kind === 'cdrom') return identifyCdrom(facts);
-  const sectors = Math.floor(drive.bytes / SECTOR);
-  return identifyDisk({
-    ...facts,
-    sectors,
-    geometry: defaultGeometry(sectors),
-    current: currentGeometry(at, unit),
-    multiple: at.multiple[unit],
-    writeCache: at.writeCache[unit] !== 0,
-  });
-}
-
-/** SET FEATURES (8.46): transfer modes and the write cache are kept; what needs nothing done is agreed to.
- * @returns false for what is not known */
-export function setFeatures(at: ChannelState, unit: 0 | 1): boolean {
-  switch (at.features) {
-    case 0x02:
-    case 0x82:
-      at.writeCache[unit] = at.features === 0x02 ? 1 : 0;
-      return true;
-    case 0x03: {
-      const [kind, mode] = [at.count >> 3, at.count & 7];
-      if (kind > 1) at.transferMode[unit] = at.count;
-      return kind <= 1 || (kind === 4 && mode <= 2) || (kind === 8 && mode <= 5);
-    }
-    // Power management, read look-ahead, acoustics, what a soft reset reverts: on and off.
-    case 0x05:
-    case 0x42:
-    case 0x55:
-    case 0x66:
-    case 0x85:
-    case 0xaa:
-    case 0xc2:
-    case 0xcc:
-      return true;
-    default:
-      return false;
-  }
-}
-
 /** Bytes of a block of a packet command: the limit, even (9.13: an odd limit is one less). */
 export function packetBlock(limit: number): number {
   const even = limit === 0xffff ? 0xfffe : limit & ~1;
   return even === 0 ? 0xfffe : even;
-}
-
-/** The geometry a drive has at power-on. */
-export function geometryOf(drive: Drive | undefined): Geometry {
-  return drive?.kind === 'disk'
-    ? defaultGeometry(Math.floor(drive.bytes / SECTOR))
-    : { cylinders: 0, heads: 0, sectors: 0 };
 }
 
 /** Offers the host the next block of what is in the buffer. */

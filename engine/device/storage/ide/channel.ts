@@ -8,8 +8,17 @@
  */
 import type { Arena } from '../../../memory/layout.ts';
 import type { AccessSize, Device, PortDevice } from '../../device.ts';
+import { type AtaAction, type AtaDrive, SECTOR } from '../ata/ata-drive.ts';
+import {
+  Command,
+  Control,
+  Device as DeviceBit,
+  ErrorBit,
+  Reason,
+  Register,
+  Status,
+} from '../ata/registers.ts';
 import type { BlockBackend, BlockDevice } from '../block.ts';
-import { CD_SECTOR } from '../cdrom.ts';
 import type { IoSlot } from '../io-slots.ts';
 import { carryOut } from './channel-jobs.ts';
 import {
@@ -18,13 +27,8 @@ import {
   channelLayout,
   clearCommand,
   elementsOf,
-  currentGeometry,
-  identify,
-  initializeParameters,
   setSignature,
   type ChannelState,
-  type Drive,
-  geometryOf,
   type IdeWires,
   Job,
   offerBlock,
@@ -32,25 +36,9 @@ import {
   Phase,
   putAddress,
   readRegister,
-  SECTOR,
-  setFeatures,
-  takeAddress,
+  taskOf,
   writeRegister,
 } from './channel-state.ts';
-import {
-  Command,
-  Control,
-  Device as DeviceBit,
-  ErrorBit,
-  LBA28_SECTORS,
-  MOST_MULTIPLE,
-  NO_RETRY,
-  POWER_COMMANDS,
-  Reason,
-  Register,
-  Status,
-  WIDE_COMMANDS,
-} from './registers.ts';
 
 export class IdeChannel implements Device, BlockDevice {
   readonly name: string;
@@ -75,13 +63,7 @@ export class IdeChannel implements Device, BlockDevice {
     at.buffer.fill(0);
     at.packet.fill(0);
     at.sector = 0;
-    for (const [i, drive] of this.#wires.drives.entries()) {
-      const { cylinders, heads, sectors } = geometryOf(drive);
-      at.geometry.set([cylinders, heads, sectors], i * 3);
-      at.writeCache[i] = 1;
-    }
-    at.multiple.fill(0);
-    at.transferMode.fill(0);
+    for (const drive of this.#wires.drives) drive?.reset();
     this.#softReset();
   }
 
@@ -104,7 +86,7 @@ export class IdeChannel implements Device, BlockDevice {
     return (this.#at.device & DeviceBit.Second) !== 0 ? 1 : 0;
   }
 
-  get #drive(): Drive | undefined {
+  get #drive(): AtaDrive | undefined {
     return this.#wires.drives[this.#unit];
   }
 
@@ -158,7 +140,7 @@ export class IdeChannel implements Device, BlockDevice {
   }
 
   #signature(): void {
-    setSignature(this.#at, this.#drive?.kind === 'cdrom');
+    setSignature(this.#at, this.#drive?.isPacketDevice === true);
   }
 
   #setInterrupt(level: boolean): void {
@@ -185,152 +167,74 @@ export class IdeChannel implements Device, BlockDevice {
       at.device &= ~DeviceBit.Second;
       this.#signature();
       this.#setInterrupt(true);
-    } else if (drive?.kind === 'cdrom') {
-      this.#cdromCommand(code, drive);
     } else if (drive !== undefined) {
-      this.#diskCommand(NO_RETRY.has(code) ? code & ~1 : code, drive);
+      this.#begin(drive.execute(taskOf(at, code)));
     }
   }
 
-  #diskCommand(code: number, drive: Drive & { kind: 'disk' }): void {
+  /** What a command comes to, as registers show it. */
+  #begin(action: AtaAction): void {
     const at = this.#at;
-    const unit = this.#unit;
-    const sectors = Math.floor(drive.bytes / SECTOR);
-    const wide = WIDE_COMMANDS.has(code);
-    switch (code) {
-      case Command.ReadSectors:
-      case Command.ReadSectorsExt:
-        if (this.#address(wide, sectors)) this.#job(Job.Fill);
+    switch (action.kind) {
+      case 'done':
+        if (action.sector !== undefined) putAddress(at, action.sector, action.wide === true);
+        if (action.count !== undefined) at.count = action.count;
+        this.#succeed();
         return;
-      case Command.ReadMultiple:
-      case Command.ReadMultipleExt:
-        if (this.#blocks(unit) && this.#address(wide, sectors)) this.#job(Job.Fill);
+      case 'failed':
+        if (action.signature === true) this.#signature();
+        this.#fail(action.error);
         return;
-      case Command.WriteSectors:
-      case Command.WriteSectorsExt:
-        if (this.#mayWrite(drive) && this.#address(wide, sectors)) this.#beginOut();
+      case 'data':
+        this.#present(action.bytes);
         return;
-      case Command.WriteMultiple:
-      case Command.WriteMultipleExt:
-      case Command.WriteMultipleFuaExt:
-        if (this.#mayWrite(drive) && this.#blocks(unit) && this.#address(wide, sectors)) this.#beginOut();
+      case 'read':
+      case 'write':
+        this.#transfer(action);
         return;
-      case Command.ReadDma:
-      case Command.ReadDmaExt:
-        if (this.#address(wide, sectors)) this.#dma(Job.DmaIn);
-        return;
-      case Command.WriteDma:
-      case Command.WriteDmaExt:
-      case Command.WriteDmaFuaExt:
-        if (this.#mayWrite(drive) && this.#address(wide, sectors)) this.#dma(Job.DmaOut);
-        return;
-      case Command.DataSetManagement:
-        at.left = at.count | (at.oldCount << 8);
-        if ((at.features & 1) === 0 || at.left !== 1) this.#abort();
-        else if (this.#mayWrite(drive)) this.#dma(Job.Trim);
-        return;
-      case Command.Flush:
-      case Command.FlushExt:
+      case 'flush':
         this.#job(Job.Flush);
         return;
-      case Command.Verify:
-      case Command.VerifyExt:
-        if (this.#address(wide, sectors)) this.#succeed();
+      case 'trim':
+        this.#dma(Job.Trim);
         return;
-      case Command.Identify:
-        this.#present(identify(at, unit, drive));
-        return;
-      case Command.SetMultiple: {
-        const { count } = at;
-        if (count > MOST_MULTIPLE || (count & (count - 1)) !== 0) this.#abort();
-        else {
-          at.multiple[unit] = count;
-          this.#succeed();
-        }
-        return;
-      }
-      case Command.InitializeParameters:
-        if (initializeParameters(at, unit, sectors)) this.#succeed();
-        else this.#abort();
-        return;
-      case Command.ReadNativeMax:
-      case Command.ReadNativeMaxExt:
-        putAddress(at, (wide ? sectors : Math.min(sectors, LBA28_SECTORS)) - 1, wide);
-        this.#succeed();
-        return;
-      case Command.Seek:
-        this.#succeed();
-        return;
-      default:
-        // 10h to 1Fh were RECALIBRATE of drives that had something to calibrate.
-        if ((code & 0xf0) === 0x10) this.#succeed();
-        else this.#anyCommand(code, unit);
-    }
-  }
-
-  #cdromCommand(code: number, drive: Drive & { kind: 'cdrom' }): void {
-    const at = this.#at;
-    switch (code) {
-      case Command.Packet:
+      case 'packet':
         at.isPacket = 1;
-        at.packetDma = at.features & 1;
-        at.byteLimit = at.mid | (at.high << 8);
+        at.packetDma = action.dma ? 1 : 0;
+        at.byteLimit = action.limit;
         at.phase = Phase.Packet;
         at.count = Reason.Command;
         at.passed = 0;
         at.blockEnd = PACKET;
         at.status = Status.Ready | Status.Seek | Status.Drq;
         return;
-      case Command.IdentifyPacket:
-        this.#present(identify(at, this.#unit, drive));
-        return;
-      case Command.DeviceReset:
+      case 'reset':
         this.slot.callOff();
         at.job = Job.None;
         at.phase = Phase.None;
         this.#wires.busMaster.abort();
         this.#signature();
-        return;
-      case Command.Identify:
-      case Command.ReadSectors:
-        // How software that knows disks only finds out (9.12).
-        this.#signature();
-        this.#abort();
-        return;
-      default:
-        this.#anyCommand(code, this.#unit);
     }
   }
 
-  /** Commands that both kinds have. */
-  #anyCommand(code: number, unit: 0 | 1): void {
+  #transfer({
+    kind,
+    sector,
+    count,
+    wide,
+    protocol,
+    block,
+    forced,
+  }: AtaAction & { kind: 'read' | 'write' }): void {
     const at = this.#at;
-    const checksPower = code === Command.CheckPower || code === 0x98;
-    if (checksPower) at.count = 0xff; // active
-    const known = checksPower || POWER_COMMANDS.has(code);
-    if (known || (code === Command.SetFeatures && setFeatures(at, unit))) this.#succeed();
-    else this.#abort();
-  }
-
-  /** Sectors of a block become those of SET MULTIPLE. @returns false, and aborts, where that was not set */
-  #blocks(unit: 0 | 1): boolean {
-    this.#at.blockSectors = this.#at.multiple[unit];
-    if (this.#at.blockSectors !== 0) return true;
-    this.#abort();
-    return false;
-  }
-
-  /**
-   * Takes the address and count of sectors out of the registers.
-   *
-   * @returns false, and fails the command, where they are beyond the end of the disk
-   */
-  #address(wide: boolean, sectors: number): boolean {
-    const at = this.#at;
-    takeAddress(at, currentGeometry(at, this.#unit), wide);
-    if (at.sector >= 0 && at.sector + at.left <= sectors) return true;
-    this.#fail(ErrorBit.IdNotFound | ErrorBit.Abort);
-    return false;
+    at.sector = sector;
+    at.left = count;
+    at.wide = wide ? 1 : 0;
+    at.forced = forced ? 1 : 0;
+    at.blockSectors = block;
+    if (protocol !== 'pio') this.#dma(kind === 'read' ? Job.DmaIn : Job.DmaOut);
+    else if (kind === 'read') this.#job(Job.Fill);
+    else this.#beginOut();
   }
 
   #succeed(): void {
@@ -438,12 +342,6 @@ export class IdeChannel implements Device, BlockDevice {
     }
   }
 
-  /** @returns false, and aborts, where the disk is write-protected */
-  #mayWrite({ writable }: Drive & { kind: 'disk' }): boolean {
-    if (!writable) this.#abort();
-    return writable;
-  }
-
   /** The first block of a write is asked for without an interrupt. */
   #beginOut(): void {
     const at = this.#at;
@@ -493,7 +391,7 @@ export class IdeChannel implements Device, BlockDevice {
 
   #packet(): void {
     const at = this.#at;
-    const drive = this.#drive;
+    const drive = this.#drive?.drive;
     if (drive?.kind !== 'cdrom') return;
     at.phase = Phase.None;
     const result = drive.cdrom.execute(at.packet);
@@ -532,7 +430,9 @@ export class IdeChannel implements Device, BlockDevice {
     if (begun === undefined) return false;
     const { job, unit, turn } = begun;
     const backend = backends[unit];
-    const success = backend !== undefined && carryOut(this.#at, this.#wires, job, unit, backend);
+    const drive = this.#wires.drives[unit];
+    const success =
+      backend !== undefined && drive !== undefined && carryOut(this.#at, this.#wires, job, drive, backend);
     this.slot.end();
     locked(() => {
       if (this.slot.current(turn)) this.#finish(job, success);
@@ -543,7 +443,7 @@ export class IdeChannel implements Device, BlockDevice {
   /** The job is done: what comes next of the command. */
   #finish(job: number, success: boolean): void {
     const at = this.#at;
-    const drive = this.#drive;
+    const drive = this.#drive?.drive;
     if (!success) {
       this.#wires.busMaster.finish(false);
       if (drive?.kind === 'cdrom') {
@@ -556,13 +456,11 @@ export class IdeChannel implements Device, BlockDevice {
       return;
     }
     switch (job) {
-      case Job.Fill: {
-        const sectors = at.filled / (drive?.kind === 'cdrom' ? CD_SECTOR : SECTOR);
-        advance(at, sectors);
+      case Job.Fill:
+        advance(at, at.filled / (this.#drive?.sectorBytes ?? SECTOR));
         at.passed = 0;
         this.#nextBlockIn();
         break;
-      }
       case Job.Drain:
         advance(at, at.filled / SECTOR);
         if (at.left === 0) this.#succeed();

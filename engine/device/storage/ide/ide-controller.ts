@@ -10,11 +10,11 @@ import type { PortBus } from '../../../memory/port-bus.ts';
 import type { AccessSize, Device, Line, PortDevice } from '../../device.ts';
 import { portBar } from '../../pci/pci-bars.ts';
 import { PciCommand, PciFunction } from '../../pci/pci-function.ts';
+import { AtaDrive, type Drive } from '../ata/ata-drive.ts';
 import type { DmaMemory } from '../block.ts';
 import type { IoSlots } from '../io-slots.ts';
 import { BUS_MASTER_PORTS, BusMaster } from './bus-master.ts';
 import { IdeChannel } from './channel.ts';
-import type { Drive } from './channel-state.ts';
 
 /** Ports and interrupts of the channels. */
 const CHANNELS = [
@@ -56,6 +56,9 @@ export class IdeController extends PciFunction {
     });
     const busMasters = CHANNELS.map(({ name }) => new BusMaster(`${name}-bus-master`, arena));
     this.busMasters = busMasters;
+    const onCables = drives.map((drive, i) =>
+      drive === undefined ? undefined : new AtaDrive(`ide-drive${i}`, arena, drive, 'parallel'),
+    );
     this.channels = CHANNELS.map(
       ({ name, irq }, i) =>
         new IdeChannel(name, arena, {
@@ -63,7 +66,7 @@ export class IdeController extends PciFunction {
           memory,
           slot: slots.slot(),
           busMaster: busMasters[i],
-          drives: [drives[2 * i], drives[2 * i + 1]],
+          drives: onCables.slice(2 * i, 2 * i + 2),
         }),
     );
     this.devices = [...busMasters, ...this.channels];

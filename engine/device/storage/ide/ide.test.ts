@@ -4,13 +4,14 @@ import { Arena } from '../../../memory/layout.ts';
 import { PortBus } from '../../../memory/port-bus.ts';
 import { deviceConformance, TestWorld } from '../../conformance.ts';
 import { PciCommand, PciRegister } from '../../pci/pci-function.ts';
+import type { Drive } from '../ata/ata-drive.ts';
+import { Command, Register, Status } from '../ata/registers.ts';
 import type { BlockBackend } from '../block.ts';
 import { Cdrom } from '../cdrom.ts';
 import { IoSlots } from '../io-slots.ts';
 import { TestDisk, TestMemory } from '../test-disk.ts';
-import type { Drive } from './channel-state.ts';
+
 import { IDE_TIMING, IdeController } from './ide-controller.ts';
-import { Command, Register, Status } from './registers.ts';
 
 const MEMORY = 0x4_0000;
 const DISK = 4 * 2 ** 20;

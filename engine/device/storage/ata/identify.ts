@@ -23,6 +23,8 @@ interface Facts {
   readonly serial: string;
   /** Selected transfer mode, as SET FEATURES has it: the kind in bits 7-3, the mode below. */
   readonly transferMode: number;
+  /** It is on a serial link. */
+  readonly serialLink: boolean;
 }
 
 export interface DiskFacts extends Facts {
@@ -68,6 +70,14 @@ class Words {
     this.set(64, 0x03);
     for (const word of [65, 66, 67, 68]) this.set(word, 120);
   }
+
+  /** How it is connected: by a serial link (ATA8-ACS, words 76 to 80), or a cable whose two ends were found. */
+  connection(serialLink: boolean): void {
+    this.set(80, serialLink ? 0x01fe : 0x007e); // ATA-1 to ATA-6, to ATA8-ACS
+    if (serialLink)
+      this.set(76, 0x0006); // 1.5 and 3 Gb/s
+    else this.set(93, 0x6001);
+  }
 }
 
 /** IDENTIFY DEVICE. @returns 512 bytes */
@@ -92,7 +102,7 @@ export function identifyDisk(facts: DiskFacts): Uint8Array {
   words.set(59, multiple === 0 ? 0 : 0x0100 | multiple);
   words.set32(60, Math.min(sectors, LBA28_SECTORS - 1));
   words.modes(facts.transferMode);
-  words.set(80, 0x007e); // ATA-1 to ATA-6
+  words.connection(facts.serialLink);
   // Write cache, power management; 48-bit addresses, both flushes; the same enabled.
   words.set(82, 0x4028);
   words.set(83, 0x7400);
@@ -100,7 +110,12 @@ export function identifyDisk(facts: DiskFacts): Uint8Array {
   words.set(85, 0x4008 | (facts.writeCache ? 0x20 : 0));
   words.set(86, 0x3400);
   words.set(87, 0x4040);
-  words.set(93, 0x6001);
+  if (facts.serialLink) {
+    words.set(75, 31); // 32 queued commands
+    words.set(76, 0x0106);
+    words.set(84, 0x4060); // logs
+    words.set(87, 0x4060);
+  }
   words.set32(100, sectors % 2 ** 32);
   words.set32(102, Math.floor(sectors / 2 ** 32));
   words.set(105, 1); // blocks of DATA SET MANAGEMENT
@@ -118,12 +133,11 @@ export function identifyCdrom(facts: Facts): Uint8Array {
   words.set(49, 0x0f00);
   words.set(53, 0x0006);
   words.modes(facts.transferMode);
-  words.set(80, 0x007e);
+  words.connection(facts.serialLink);
   words.set(82, 0x4210); // NOP, DEVICE RESET, PACKET
   words.set(83, 0x4000);
   words.set(84, 0x4000);
   words.set(85, 0x4210);
   words.set(87, 0x4000);
-  words.set(93, 0x6001);
   return words.bytes;
 }

@@ -34,8 +34,9 @@ export const Status = {
 /** Error register (7.9). */
 export const ErrorBit = { Abort: 1 << 2, IdNotFound: 1 << 4, Uncorrectable: 1 << 6 } as const;
 
-/** Device register (7.7): which of two drives, and whether addresses are LBA. */
-export const Device = { Second: 1 << 4, Lba: 1 << 6 } as const;
+/** Device register (7.7): which of two drives, whether addresses are LBA; of queued commands, whether what they write
+ * is to be on the disk before they end. */
+export const Device = { Second: 1 << 4, Lba: 1 << 6, Forced: 1 << 7 } as const;
 
 /** Device control register (7.8). */
 export const Control = { NoInterrupt: 1 << 1, SoftReset: 1 << 2, HighOrder: 1 << 7 } as const;
@@ -53,6 +54,7 @@ export const Command = {
   ReadDmaExt: 0x25,
   ReadNativeMaxExt: 0x27,
   ReadMultipleExt: 0x29,
+  ReadLogExt: 0x2f,
   WriteSectors: 0x30,
   WriteSectorsExt: 0x34,
   WriteDmaExt: 0x35,
@@ -60,6 +62,8 @@ export const Command = {
   WriteDmaFuaExt: 0x3d,
   Verify: 0x40,
   VerifyExt: 0x42,
+  ReadFpdmaQueued: 0x60,
+  WriteFpdmaQueued: 0x61,
   Seek: 0x70,
   Diagnostic: 0x90,
   InitializeParameters: 0x91,

@@ -1,0 +1,40 @@
+/** What commands do to a disk's image, in the I/O thread, whatever has carried them to the drive. */
+import type { BlockBackend } from '../block.ts';
+import { type AtaDrive, SECTOR } from './ata-drive.ts';
+
+/** Writes sectors. Forced, or with the write cache off, they are on the disk before the command ends.
+ * @param position in bytes
+ * @returns false where the host has failed */
+export function store(
+  drive: AtaDrive,
+  backend: BlockBackend,
+  position: number,
+  from: readonly Uint8Array[],
+  forced: boolean,
+): boolean {
+  return backend.write(position, from) && ((drive.writeCache && !forced) || backend.flush());
+}
+
+/**
+ * Discards ranges (ATA8-ACS, 7.9 DATA SET MANAGEMENT).
+ *
+ * @param views a sector of them, 8 bytes each: a sector's number in 48 bits, a count in 16
+ * @returns false where one is beyond the disk's end, or the host has failed
+ */
+export function trim(drive: AtaDrive, backend: BlockBackend, views: readonly Uint8Array[]): boolean {
+  const ranges = new Uint8Array(SECTOR);
+  let to = 0;
+  for (const view of views) {
+    ranges.set(view, to);
+    to += view.length;
+  }
+  const view = new DataView(ranges.buffer);
+  for (let i = 0; i < SECTOR; i += 8) {
+    const count = view.getUint16(i + 6, true);
+    const sector = view.getUint32(i, true) + view.getUint16(i + 4, true) * 2 ** 32;
+    if (count === 0) continue;
+    if (sector + count > drive.sectors) return false;
+    if (!backend.discard(sector * SECTOR, count * SECTOR)) return false;
+  }
+  return true;
+}
