@@ -31,9 +31,13 @@ const stream = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), path }),
 ]);
 
-/** Disks of a machine, and drives of its IDE controller. */
+/** Disks of a machine, and drives of its IDE and AHCI controllers. */
 export const MOST_DISKS = 16;
 export const MOST_IDE_DRIVES = 4;
+export const MOST_SATA_DRIVES = 6;
+
+/** How a disk can be connected. */
+export const DISK_BUSES = ['virtio', 'sata', 'ide'] as const;
 
 /** A hard disk, or a CD-ROM drive. */
 const disk = z.strictObject({
@@ -43,7 +47,7 @@ const disk = z.strictObject({
   /** Guessed where absent. */
   format: z.enum(['raw', 'qcow2'], 'must be raw or qcow2').optional(),
   /** `virtio` for a hard disk and `ide` for a CD-ROM drive where absent. */
-  bus: z.enum(['ide', 'virtio'], 'must be ide or virtio').optional(),
+  bus: z.enum(DISK_BUSES, 'must be virtio, sata or ide').optional(),
   /** When a write is on the host's disk: when the guest asks for it, or before it ends. */
   cache: z.enum(['writeback', 'writethrough'], 'must be writeback or writethrough').default('writeback'),
   readOnly: z.boolean().default(false),
@@ -184,9 +188,10 @@ function diskContradictions(disks: z.output<typeof machineFields>['disks']): Con
       files.add(file);
     }
   }
-  const ide = disks.filter((each) => busOf(each) === 'ide').length;
-  if (ide > MOST_IDE_DRIVES)
-    issues.push({ path: ['disks'], message: `has more than ${MOST_IDE_DRIVES} IDE drives` });
+  const on = (wanted: DiskBus) => disks.filter((each) => busOf(each) === wanted).length;
+  const tooMany = (what: string) => issues.push({ path: ['disks'], message: `has more than ${what} drives` });
+  if (on('ide') > MOST_IDE_DRIVES) tooMany(`${MOST_IDE_DRIVES} IDE`);
+  if (on('sata') > MOST_SATA_DRIVES) tooMany(`${MOST_SATA_DRIVES} SATA`);
   return issues;
 }
 
@@ -203,6 +208,8 @@ export type MachineConfig = Readonly<z.output<typeof schema>>;
 export type MachineConfigInput = z.input<typeof schema>;
 
 export type DiskConfig = MachineConfig['disks'][number];
+
+export type DiskBus = (typeof DISK_BUSES)[number];
 
 /** How the vCPUs of a machine are spread, also where that is left open. */
 export function topologyOf({ vcpus, topology }: Pick<MachineConfig, 'vcpus' | 'topology'>): CpuTopology {

@@ -1,6 +1,6 @@
 /**
- * What a machine's disks are called and where they are: `hda` is the first drive of the first IDE channel, `vda` the
- * first virtio disk, as libvirt and the guests of its time name them. A name follows from a disk's place in the
+ * What a machine's disks are called and where they are: `hda` is the first drive of the first IDE channel, `sda` the
+ * one on the first SATA port, `vda` the first virtio disk, as libvirt and the guests of its time name them. A name follows from a disk's place in the
  * configuration; it is not stored.
  */
 import { busOf, type DiskConfig, MOST_IDE_DRIVES } from './config.ts';
@@ -12,7 +12,7 @@ export interface PlacedDisk {
 }
 
 /** What the names of a bus's disks begin with. */
-export const TARGET_PREFIXES = { ide: 'hd', virtio: 'vd' } as const satisfies Record<
+export const TARGET_PREFIXES = { ide: 'hd', sata: 'sd', virtio: 'vd' } as const satisfies Record<
   NonNullable<DiskConfig['bus']>,
   string
 >;

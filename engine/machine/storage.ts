@@ -1,7 +1,9 @@
 /**
  * The machine's disks: which controllers they are on, and where those are.
  */
+import { type DiskBus } from '../api/config.ts';
 import { ideDrives } from '../api/disk-targets.ts';
+import { AhciController } from '../device/storage/ahci/ahci-controller.ts';
 import type { BlockDevice } from '../device/storage/block.ts';
 import { BlockCounters } from '../device/storage/block-counters.ts';
 import { Cdrom } from '../device/storage/cdrom.ts';
@@ -18,7 +20,7 @@ import { type Chipset, SOUTH_BRIDGE } from './chipset.ts';
 
 /** A disk, as far as the board needs to know. */
 export interface DiskPlan {
-  readonly bus: 'ide' | 'virtio';
+  readonly bus: DiskBus;
   readonly device: 'disk' | 'cdrom';
   /** Bytes of the image; 0 for a drive without a disc. */
   readonly bytes: number;
@@ -45,6 +47,9 @@ const DISK_BYTES = 0x1000;
 /** Where virtio disks are on bus 0: from this device on, one each. */
 const FIRST_VIRTIO_SLOT = 8;
 
+/** Where the AHCI controller is. */
+const AHCI_SLOT = { device: 3, function: 0 } as const;
+
 /** What the controllers are wired to. */
 export interface StorageParts {
   readonly chipset: Chipset;
@@ -64,6 +69,7 @@ export class Storage {
   readonly counters: readonly BlockCounters[];
   /** There where a drive is on it. */
   readonly ide: IdeController | undefined;
+  readonly ahci: AhciController | undefined;
   /** By number in the plan. */
   readonly #virtio = new Map<number, VirtioBlk>();
 
@@ -99,6 +105,18 @@ export class Storage {
       for (const [i, device] of this.ide.channels.entries()) {
         served.push({ device, disks: drives.slice(2 * i, 2 * i + 2) });
       }
+    }
+    const sata = [...disks.keys()].filter((disk) => disks[disk].bus === 'sata');
+    if (sata.length > 0) {
+      this.ahci = new AhciController(arena, {
+        mmio,
+        memory,
+        slots: this.slots,
+        send: chipset.sendMessage,
+        drives: sata.map((disk) => driveOf(disks[disk], cdroms.get(disk))),
+      });
+      chipset.addPciDevice(AHCI_SLOT, this.ahci, ...this.ahci.devices);
+      for (const [i, device] of this.ahci.ports.entries()) served.push({ device, disks: [sata[i]] });
     }
     for (const [disk, plan] of disks.entries()) {
       if (plan.bus !== 'virtio') continue;

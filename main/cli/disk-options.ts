@@ -1,13 +1,13 @@
 /** `--disk` and `--cdrom`: from words to disks of a machine's configuration. */
 import path from 'node:path';
-import type { MachineConfigInput } from '../../engine/api/config.ts';
+import { DISK_BUSES, type MachineConfigInput } from '../../engine/api/config.ts';
 import { usage } from './words.ts';
 
 type DiskInput = NonNullable<MachineConfigInput['disks']>[number];
 
 const CHOICES = {
   format: ['raw', 'qcow2'],
-  bus: ['ide', 'virtio'],
+  bus: DISK_BUSES,
   cache: ['writeback', 'writethrough'],
   werror: ['report', 'stop', 'enospc'],
   rerror: ['report', 'stop'],

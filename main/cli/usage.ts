@@ -30,7 +30,7 @@ The machine:
   --vcpus N[,sockets=S][,cores=C][,threads=T]
                       1 to ${MOST_VCPUS} (default: 1), and how they are spread (default: cores of one socket)
   --disk FILE[,KEY=VALUE]…
-                      a hard disk: format=raw|qcow2, bus=virtio|ide, cache=writeback|writethrough, readonly,
+                      a hard disk: format=raw|qcow2, bus=virtio|sata|ide, cache=writeback|writethrough, readonly,
                       serial=TEXT, werror=enospc|stop|report, rerror=report|stop
   --cdrom FILE[,…]    a CD-ROM drive; none for an empty one
   --serial WHERE      first serial port: stdio, null, file:PATH (default: stdio)

@@ -1,5 +1,6 @@
 /** The host, the settings, and the files that can be chosen. */
 import { z } from 'zod';
+import { DISK_BUSES } from '../../engine/api/config.ts';
 import { acceleratorInfoSchema } from '../../engine/api/statistics.ts';
 
 /** What machines run on. */
@@ -106,7 +107,7 @@ export const mediumInfoSchema = z.strictObject({
       memory: z.int().positive(),
       disk: z.int().nonnegative(),
       /** The quickest bus of disks that it has drivers for. */
-      bus: z.enum(['virtio', 'ide']),
+      bus: z.enum(DISK_BUSES),
     })
     .nullable(),
 });

@@ -11,6 +11,8 @@ export * from './storage.ts';
 export type { ConfigIssue } from '../../engine/api/config.ts';
 export {
   BOOT_KINDS,
+  DISK_BUSES,
+  type DiskBus,
   MEMORY_MIB,
   MOST_DISKS,
   MOST_SERIAL_PORTS,

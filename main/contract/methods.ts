@@ -3,6 +3,7 @@
  * whoever asked checks the result, both by these schemas.
  */
 import { z } from 'zod';
+import { DISK_BUSES } from '../../engine/api/config.ts';
 import { exitStatisticsSchema } from '../../engine/api/statistics.ts';
 import { documentSchema } from './document.ts';
 import {
@@ -81,7 +82,7 @@ const TABLE = {
     z.strictObject({
       document: draft,
       newDisk: z
-        .strictObject({ gibibytes: z.int().min(1).max(65536), bus: z.enum(['ide', 'virtio']).default('ide') })
+        .strictObject({ gibibytes: z.int().min(1).max(65536), bus: z.enum(DISK_BUSES).default('ide') })
         .optional(),
     }),
     z.strictObject({ machine: machineSummarySchema }),

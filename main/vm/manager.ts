@@ -4,6 +4,7 @@
  * at the same time, so what it says of a machine is what that engine and the library say.
  */
 import path from 'node:path';
+import type { DiskBus } from '../../engine/api/config.ts';
 import type { ControlRequest } from '../../engine/api/control.ts';
 import { problemOf } from '../../engine/api/problem.ts';
 import type { ExitStatistics, VcpuInfo } from '../../engine/api/statistics.ts';
@@ -141,7 +142,7 @@ export class Manager {
    */
   async define(
     input: unknown,
-    newDisk?: { readonly gibibytes: number; readonly bus: 'ide' | 'virtio' },
+    newDisk?: { readonly gibibytes: number; readonly bus: DiskBus },
   ): Promise<MachineSummary> {
     const { id, document } = this.library.define(requireDocument(input), (wanted, work, folder) => {
       if (newDisk === undefined) return wanted;

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { DISK_BUSES } from '../../engine/api/config.ts';
 import { GuesthouseError, reasonOf } from '../../engine/base/errors.ts';
 import type { MediumInfo } from '../contract/host.ts';
 import { type IsoVolume, withIso } from './iso9660.ts';
@@ -26,7 +27,7 @@ const catalogueSchema = z.strictObject({
       memory: z.int().positive(),
       disk: z.int().nonnegative(),
       /** The quickest bus of disks that it has drivers for. */
-      bus: z.enum(['virtio', 'ide']),
+      bus: z.enum(DISK_BUSES),
     }),
   ),
 });

@@ -1,6 +1,6 @@
 /** What the wizard asks, and the machine that comes of the answers. Steps and boot sources are tables: a new
  * kind of boot is an entry here and its fields. */
-import type { MediumInfo } from '../../main/contract/index.ts';
+import type { DiskBus, MediumInfo } from '../../main/contract/index.ts';
 import type { Draft } from '../store/draft.ts';
 
 /** GiB of a new disk at most. */
@@ -48,7 +48,7 @@ export interface Answers {
   /** GiB of a new disk, 0 for none; NaN while what is typed is no number. */
   newDisk: number;
   /** The bus of the new disk. */
-  bus: 'ide' | 'virtio';
+  bus: DiskBus;
   kernel: string;
   initrd: string;
   firmware: string;
@@ -138,7 +138,7 @@ export function advised(answers: Answers, before: Advice, after: Advice): Answer
     ...answers,
     memory: answers.memory === before.memory ? after.memory : answers.memory,
     newDisk: answers.newDisk === before.newDisk ? after.newDisk : answers.newDisk,
-    bus: after.bus,
+    bus: answers.bus === before.bus ? after.bus : answers.bus,
   };
 }
 

@@ -1,6 +1,6 @@
 /** A machine's document while it is edited: any JSON, since a half-typed one is seldom valid. */
 import type { Issue, MachineDocument, PlacedDisk } from '../../main/contract/index.ts';
-import { checkDocument, diskTargets } from '../../main/contract/index.ts';
+import { checkDocument, DISK_BUSES, diskTargets } from '../../main/contract/index.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Draft = Record<string, Json>;
@@ -68,8 +68,9 @@ export function targetsOf(disks: readonly Json[]): readonly string[] {
 function placeOf(disk: Json): PlacedDisk {
   const { bus, device }: { readonly [key: string]: Json | undefined } =
     typeof disk === 'object' && disk !== null && !Array.isArray(disk) ? disk : {};
-  if (bus !== undefined && bus !== 'ide' && bus !== 'virtio') throw new RangeError('an unknown bus');
-  return { device: device === 'cdrom' ? 'cdrom' : 'disk', ...(bus === undefined ? {} : { bus }) };
+  const known = DISK_BUSES.find((each) => each === bus);
+  if (bus !== undefined && known === undefined) throw new RangeError('an unknown bus');
+  return { device: device === 'cdrom' ? 'cdrom' : 'disk', ...(known === undefined ? {} : { bus: known }) };
 }
 
 /** What is wrong with a draft, as far as that is known without looking at files. */

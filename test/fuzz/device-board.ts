@@ -13,6 +13,12 @@ import type { AccessSize } from '../../engine/device/device.ts';
 import { FW_CFG_PORT, FW_CFG_PORTS } from '../../engine/device/firmware/fw-cfg.ts';
 import { VBE_PORT, VBE_PORTS } from '../../engine/device/video/vbe-ports.ts';
 import { VGA_PORT, VGA_PORTS } from '../../engine/device/video/vga-ports.ts';
+import {
+  Port,
+  PORT_BYTES,
+  PortCommand,
+  PORTS as AHCI_PORTS,
+} from '../../engine/device/storage/ahci/registers.ts';
 import { TestDisk } from '../../engine/device/storage/test-disk.ts';
 import { acceleratorOf } from '../../engine/machine/accelerator.ts';
 import { Board, boardAreaBytes, type BoardPlan, boardVideoBytes } from '../../engine/machine/board.ts';
@@ -37,6 +43,8 @@ const DISKS: readonly DiskPlan[] = [
   { bus: 'ide', device: 'disk', bytes: DISK_BYTES, writable: true, serial: 'IDE' },
   { bus: 'ide', device: 'cdrom', bytes: DISK_BYTES, writable: false, serial: 'CD' },
   { bus: 'virtio', device: 'disk', bytes: DISK_BYTES, writable: true, serial: 'VIRTIO' },
+  { bus: 'sata', device: 'disk', bytes: DISK_BYTES, writable: true, serial: 'SATA' },
+  { bus: 'sata', device: 'cdrom', bytes: DISK_BYTES, writable: false, serial: 'SATA CD' },
 ];
 
 /** Operations in a case. */
@@ -116,6 +124,7 @@ export class FuzzedBoard {
       [2, 'local APIC', (random) => this.#processor(random)],
       [1, 'PCI configuration', (random) => this.#configuration(random)],
       [4, 'disks', (random) => this.#disk(random)],
+      [4, 'AHCI', (random) => this.#ahci(random)],
       [1, 'host', (random) => this.#host(random)],
     ];
   }
@@ -230,7 +239,7 @@ export class FuzzedBoard {
 
   /** A command for a drive, and what the I/O thread does. */
   #disk(random: Random): void {
-    const { ports, devices, storage, chipset } = this.#board;
+    const { ports, storage, chipset } = this.#board;
     for (const at of [0x41, 0x43]) storage.ide?.configWrite(at, 1, 0x80);
     for (const { fn } of chipset.pciBus.functions()) if (random.oneIn(8)) fn.configWrite(4, 2, 7);
     const command = random.pick([
@@ -243,6 +252,59 @@ export class FuzzedBoard {
     ports.write(base + 7, 1, command);
     for (let i = 0; i < 6; i++) ports.write(base, 2, random.below(0x10000));
     this.#note(`service of disks after command ${command.toString(16)}`);
+    this.#serveDisks();
+  }
+
+  /** Commands in the list of an AHCI port, in memory that ends in the middle of some, and what the I/O thread does. */
+  #ahci(random: Random): void {
+    const { storage, physical } = this.#board;
+    const { ahci } = storage;
+    if (ahci === undefined) throw new Error('there is no AHCI adapter');
+    const port = random.below(2);
+    const set = (offset: number, value: number) =>
+      ahci.registers.mmioWrite(AHCI_PORTS + port * PORT_BYTES + offset, 4, value >>> 0, 0);
+    const place = () => (random.oneIn(6) ? edge32(random) : random.below(RAM_BYTES));
+    if (!random.oneIn(8)) ahci.configWrite(4, 2, 6);
+    const list = place();
+    set(Port.CommandList, list);
+    set(Port.CommandListUpper, random.oneIn(16) ? edge32(random) : 0);
+    set(Port.Frames, place());
+    set(Port.InterruptEnable, edge32(random));
+    set(Port.SataControl, random.oneIn(16) ? edge32(random) : 0);
+    set(Port.Command, PortCommand.FrameReceive);
+    set(Port.Command, PortCommand.FrameReceive | PortCommand.Start);
+    for (let slot = 0; slot < 4; slot++) {
+      const table = place();
+      const header = new Uint32Array([random.oneIn(8) ? edge32(random) : 0x0002_0005, 0, table, 0]);
+      physical.write((list & ~0x3ff) + slot * 32, new Uint8Array(header.buffer));
+      const code = random.pick([
+        0x06, 0x20, 0x24, 0x25, 0x2f, 0x35, 0x60, 0x61, 0xa0, 0xa1, 0xc8, 0xca, 0xe7, 0xec,
+      ]);
+      this.#note(`AHCI command ${code.toString(16)}`);
+      const bytes = Uint8Array.from({ length: 0x60 }, () => (random.oneIn(3) ? random.below(256) : 0));
+      bytes.set([random.oneIn(16) ? random.next() : 0x27, random.oneIn(8) ? random.next() : 0x80, code]);
+      bytes[0x40] = random.pick([0, 3, 0x12, 0x1b, 0x25, 0x28, 0x43, 0x46, 0x4a, 0x5a, 0xa8, 0xbe]);
+      physical.write(table & ~0x7f, bytes);
+      const regions = Array.from({ length: 3 }, () => [
+        place(),
+        random.oneIn(8) ? edge32(random) : 0,
+        0,
+        edge32(random),
+      ]);
+      physical.write((table & ~0x7f) + 0x80, new Uint8Array(new Uint32Array(regions.flat()).buffer));
+    }
+    set(Port.SataActive, random.below(16));
+    set(Port.CommandIssue, random.oneIn(8) ? edge32(random) : random.below(16));
+    this.#serveDisks();
+    for (let offset = 0; offset < PORT_BYTES; offset += 4) {
+      const value = ahci.registers.mmioRead(AHCI_PORTS + port * PORT_BYTES + offset, 4, 0);
+      if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32)
+        throw new Error(`register ${offset} is ${value}`);
+    }
+  }
+
+  #serveDisks(): void {
+    const { storage, devices } = this.#board;
     for (const { device, disks } of storage.served) {
       const backends = disks.map(() => this.#image);
       for (let i = 0; i < 50 && device.serve(backends, devices.with); i++);
