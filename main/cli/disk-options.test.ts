@@ -29,7 +29,7 @@ test('--cdrom none is an empty drive', () => {
 
 test.each([
   ['', 'needs a file'],
-  ['d,bus=usb', 'bus must be ide or virtio'],
+  ['d,bus=usb', 'bus must be virtio or sata or ide'],
   ['d,colour=red', "knows no 'colour'"],
   ['d,readonly=maybe', 'readonly must be on or off'],
   ['d,bus=ide,bus=ide', 'gives bus twice'],

@@ -58,17 +58,18 @@ const manifestSchema = z.object({ recipe: z.literal(RECIPE), packages: z.array(z
  * without root and without installing them. What is there already is kept while its packages are current.
  *
  * @param directory created where missing
+ * @param kernels meta packages that stand for its kernel: the first that there is
  * @throws GuesthouseError `unsupported` where the system has no apt, `resources` where packages can't be
  * fetched or the directory can't be written, `file` where a package lacks what is expected in it
  */
-export async function sample(directory: string): Promise<Sample> {
+export async function sample(directory: string, kernels: readonly string[] = KERNELS): Promise<Sample> {
   const made: Sample = {
     kernel: path.join(directory, 'vmlinuz'),
     initrd: path.join(directory, 'initrd.img'),
   };
   const present = readManifest(directory);
   if (present !== undefined && present.time >= listsTime()) return made;
-  const current = await findIngredients(systemLists);
+  const current = await findIngredients(systemLists, kernels);
   if (present !== undefined && (current === undefined || present.identity === identity(current))) {
     const now = new Date();
     utimesSync(path.join(directory, MANIFEST), now, now);
@@ -77,7 +78,7 @@ export async function sample(directory: string): Promise<Sample> {
 
   const work = makeWorkDirectory(directory);
   try {
-    const ingredients = await fetchIngredients(current, work);
+    const ingredients = await fetchIngredients(current, kernels, work);
     const kernel = globSync(path.join(work, 'kernel', 'boot', 'vmlinuz-*'))[0];
     const busybox = globSync(path.join(work, 'busybox', '{usr/,}bin/busybox'))[0];
     if (kernel === undefined) throw new GuesthouseError('file', `no kernel in ${ingredients.kernel.name}`);
@@ -121,7 +122,11 @@ function makeFolders(folder: string): void {
 
 /** Fetches and unpacks kernel and BusyBox into `work`: as the system's lists have them or, where that fails,
  * for instance because they are too old, by fresh private lists. */
-async function fetchIngredients(current: Ingredients | undefined, work: string): Promise<Ingredients> {
+async function fetchIngredients(
+  current: Ingredients | undefined,
+  kernels: readonly string[],
+  work: string,
+): Promise<Ingredients> {
   if (current !== undefined) {
     try {
       await unpackIngredients(systemLists, current, work);
@@ -131,12 +136,12 @@ async function fetchIngredients(current: Ingredients | undefined, work: string):
     }
   }
   const lists = await fetchLists(path.join(work, 'apt'));
-  const ingredients = await findIngredients(lists);
+  const ingredients = await findIngredients(lists, kernels);
   if (ingredients === undefined) {
     const hint = 'see that the package sources in /etc/apt can be reached';
     throw new GuesthouseError(
       'resources',
-      `apt offers no ${KERNELS.join(' or ')}, or no busybox-static`,
+      `apt offers no ${kernels.join(' or ')}, or no busybox-static`,
       hint,
     );
   }
@@ -158,10 +163,10 @@ async function unpackIngredients(
   await unpack(await fetch(lists, busybox, debs), '*bin/busybox', path.join(work, 'busybox'));
 }
 
-async function findIngredients(lists: Lists): Promise<Ingredients | undefined> {
+async function findIngredients(lists: Lists, kernels: readonly string[]): Promise<Ingredients | undefined> {
   const busybox = await find(lists, 'busybox-static');
   if (busybox === undefined) return undefined;
-  for (const name of KERNELS) {
+  for (const name of kernels) {
     const kernel = await find(lists, name, /^linux-image-[0-9]/);
     if (kernel !== undefined) return { kernel, busybox };
   }

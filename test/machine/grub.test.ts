@@ -41,6 +41,8 @@ beforeAll(() => {
 test.each([
   ['a CD-ROM', ['--cdrom', image]],
   ['an IDE disk', ['--disk', `${image},format=raw,bus=ide,readonly`]],
+  ['a CD-ROM on SATA', ['--cdrom', `${image},bus=sata`]],
+  ['a SATA disk', ['--disk', `${image},format=raw,bus=sata,readonly`]],
   ['a virtio disk', ['--disk', `${image},format=raw,readonly`]],
 ])('GRUB boots through the firmware from %s, and reads it', async (_name, disks) => {
   await using machine = Console.start(

@@ -472,7 +472,7 @@ describe('resets', () => {
     control(true);
     expect(rig.memory.bytes[FRAMES + 0x40]).toBe(0);
     control(false);
-    expect([...rig.memory.bytes.slice(FRAMES + 0x40, FRAMES + 0x45)]).toEqual([0x34, 0, 0x50, 1, 1]);
+    expect(rig.memory.bytes.slice(FRAMES + 0x40, FRAMES + 0x45)).toEqual(Uint8Array.of(0x34, 0, 0x50, 1, 1));
     expect(read(Port.CommandIssue, 0)).toBe(0);
   });
 
