@@ -92,10 +92,14 @@ export const TLB_ENTRIES = 4096;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
 export const TLB_ENTRY_BYTES = 32;
 
-/** A jump-cache entry: 16 bytes: linear address, record, tag. */
-export const JUMP_ENTRIES = 16384;
-export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12 } as const;
-export const JUMP_ENTRY_BYTES = 16;
+/**
+ * A jump-cache entry: linear address, record, tag, and the handler of the region there, which may be entered
+ * without further checks; 0 where the record has to be asked.
+ */
+export const JUMP_ENTRIES = 8192;
+export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12, region: 16 } as const;
+export const JUMP_ENTRY_LOG = 5;
+export const JUMP_ENTRY_BYTES = 1 << JUMP_ENTRY_LOG;
 
 /** When the mappings of a region that lies on several pages were last seen to be what they were: the page it was
  * entered at, and the tag that a jump-cache entry had to carry then. */

@@ -16,9 +16,9 @@ import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state
 import type { Topology } from '../../vcpu/topology.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { adoptTier0, buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
-import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
+import { CodeCache, type CodeMode, type InstalledRegion } from './interpreter/code-cache.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
+  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_ENTRY_LOG, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
 } from './private.ts'; // prettier-ignore
 import { AWAITED, reached } from './milestones.ts';
 import { Regions } from './region/regions.ts';
@@ -225,7 +225,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       },
     });
     this.#budget = this.#tiers.budget;
+    this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
     this.#regions = new Regions({
+      run: this.#run,
       tier0: built, code: this.#code, memory, table, eager,
       translator: link === undefined ? new Translator(tier0()) : link.port,
       watch: options.watch,
@@ -233,9 +235,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
         lookup: (rip) => this.#lookup(rip),
         page: (rip) => this.#codePage(rip),
         originalHandler: (record) => this.#code.originalHandler(record),
+        forget: (rip) => {
+          this.#words[(this.#jumpEntry(Number(BigInt.asIntN(32, rip))) + JUMP_ENTRY.tag) >> 2] = 0;
+        },
+        forgetAll: () => this.#dropJumps(true),
       },
     }); // prettier-ignore
-    this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
     this.#copy16 = instance.exports.copy16 as (to: number, from: number) => void;
     this.#complex = complexNames().map((name) => {
       const run = complexInstructions.get(name);
@@ -656,20 +661,33 @@ export class Processor implements AcceleratedVcpu, Cpu {
     const record = this.#code.find(ripLow, ripHigh, mode);
     if (generation !== this.#code.generation) this.#dropJumps(true);
     const low = mode.code === 64 ? ripLow : (ripLow + mode.csBase) | 0;
-    const hash = (low ^ (low >>> 14)) & (JUMP_ENTRIES - 1);
-    const at = (this.#jumpCache + hash * JUMP_ENTRY_BYTES) >> 2;
+    let tag = this.#mmu.global ? this.#private.tagGlobal : this.#private.tagLocal;
+    let region = this.#code.regionAt(record);
+    if (region !== undefined && region.ranges.length > 1) {
+      // Whoever comes by the jump cache does not look again at whether all its pages are mapped as they were.
+      const page = BigInt.asUintN(64, this.#quads[this.#rip >> 1]!) & ~0xfffn;
+      if (!this.#isMapped(region, page)) region = undefined;
+      else if (!region.global) tag = this.#private.tagLocal;
+    }
+    const at = this.#jumpEntry(low) >> 2;
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = mode.code === 64 ? ripHigh : 0;
     words[at + JUMP_ENTRY.record / 4] = record;
-    words[at + JUMP_ENTRY.tag / 4] = this.#mmu.global ? this.#private.tagGlobal : this.#private.tagLocal;
+    words[at + JUMP_ENTRY.tag / 4] = tag;
+    words[at + JUMP_ENTRY.region / 4] = region?.direct ?? 0;
     return record;
   };
+
+  /** Address of the jump-cache entry for a linear address, given by its low half. */
+  #jumpEntry(low: number): number {
+    return this.#jumpCache + (((low ^ (low >>> 14)) & (JUMP_ENTRIES - 1)) << JUMP_ENTRY_LOG);
+  }
 
   /** The record that the jump cache has for 64-bit code, or 0. */
   #lookup(rip: bigint): number {
     const words = this.#words;
     const low = Number(BigInt.asIntN(32, rip));
-    const at = (this.#jumpCache + ((low ^ (low >>> 14)) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY_BYTES) >> 2;
+    const at = this.#jumpEntry(low) >> 2;
     const tag = words[at + JUMP_ENTRY.tag / 4]! >>> 0;
     const known =
       words[at] === low &&
@@ -696,20 +714,22 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #revalidate(record: number, id: number): number {
     const region = this.#code.regionAt(record);
     if (region === undefined) return 0;
-    const { codePage } = this.#private;
-    const same = region.ranges.every(({ page, host }) => {
-      const place = this.#codePage(BigInt.asUintN(64, codePage + page));
-      return place?.host === host && (place.global || !region.global);
-    });
-    if (!same) {
-      this.#code.dropRegion(region, 'remapped');
-      return 0;
-    }
-    const { tagGlobal, tagLocal } = this.#private;
+    const { codePage, tagGlobal, tagLocal } = this.#private;
+    if (!this.#isMapped(region, codePage)) return 0;
     const seen = this.#private.regionTags + REGION_TAG_BYTES * id;
     this.#quads[(seen + REGION_TAG.codePage) >> 3] = codePage;
     this.#words[(seen + REGION_TAG.tag) >> 2] = region.global ? tagGlobal : tagLocal;
     return 1;
+  }
+
+  /** Whether the pages of a region are mapped as they were, from where it is entered on; else it is dropped. */
+  #isMapped(region: InstalledRegion, codePage: bigint): boolean {
+    const same = region.ranges.every(({ page, host }) => {
+      const place = this.#codePage(BigInt.asUintN(64, codePage + page));
+      return place?.host === host && (place.global || !region.global);
+    });
+    if (!same) this.#code.dropRegion(region, 'remapped');
+    return same;
   }
 
   #findDirect(record: number): number {

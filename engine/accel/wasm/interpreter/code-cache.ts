@@ -25,9 +25,11 @@ export type { CodeMode };
 /** A region in place of the first record of a block. */
 export interface InstalledRegion {
   readonly record: number;
-  /** The handler whose place it took, and its own. */
+  /** The handler whose place it took, its own, and the one for whoever has seen that its pages are mapped as they
+   * were, which is the same where it has one page. */
   readonly original: number;
   readonly handler: number;
+  readonly direct: number;
   /** Its number in the machine. */
   readonly id: number;
   /** The code it was made of, by page. */

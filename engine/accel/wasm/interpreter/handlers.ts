@@ -9,7 +9,7 @@ import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
-import { JUMP_ENTRIES, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
+import { JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_LOG, Leave, Mem, P, REC, S } from '../private.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
 import {
@@ -144,13 +144,19 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const linear = c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
     const low = c.let(i32.wrap(linear));
     const hash = i32.and(i32.xor(low, i32.shr_u(low, 14)), JUMP_ENTRIES - 1);
-    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, 4)));
+    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, JUMP_ENTRY_LOG)));
     const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
     c.if(
       found,
-      () => enterPage(c, cpu, rip, c.let(i32.load(entry, JUMP_ENTRY.record)), budget),
+      () => {
+        const record = c.let(i32.load(entry, JUMP_ENTRY.record));
+        const region = c.let(i32.load(entry, JUMP_ENTRY.region));
+        c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+        c.if(region, () => c.returnCallIndirect(handlerType, region, cpu, record, budget));
+        enter(c, cpu, record, budget);
+      },
       undefined,
       'likely',
     );

@@ -36,6 +36,10 @@ export interface CodePlaces {
   page(rip: bigint): { readonly host: number; readonly global: boolean } | undefined;
   /** The handler of a record that a region has taken the place of. */
   originalHandler(record: number): number | undefined;
+  /** There is a region now for the code at RIP: the jump cache is to find out. */
+  forget(rip: bigint): void;
+  /** Handlers of regions that are gone are about to be used for others: the jump cache is to have none. */
+  forgetAll(): void;
 }
 
 /** Part of a page that a region was made of. */

@@ -6,7 +6,7 @@ import { IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
 import { collectRegion, type CodePlaces, type Collected } from './collect.ts';
 import { hotCodeAt } from './listing.ts';
 import { RecordReader } from './source.ts';
-import { exportName } from './translate.ts';
+import { checkedName, exportName } from './translate.ts';
 import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
 
 /** Least budgets at whose end a block is found before it is translated. */
@@ -17,6 +17,8 @@ const AGAIN = new Set([1, 3, 9]);
 const LEAST_INSTRUCTIONS = 4;
 /** Regions installed at most; then everything is dropped, and what is hot comes back. */
 const MOST_INSTALLED = 8192;
+/** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
+const MOST_RETIRED = 512;
 
 export interface RegionCounts {
   regions: number;
@@ -40,11 +42,21 @@ export interface RegionOptions {
   /** The vCPU's handlers; regions are put behind them. */
   readonly table: WebAssembly.Table;
   readonly places: CodePlaces;
+  /** A handler that goes on with whatever its record's handler is now. */
+  readonly run: (cpu: number, record: number, budget: number) => number;
   readonly watch?: CodeWatch | undefined;
   /** Everything is translated on first sight, however small. */
   readonly eager?: boolean;
   /** To the translator's thread, or one that translates here and now. */
   readonly translator: MessagePort | Translator;
+}
+
+/** A region that has been asked for. */
+interface Wanted extends Collected {
+  readonly record: number;
+  /** RIP of the first byte of the page of its entry, where it was found to be hot. */
+  readonly page: bigint;
+  readonly generation: number;
 }
 
 export class Regions {
@@ -58,8 +70,9 @@ export class Regions {
   readonly #reader: RecordReader;
   readonly #watch: CodeWatch | undefined;
   readonly #free: number[] = [];
+  readonly #retired: number[] = [];
   /** Asked for and not there yet, by number. */
-  readonly #waiting = new Map<number, Collected & { readonly record: number; readonly generation: number }>();
+  readonly #waiting = new Map<number, Wanted>();
   #requests = 0;
   /** Modules instantiated for this vCPU. */
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>();
@@ -79,8 +92,10 @@ export class Regions {
     this.#watch = options.watch;
     this.#code.onRegionDropped = (region, why) => {
       this.counts[why]++;
-      this.#table.set(region.handler, null);
-      this.#free.push(region.handler);
+      for (const handler of new Set([region.handler, region.direct])) {
+        this.#table.set(handler, options.run);
+        this.#retired.push(handler);
+      }
     };
   }
 
@@ -112,7 +127,7 @@ export class Regions {
     if (watched !== undefined) this.#watch?.found(watched);
     if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
-    this.#waiting.set(request.request, { ...collected, record, generation: this.#code.generation });
+    this.#waiting.set(request.request, { ...collected, record, page, generation: this.#code.generation });
     if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
@@ -150,7 +165,7 @@ export class Regions {
   }
 
   /** Whether the records that a region was made from are still what they were. */
-  #isTrue({ witness, generation }: Collected & { readonly generation: number }): boolean {
+  #isTrue({ witness, generation }: Wanted): boolean {
     if (generation !== this.#code.generation) return false;
     for (let i = 0; i < witness.length; i += 2) {
       const record = witness[i]!;
@@ -160,8 +175,8 @@ export class Regions {
     return true;
   }
 
-  #install(collected: Collected & { readonly record: number }, id: number, module: WebAssembly.Module): void {
-    const { record, ranges, instructions, source } = collected;
+  #install(wanted: Wanted, id: number, module: WebAssembly.Module): void {
+    const { record, ranges, instructions, source } = wanted;
     if (this.#code.originalHandler(record) !== undefined) return;
     if (
       this.counts.regions - this.counts.written - this.counts.remapped - this.counts.flushed >=
@@ -176,18 +191,30 @@ export class Regions {
       instance = new WebAssembly.Instance(module, imports);
       this.#instances.set(module, instance);
     }
-    const handler = this.#free.pop() ?? this.#table.grow(1);
-    this.#table.set(handler, instance.exports[exportName(id)]);
+    const direct = this.#handler(instance.exports[exportName(id)]);
     const installed: InstalledRegion = {
       record,
       original: this.#reader.words[record >> 2]!,
-      handler,
+      handler: source.spread ? this.#handler(instance.exports[checkedName(id)]) : direct,
+      direct,
       id,
       ranges,
       global: source.global,
     };
     this.#code.install(installed);
+    this.#places.forget(wanted.page + source.entry);
     this.counts.regions++;
     this.counts.instructions += instructions;
+  }
+
+  /** Puts an exported function among the handlers. */
+  #handler(region: unknown): number {
+    if (this.#free.length === 0 && this.#retired.length >= MOST_RETIRED) {
+      this.#places.forgetAll();
+      this.#free.push(...this.#retired.splice(0));
+    }
+    const handler = this.#free.pop() ?? this.#table.grow(1);
+    this.#table.set(handler, region);
+    return handler;
   }
 }

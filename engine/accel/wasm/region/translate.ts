@@ -1,5 +1,5 @@
 /** Tier 1: regions become WebAssembly functions, several to a module. */
-import type { Code } from '../emit/code.ts';
+import type { Code, Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
@@ -22,6 +22,9 @@ export interface NumberedSource {
 /** Name under which a module exports region `id`: a function with a handler's signature. */
 export const exportName = (id: number): string => `region${id}`;
 
+/** The same for one on several pages, which sees first that they are still mapped as they were. */
+export const checkedName = (id: number): string => `checked${id}`;
+
 /**
  * Translates regions into one module.
  *
@@ -40,6 +43,10 @@ export function translateRegions(
     try {
       m.define(func, (c) => emitRegion(c, tier0, region));
       m.export(exportName(region.id), func);
+      if (region.source.spread) {
+        const checked = m.function(HANDLER_PARAMS, ['i32'], (c) => emitCheck(c, tier0, region, func));
+        m.export(checkedName(region.id), checked);
+      }
     } catch (reason) {
       if (!(reason instanceof Untranslatable || reason instanceof FlagsMissing)) throw reason;
       refused.add(region.id);
@@ -49,28 +56,25 @@ export function translateRegions(
   return { bytes: m.encode(), refused };
 }
 
-function emitRegion(c: Code, tier0: Tier0, { source, id }: NumberedSource): void {
+/** Code on other pages was found by way of mappings that may have changed since. */
+function emitCheck(c: Code, { runtime }: Tier0, { source, id }: NumberedSource, region: Func): void {
+  const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
+  const seen = c.let(i32.add(i32.load(cpu, P.regionTags), REGION_TAG_BYTES * id));
+  const valid = i32.load(cpu, source.global ? P.tagGlobal : P.tagLocal);
+  const page = c.let(i64.load(cpu, P.codePage));
+  const moved = i64.ne(i64.load(seen, REGION_TAG.codePage), page);
+  c.unlikely(i32.or(i32.ne(i32.load(seen, REGION_TAG.tag), valid), moved), () =>
+    c.unlikely(i32.eqz(c.call('i32', runtime.revalidate, record, id)), () =>
+      c.returnCall(runtime.lookup, cpu, i64.add(page, source.entry), budget),
+    ),
+  );
+  c.returnCall(region, cpu, record, budget);
+}
+
+function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
   const { runtime } = tier0;
   const { entry, reader } = buildGraph(source, tier0.forms.forms);
   const state = new RegionState(c);
-  if (source.spread) {
-    // Code on other pages was found by way of mappings that may have changed since.
-    c.front(() => {
-      const seen = c.let(i32.add(i32.load(state.cpu, P.regionTags), REGION_TAG_BYTES * id));
-      const valid = i32.load(state.cpu, source.global ? P.tagGlobal : P.tagLocal);
-      const moved = i64.ne(i64.load(seen, REGION_TAG.codePage), i64.load(state.cpu, P.codePage));
-      c.unlikely(i32.or(i32.ne(i32.load(seen, REGION_TAG.tag), valid), moved), () =>
-        c.unlikely(i32.eqz(c.call('i32', runtime.revalidate, c.param('i32', 1).get, id)), () =>
-          c.returnCall(
-            runtime.lookup,
-            state.cpu,
-            i64.add(i64.load(state.cpu, P.codePage), source.entry),
-            state.budget.get,
-          ),
-        ),
-      );
-    });
-  }
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const shape = structure(entry);
   const needs = flagNeeds(shape.order, shape.isInside);
