@@ -42,7 +42,6 @@ export async function serve({ port, open }: ServeOptions, say: (line: string) =>
   void services.manager
     .watch()
     .catch((error: unknown) => say(error instanceof Error ? error.message : String(error)));
-  void services.host.capabilities().catch(() => {});
 
   await new Promise<void>((resolve) => {
     for (const signal of SIGNALS) process.on(signal, () => resolve());

@@ -2,7 +2,7 @@
  * What is remembered about a machine beside its configuration: how its last run ended, by the engine's own
  * record, and what else went wrong, until somebody has seen it.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { type ControlOutcome, type RunRecord, runRecordSchema } from '../../engine/api/control.ts';
@@ -106,6 +106,8 @@ export function lastWords(folder: string): string {
 
 /** A file's value by its schema; undefined where it is missing or something else. */
 function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
+  // Most machines have neither: an exception for each would be most of the time that a list takes.
+  if (!existsSync(file)) return undefined;
   try {
     const result = schema.safeParse(parseJson(readFileSync(file, 'utf8')));
     return result.success ? result.data : undefined;

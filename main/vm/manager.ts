@@ -17,7 +17,7 @@ import type { LogRecord, MachineSummary, Operation, Sample } from '../contract/m
 import type { Issue, Result } from '../contract/methods.ts';
 import { damagedError, type Library, type StoredMachine } from '../store/library.ts';
 import { dismissErrors, noteError, readRun } from '../store/notes.ts';
-import { cacheDirectory } from '../store/paths.ts';
+import { cacheDirectory, runtimeDirectory } from '../store/paths.ts';
 import { watchLibrary } from '../store/watch.ts';
 import type { EngineClient, EngineListener } from './engine-client.ts';
 import { fileIssues } from './host.ts';
@@ -62,6 +62,8 @@ export class Manager {
   readonly disks: MachineDisks = new MachineDisks(this);
   readonly journal: Journal;
   readonly #launcher: EngineLauncher;
+  /** Where engines are met: looked for once, since that asks the system who we are. */
+  #runtime: string | undefined;
   readonly #known = new Map<string, Known>();
   readonly #listeners = new Set<ManagerListener>();
   #unwatch: (() => void) | undefined;
@@ -359,15 +361,20 @@ export class Manager {
 
   #of(id: string): Known {
     const known = this.#known.get(id) ?? {
-      supervised: new SupervisedMachine(this.library.folder(id), this.#launcher, {
-        changed: () => this.#changed(id),
-        log: (record) => this.journal.add(id, record),
-      }),
+      supervised: this.#supervise(id),
       busy: null,
       told: '',
     };
     this.#known.set(id, known);
     return known;
+  }
+
+  #supervise(id: string): SupervisedMachine {
+    this.#runtime ??= runtimeDirectory();
+    return new SupervisedMachine(this.library.folder(id), this.#runtime, this.#launcher, {
+      changed: () => this.#changed(id),
+      log: (record) => this.journal.add(id, record),
+    });
   }
 
   async #look(id: string): Promise<void> {

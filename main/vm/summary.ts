@@ -23,7 +23,8 @@ export function summaryOf(
   busy: string | null,
 ): MachineSummary {
   const { id, folder, document, problem } = stored;
-  const shown = presentDocument(running) ?? document;
+  const present = presentDocument(running);
+  const shown = present ?? document;
   // While it starts, the record of the last run is not yet the new one's.
   const error = lastError(folder, running !== undefined || busy === 'start');
   return {
@@ -39,7 +40,7 @@ export function summaryOf(
     boots: shown === null ? '' : bootsOf(shown),
     started: running?.state.started ?? null,
     pid: running?.pid ?? null,
-    pending: shown !== null && document !== null && isPending(shown, document),
+    pending: present !== null && document !== null && isPending(present, document),
     damaged: problem,
     drives: drivesOf(running),
     ioError: ioErrorOf(running?.state.ioError ?? null),

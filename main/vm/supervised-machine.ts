@@ -13,6 +13,7 @@ import { parseJson } from '../contract/client.ts';
 import { checkDocument, engineConfig, type MachineDocument } from '../contract/document.ts';
 import { FILES } from '../store/library.ts';
 import { lastWords, noteError } from '../store/notes.ts';
+import { runtimeDirectory } from '../store/paths.ts';
 import { type Endpoint, endpointOf } from './endpoint.ts';
 import { EngineClient, type EngineListener } from './engine-client.ts';
 import { type EngineLauncher, type EngineProcess, engineWords, type Exit, exitLine } from './launcher.ts';
@@ -76,11 +77,15 @@ export class SupervisedMachine {
   /** Of the present run, or the last. */
   series = new Series();
 
-  constructor(folder: string, launcher: EngineLauncher, listener: SupervisionListener) {
+  /**
+   * @param folder the machine's in the library
+   * @param runtime where engines are met, `runtimeDirectory()`
+   */
+  constructor(folder: string, runtime: string, launcher: EngineLauncher, listener: SupervisionListener) {
     this.#folder = folder;
     this.#launcher = launcher;
     this.#listener = listener;
-    this.#endpoint = endpointOf(folder);
+    this.#endpoint = endpointOf(folder, runtime);
   }
 
   /** Undefined while no engine runs the machine. */
@@ -130,6 +135,8 @@ export class SupervisedMachine {
     context: OperationContext,
   ): Promise<void> {
     context.step('starting the engine');
+    // What lies unused for long is tidied away by some systems.
+    runtimeDirectory();
     const engine = this.#launcher.launch(
       engineWords(this.#endpoint, path.join(this.#folder, FILES.run)),
       path.join(this.#folder, FILES.log),

@@ -67,7 +67,8 @@ function isLetIn(headers: Record<string, string>, pathname = '/socket'): Promise
 test('a token is good once, for a cookie that scripts and other sites cannot use', async () => {
   const address = new URL(server.address());
   const first = await ask(`${address.pathname}${address.search}`);
-  expect(first.status).toBe(200);
+  expect(first).toMatchObject({ status: 200, body: '<title>interface</title>' });
+  expect(first.headers['cache-control']).toBe('no-store');
   const [cookie] = Array.isArray(first.headers['set-cookie'])
     ? (first.headers['set-cookie'] as string[])
     : [''];

@@ -102,16 +102,9 @@ export class WebServer {
 
     const token = url.searchParams.get('token');
     const cookie = token === null ? undefined : this.#access.redeem(token);
-    if (cookie !== undefined) {
-      // A page and not a redirection, after which a browser would leave the strict cookie out where the
-      // address was followed from elsewhere. It takes the token out of the address, too.
-      const page = '<!doctype html><title>Guesthouse</title><meta http-equiv="refresh" content="0;url=/">';
-      return answer(200, 'text/html; charset=utf-8', page, {
-        'Set-Cookie': cookie,
-        'Cache-Control': 'no-store',
-      });
-    }
-    if (!this.#access.isKnown(request)) {
+    // Whoever brings a token gets the page at once, which takes it out of the address: after a redirection a browser
+    // would leave the strict cookie out where the address was followed from elsewhere.
+    if (cookie === undefined && !this.#access.isKnown(request)) {
       return refuse(
         403,
         token === null
@@ -123,7 +116,10 @@ export class WebServer {
     if (asset === undefined) return refuse(404, 'There is nothing here.');
     try {
       const caching = asset.immutable ? 'private, max-age=31536000, immutable' : 'no-store';
-      answer(200, asset.type, asset.read(), { 'Cache-Control': caching });
+      answer(200, asset.type, asset.read(), {
+        'Cache-Control': caching,
+        ...(cookie === undefined ? {} : { 'Set-Cookie': cookie }),
+      });
     } catch {
       refuse(404, 'The interface was built anew: reload, or start "guesthouse serve" again.');
     }

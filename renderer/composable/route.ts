@@ -16,6 +16,14 @@ export function machineAddress(id: string, tab?: 'details'): string {
   return `/machine/${id}${tab === undefined ? '' : `?tab=${tab}`}`;
 }
 
+/** An address without the browser shell's token, which was good once and is of no use to whoever sees or keeps
+ * the address. */
+export function withoutToken(address: string): string {
+  const url = new URL(address);
+  url.searchParams.delete('token');
+  return url.href;
+}
+
 /** Pages of the program's window. */
 export type Page = 'machines' | 'storage';
 

@@ -1,6 +1,6 @@
 /** The host that the machines run on, and what can run them. */
 import { defineStore } from 'pinia';
-import { computed, shallowRef } from 'vue';
+import { computed, shallowRef, watch } from 'vue';
 import {
   type Capabilities,
   type HostInfo,
@@ -9,9 +9,14 @@ import {
   MOST_VCPUS,
 } from '../../main/contract/index.ts';
 import { useConnection } from './connection.ts';
+import { useMachines } from './machines.ts';
+
+/** Milliseconds after the list has come. */
+const AFTER_LIST = 500;
 
 export const useHost = defineStore('host', () => {
   const connection = useConnection();
+  const machines = useMachines();
   const info = shallowRef<HostInfo>();
   /** Known a while later: an engine is asked. */
   const capabilities = shallowRef<Capabilities>();
@@ -40,6 +45,14 @@ export const useHost = defineStore('host', () => {
   async function refresh(): Promise<void> {
     await Promise.all([ask('host.info'), ask('host.capabilities')]);
   }
-  connection.whenOpen(() => void refresh());
+  connection.whenOpen(() => void ask('host.info'));
+  // An engine that is started to be asked takes a processor for a second: not from the first list.
+  watch(
+    () => machines.loaded,
+    (loaded) => {
+      if (loaded) setTimeout(() => void ask('host.capabilities'), AFTER_LIST);
+    },
+    { immediate: true },
+  );
   return { info, capabilities, defaults, limits, refresh };
 });
