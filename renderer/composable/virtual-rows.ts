@@ -12,6 +12,9 @@ export interface VirtualRows {
   readonly first: ComputedRef<number>;
   /** The row after the last one drawn. */
   readonly end: ComputedRef<number>;
+  /** Which of the elements that are there a row is drawn by, for use as its key: one that scrolls out of sight is
+   * used for the next that scrolls in, which takes a fraction of the time that a new one does. */
+  slot(index: number): number;
   /** Of the viewport, in CSS pixels. */
   readonly width: Readonly<Ref<number>>;
   /** Scrolls as little as brings a row into sight. */
@@ -57,10 +60,13 @@ export function useVirtualRows(
 
   const first = computed(() => Math.max(0, Math.min(count(), Math.floor(top.value / rowHeight)) - BEYOND));
   const end = computed(() => Math.min(count(), Math.ceil((top.value + height.value) / rowHeight) + BEYOND));
+  /** As many as are ever drawn at a time. */
+  const slots = computed(() => Math.ceil(height.value / rowHeight) + 1 + 2 * BEYOND);
   return {
     first,
     end,
     width,
+    slot: (index) => index % slots.value,
     reveal(index) {
       if (element === undefined) return;
       const start = index * rowHeight;
