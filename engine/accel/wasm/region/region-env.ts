@@ -17,7 +17,7 @@ import {
   type Size,
 } from '../semantics/env.ts';
 import type { RegionInstruction } from './graph.ts';
-import { RegionFlags } from './region-flags.ts';
+import { RegionFlags, type FlagsAt } from './region-flags.ts';
 import type { RecordReader } from './source.ts';
 
 const REGISTERS = 16;
@@ -39,10 +39,8 @@ export class RegionState {
   readonly rip: Local<'i64'>;
   readonly way: Local<'i32'>;
   readonly flags: RegionFlags;
-  /** Address of the TLB in use. */
-  readonly tlb: Local<'i32'>;
-  /** RIP of the first byte of the page the region was entered at, which its other RIPs are relative to. */
-  readonly page: Local<'i64'>;
+  #tlb: Local<'i32'> | undefined;
+  #page: Local<'i64'> | undefined;
   readonly #registers: Array<Local<'i64'> | undefined> = [];
   /** The budget on entry. */
   readonly #before: Local<'i32'>;
@@ -56,20 +54,38 @@ export class RegionState {
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.way = c.local('i32');
-    this.flags = new RegionFlags(c, this.cpu);
-    this.tlb = c.local('i32');
-    this.page = c.local('i64');
+    this.flags = new RegionFlags(c);
     this.#before = c.local('i32');
     c.front(() => {
-      this.loadTlb();
-      c.set(this.page, i64.load(this.cpu, P.codePage));
       c.set(this.#before, this.budget.get);
     });
   }
 
-  /** At the start, and where AC has changed. */
+  /** Address of the TLB in use. */
+  get tlb(): I32 {
+    return this.#tlbLocal().get;
+  }
+
+  /** Where AC has changed. */
   loadTlb(): void {
-    this.c.set(this.tlb, i32.load(this.cpu, P.tlb));
+    this.c.set(this.#tlbLocal(), i32.load(this.cpu, P.tlb));
+  }
+
+  #tlbLocal(): Local<'i32'> {
+    if (this.#tlb === undefined) {
+      const tlb = (this.#tlb = this.c.local('i32'));
+      this.c.front(() => this.c.set(tlb, i32.load(this.cpu, P.tlb)));
+    }
+    return this.#tlb;
+  }
+
+  /** RIP of the first byte of the page the region was entered at, which its other RIPs are relative to. */
+  get page(): I64 {
+    if (this.#page === undefined) {
+      const page = (this.#page = this.c.local('i64'));
+      this.c.front(() => this.c.set(page, i64.load(this.cpu, P.codePage)));
+    }
+    return this.#page.get;
   }
 
   /** The local that holds a general register; loaded on entry to the region. */
@@ -84,9 +100,9 @@ export class RegionState {
   }
 
   /** Puts everything that may have changed back into the vCPU's state. */
-  store(): void {
+  store(flagsAtEntry: FlagsAt): void {
     for (const n of this.written) this.c.store('i64', this.cpu, this.register(n).get, S.gpr + 8 * n);
-    this.flags.store(this.cpu);
+    this.flags.store(this.cpu, flagsAtEntry);
     const run = i64.extend_s(i32.sub(this.#before.get, this.budget.get));
     const total = i64.add(i64.load(this.cpu, P.regionInstructions), run);
     this.c.store('i64', this.cpu, total, P.regionInstructions);
@@ -162,7 +178,7 @@ export class RegionEnv extends Env {
   }
   /** What a RIP relative to the region's page is now. */
   placed(rip: bigint): I64 {
-    return i64.add(this.#state.page.get, rip);
+    return i64.add(this.#state.page, rip);
   }
   override segment(): I32 {
     return i32.const(this.#reader.bytes[this.#operandRecord + REC.segment]!);
@@ -261,7 +277,7 @@ export class RegionEnv extends Env {
   // look at whether it has been taken.
 
   override tlb(): I32 {
-    return this.#state.tlb.get;
+    return this.#state.tlb;
   }
 
   override host(linear: I64, bytes: number, write: HostAccess, stack = false): I32 {

@@ -42,17 +42,16 @@ export class RegionFlags {
   #beneath: 'settled' | 'dynamic' | 'nothing' = 'settled';
   #anyDynamic = false;
   #inBranch = false;
+  /** The region changes the flags, or looks at those it began with. */
+  #changed = false;
+  #looked = false;
 
-  constructor(c: Code, cpu: I32) {
+  constructor(c: Code) {
     this.#c = c;
     this.#result = c.local('i64');
     this.#carries = c.local('i32');
     this.#first = c.local('i64');
     this.#kind = c.local('i32');
-    c.front(() => {
-      c.set(this.#result, i64.load(cpu, S.flagsRes));
-      c.set(this.#carries, i32.load(cpu, S.flagsAux));
-    });
   }
 
   /** At the start of a node. */
@@ -117,17 +116,21 @@ export class RegionFlags {
 
   result(): I64 {
     this.settle();
+    this.#looked = true;
     return this.#result.get;
   }
   carries(): I32 {
     this.settle();
+    this.#looked = true;
     return this.#carries.get;
   }
   setResult(value: I64): void {
+    this.#changed = true;
     this.#pending = undefined;
     this.#c.set(this.#result, value);
   }
   setCarries(value: In<'i32'>): void {
+    this.#changed = true;
     this.#pending = undefined;
     this.#beneath = 'settled';
     this.#c.set(this.#carries, value);
@@ -146,7 +149,6 @@ export class RegionFlags {
       this.settle();
       return;
     }
-    this.#anyDynamic = true;
     const pending = this.#pending;
     if (pending === undefined) {
       if (this.#beneath === 'dynamic') return;
@@ -160,6 +162,7 @@ export class RegionFlags {
       this.#c.set(this.#kind, 0);
       return;
     }
+    this.#anyDynamic = this.#changed = true;
     if (keeps === 'carry') {
       const carry = this.#condition(pending.before, 1);
       if (carry === undefined) {
@@ -175,11 +178,19 @@ export class RegionFlags {
     this.#c.set(this.#kind, bits | ((64 - 8 * size) << Kind.shift));
   }
 
-  /** Puts the flags into the vCPU's state, at the end of the region. */
-  store(cpu: I32): void {
+  /** Puts the flags into the vCPU's state, at the end of the region.
+   * @param atEntry what the locals have to hold where the region begins */
+  store(cpu: I32, atEntry: FlagsAt): void {
+    const c = this.#c;
+    if (this.#looked || (this.#changed && atEntry !== 'nothing'))
+      c.front(() => {
+        c.set(this.#result, i64.load(cpu, S.flagsRes));
+        c.set(this.#carries, i32.load(cpu, S.flagsAux));
+      });
+    if (!this.#changed) return;
     if (this.#anyDynamic) this.#computeDynamic();
-    this.#c.store('i64', cpu, this.#result.get, S.flagsRes);
-    this.#c.store('i32', cpu, this.#carries.get, S.flagsAux);
+    c.store('i64', cpu, this.#result.get, S.flagsRes);
+    c.store('i32', cpu, this.#carries.get, S.flagsAux);
   }
 
   #computeDynamic(): void {
@@ -226,6 +237,7 @@ export class RegionFlags {
   /** From the locals, where these hold the flags that come before a source. */
   #settledCondition(what: number): I32 | undefined {
     if (this.#beneath !== 'settled') return undefined;
+    this.#looked = true;
     if (what === 1) return i32.shr_u(this.#carries.get, 31);
     if (what === 2) return i64.eqz(this.#result.get);
     return undefined;

@@ -13,8 +13,6 @@ import { Translator, type TranslationBatch, type TranslationRequest } from './tr
 const HOT = 3;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
-/** A region smaller than this is not worth its entry and exit, unless it goes round. */
-const LEAST_INSTRUCTIONS = 4;
 /** Regions installed at most; then everything is dropped, and what is hot comes back. */
 const MOST_INSTALLED = 8192;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
@@ -125,7 +123,6 @@ export class Regions {
     if (collected === undefined) return;
     const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
     if (watched !== undefined) this.#watch?.found(watched);
-    if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, { ...collected, record, page, generation: this.#code.generation });
     if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));

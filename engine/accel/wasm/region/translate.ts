@@ -122,7 +122,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
     });
     c.unreachable();
   });
-  state.store();
+  state.store(needs.get(entry)!);
   c.unlikely(i32.eq(state.way.get, Way.Leave), () => {
     c.store('i64', state.cpu, state.rip.get, S.rip);
     c.store('i32', state.cpu, 0, P.exitRecord);
