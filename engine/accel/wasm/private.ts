@@ -39,6 +39,8 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   /** 1 while an instruction or a delivery has left for an access and is to be taken up again. A reset clears
    * it with all the rest, and what was begun is forgotten. */
   underway: 'u64',
+  /** Address of the {@link JUMP_TARGETS}. */
+  jumpTargets: 'u32',
   /** Address of the {@link REGION_TAG}s of the machine's regions, by their numbers. */
   regionTags: 'u32',
   /** What the RIPs in the records being run are relative to: the first byte of their page in 64-bit mode, so that
@@ -100,6 +102,13 @@ export const JUMP_ENTRIES = 8192;
 export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12, region: 16 } as const;
 export const JUMP_ENTRY_LOG = 5;
 export const JUMP_ENTRY_BYTES = 1 << JUMP_ENTRY_LOG;
+
+/** Where computed jumps, calls and returns of tier 0 have led last: RIPs, by a hash of their records' addresses. */
+export const JUMP_TARGETS = 16384;
+export const JUMP_TARGETS_BYTES = 8 * JUMP_TARGETS;
+
+/** Byte offset in the jump targets of the one that a record at an address has, which others may have as well. */
+export const jumpTargetOf = (record: number): number => (record >>> 2) & ((JUMP_TARGETS - 1) << 3);
 
 /** When the mappings of a region that lies on several pages were last seen to be what they were: the page it was
  * entered at, and the tag that a jump-cache entry had to carry then. */

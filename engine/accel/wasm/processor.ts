@@ -18,7 +18,7 @@ import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { adoptTier0, buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { CodeCache, type CodeMode, type InstalledRegion } from './interpreter/code-cache.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_ENTRY_LOG, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
+  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_ENTRY_LOG, jumpTargetOf, JUMP_TARGETS_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
 } from './private.ts'; // prettier-ignore
 import { AWAITED, reached } from './milestones.ts';
 import { Regions } from './region/regions.ts';
@@ -52,7 +52,7 @@ const arenaBytes = (vcpus: number): number => Math.min(MOST_ARENA_BYTES, Math.fl
 
 /** Machine-area bytes of each of so many vCPUs. */
 export const areaBytes = (vcpus: number): number =>
-  MMU_AREA_BYTES + JUMP_BYTES + REGION_BYTES + arenaBytes(vcpus);
+  MMU_AREA_BYTES + JUMP_BYTES + JUMP_TARGETS_BYTES + REGION_BYTES + arenaBytes(vcpus);
 
 /** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
 const TURN_COST = 16;
@@ -169,7 +169,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     const { eager } = this.#tiers;
     const link = eager ? undefined : options.translator;
     const built = link === undefined ? tier0() : adoptTier0(link.tier0);
-    const arena = this.#jumpCache + JUMP_BYTES + REGION_BYTES;
+    const arena = this.#jumpCache + JUMP_BYTES + JUMP_TARGETS_BYTES + REGION_BYTES;
     this.#code = new CodeCache(built, memory, arena, arenaBytes(options.topology.vcpus), {
       fetch: (low, high) => this.#fetch(low, high),
     });
@@ -234,6 +234,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       places: {
         lookup: (rip) => this.#lookup(rip),
         page: (rip) => this.#codePage(rip),
+        target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),
         forget: (rip) => {
           this.#words[(this.#jumpEntry(Number(BigInt.asIntN(32, rip))) + JUMP_ENTRY.tag) >> 2] = 0;
@@ -843,7 +844,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
     // A reset clears what lies beside the state, so that also what follows from the mode must be set anew.
     if (this.#private.jumpCache === 0) {
       this.#private.jumpCache = this.#jumpCache;
-      this.#private.regionTags = this.#jumpCache + JUMP_BYTES;
+      this.#private.jumpTargets = this.#jumpCache + JUMP_BYTES;
+      this.#private.regionTags = this.#private.jumpTargets + JUMP_TARGETS_BYTES;
       this.#private.shared = this.#coherence.shared ? 1 : 0;
       this.#seen.fill(0);
       this.#awaited = AWAITED;

@@ -181,3 +181,6 @@ export function variantOf(d: Decoded, row: Row, mem: Mem, stack: 2 | 4 | 8, chai
     chained,
   };
 }
+
+/** A jump, call or return to an address that is computed. */
+export const isComputed = (name: string): boolean => name === 'jmpr' || name === 'callr' || name === 'ret';

@@ -1,7 +1,7 @@
 /** Tier 0's environment: operands are found through the instruction's record. */
 import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import type { Code, Local } from '../emit/code.ts';
-import { Mem, P, REC, REC_BYTES, S } from '../private.ts';
+import { JUMP_TARGETS, Mem, P, REC, REC_BYTES, S } from '../private.ts';
 import { Env, type FormContext, type Operand, type Runtime } from '../semantics/env.ts';
 
 /** Parameters of a handler: vCPU state, record, budget left when the block was entered. */
@@ -130,6 +130,13 @@ export class RecordEnv extends Env {
     const chain = c.let(i32.load(this.record(), REC.chain));
     c.if(i32.and(i32.ne(chain, 0), i32.ge_s(left, 0)), () => this.enter(chain, left), undefined, 'likely');
     c.returnCall(this.runtime.link, this.cpu, this.record(), left);
+  }
+
+  override jumpComputed(rip: I64): void {
+    // For regions, which go on to where it has led before.
+    const at = i32.and(i32.shr_u(this.record(), 2), (JUMP_TARGETS - 1) << 3);
+    this.c.store('i64', i32.add(i32.load(this.cpu, P.jumpTargets), at), rip);
+    this.jump(rip);
   }
 
   override jump(rip: I64): void {

@@ -2,7 +2,7 @@
  * Finds what belongs into a region: the decoded instructions reachable from a hot one by ways that have been
  * taken — direct jumps, calls and the returns from them — also on other pages.
  */
-import { FIXED_HANDLERS, Fixed, type Form } from '../interpreter/forms.ts';
+import { FIXED_HANDLERS, Fixed, isComputed, type Form } from '../interpreter/forms.ts';
 import { REC, REC_BYTES } from '../private.ts';
 import { isDirect, PAIR_BYTES, type RecordReader, type RegionSource } from './source.ts';
 
@@ -34,6 +34,8 @@ export interface CodePlaces {
   lookup(rip: bigint): number;
   /** Where a page of code (the RIP of its first byte) lies now; undefined where it is not mapped. */
   page(rip: bigint): { readonly host: number; readonly global: boolean } | undefined;
+  /** Where the computed jump of a record seems to have led last, as a RIP. */
+  target(record: number): bigint;
   /** The handler of a record that a region has taken the place of. */
   originalHandler(record: number): number | undefined;
   /** There is a region now for the code at RIP: the jump cache is to find out. */
@@ -158,6 +160,12 @@ export function collectRegion(
         if (chain !== 0 ? follow(chain, page) : followTo(target)) {
           links.push(rip, target);
           if (form.name === 'call') followTo(rip + BigInt(length));
+        }
+      } else if (isComputed(form.name)) {
+        const target = BigInt.asIntN(64, places.target(at) - entryPage);
+        if (followTo(target)) {
+          links.push(rip, target);
+          if (form.name === 'callr') followTo(rip + BigInt(length));
         }
       }
       if (form.end) break;

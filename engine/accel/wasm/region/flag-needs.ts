@@ -11,7 +11,7 @@ const SETS = new Set([
 /** Instructions that neither set nor read any; others count as reading, which is safe. */
 const KEEPS = new Set([
   'mov', 'lea', 'movzxb', 'movzxw', 'movsxb', 'movsxw', 'movsxd', 'nop', 'not', 'cbw', 'cwd', 'bswap', 'xchg', 'push', 'pop',
-  'jmp', 'call', 'ret', 'leave', 'mulx', 'shlx', 'shrx', 'sarx', 'rorx', 'pdep', 'pext', 'movbe', 'movnti', 'crc32', 'div', 'idiv',
+  'jmp', 'jmpr', 'call', 'callr', 'ret', 'leave', 'mulx', 'shlx', 'shrx', 'sarx', 'rorx', 'pdep', 'pext', 'movbe', 'movnti', 'crc32', 'div', 'idiv',
 ]); // prettier-ignore
 
 /** Those of them that can't fault or leave, given that no operand is in memory. */

@@ -1,5 +1,5 @@
 /** A region's control-flow graph: its instructions cut into nodes, and the ways between them. */
-import { FIXED_HANDLERS, type Form } from '../interpreter/forms.ts';
+import { FIXED_HANDLERS, isComputed, type Form } from '../interpreter/forms.ts';
 import { REC, REC_BYTES } from '../private.ts';
 import { isConditional, isDirect, PAIR_BYTES, RecordReader, type RegionSource } from './source.ts';
 
@@ -17,6 +17,8 @@ export interface RegionNode {
   readonly instructions: RegionInstruction[];
   /** The last instruction is a direct jump or call: the node it leads to; undefined where that is outside. */
   taken: RegionNode | undefined;
+  /** The last instruction is a computed jump or call, or a return: the node it led to last. */
+  guess: RegionNode | undefined;
   /** What follows where no jump is taken; undefined where nothing does or it is outside. */
   next: RegionNode | undefined;
   /** RIP after the last instruction, where control can get there. */
@@ -30,7 +32,7 @@ const MOST_RETURNS = 6;
 
 /** The nodes that control can get to from a node, inside the region. */
 export const successors = (node: RegionNode): RegionNode[] =>
-  [node.taken, node.next, ...node.returns].filter((n) => n !== undefined);
+  [node.taken, node.guess, node.next, ...node.returns].filter((n) => n !== undefined);
 
 /**
  * Builds the graph.
@@ -58,7 +60,7 @@ export function buildGraph(
     leaders.add(source.links[i + 1]!);
   }
   for (const { form, rip, length } of instructions.values()) {
-    if (isDirect(form.name)) leaders.add(rip + BigInt(length));
+    if (isDirect(form.name) || isComputed(form.name)) leaders.add(rip + BigInt(length));
   }
   return { entry: new Builder(instructions, leaders, links).build(source.entry), reader };
 }
@@ -85,7 +87,9 @@ class Builder {
   build(entry: bigint): RegionNode {
     const first = this.#node(entry)!;
     for (let node = this.#pending.pop(); node !== undefined; node = this.#pending.pop()) this.#fill(node);
-    for (const [call, site] of this.#calls) this.#connect(call.taken!, site);
+    for (const [call, site] of this.#calls) this.#connect((call.taken ?? call.guess)!, site);
+    for (const node of this.#nodes.values())
+      if (node.guess !== undefined && node.returns.includes(node.guess)) node.guess = undefined;
     return first;
   }
 
@@ -94,7 +98,9 @@ class Builder {
     if (!this.#instructions.has(rip)) return undefined;
     let node = this.#nodes.get(rip);
     if (node === undefined) {
-      node = { rip, instructions: [], taken: undefined, next: undefined, nextRip: undefined, returns: [] };
+      node = {
+        rip, instructions: [], taken: undefined, guess: undefined, next: undefined, nextRip: undefined, returns: [],
+      }; // prettier-ignore
       this.#nodes.set(rip, node);
       this.#pending.push(node);
     }
@@ -120,13 +126,24 @@ class Builder {
           node.nextRip = rip;
           node.next = this.#node(rip);
         } else if (form.name === 'call' && node.taken !== undefined) {
-          const site = this.#node(rip);
-          if (site !== undefined) this.#calls.set(node, site);
+          this.#call(node, rip);
         }
+        return;
+      }
+      if (isComputed(form.name)) {
+        const target = this.#links.get(instruction.rip);
+        if (target !== undefined) node.guess = this.#node(target);
+        if (form.name === 'callr' && node.guess !== undefined) this.#call(node, rip);
         return;
       }
       if (form.end) return;
     }
+  }
+
+  /** Notes a call that stays inside, and where it comes back to. */
+  #call(node: RegionNode, rip: bigint): void {
+    const site = this.#node(rip);
+    if (site !== undefined) this.#calls.set(node, site);
   }
 
   /** Gives the returns of a function, found by walking it and stepping over its own calls, a site. */
@@ -138,7 +155,9 @@ class Builder {
       if (last?.form.name === 'ret' && node.returns.length < MOST_RETURNS && !node.returns.includes(site))
         node.returns.push(site);
       const back = this.#calls.get(node);
-      const ways = last?.form.name === 'call' ? [back] : [node.taken, node.next];
+      const name = last?.form.name;
+      const calls = name === 'call' || name === 'callr';
+      const ways = calls ? [back] : name === 'ret' ? [] : [node.taken, node.guess, node.next];
       for (const to of ways) {
         if (to === undefined || seen.has(to)) continue;
         seen.add(to);

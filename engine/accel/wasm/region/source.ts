@@ -11,7 +11,7 @@ export interface RegionSource {
   readonly records: Uint8Array<ArrayBuffer>;
   /** Where on that page it is entered. */
   readonly entry: bigint;
-  /** Pairs of RIPs: of a direct jump or call, and of its target. */
+  /** Pairs of RIPs: of a jump or call, and of its target, where that is computed the one it had last. */
   readonly links: BigInt64Array<ArrayBuffer>;
   /** It lies on more than one page, so that whoever enters has to see that all are still mapped there. */
   readonly spread: boolean;

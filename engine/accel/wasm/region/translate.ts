@@ -107,7 +107,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
             });
         }
         e.onJump = (target) => {
-          for (const site of node.returns) {
+          for (const site of node.guess === undefined ? node.returns : [...node.returns, node.guess]) {
             if (!shape.isInside(node, site)) continue;
             c.if(i64.eq(target, e.placed(site.rip)), () => e.aside(() => follow(site, site.rip)));
           }

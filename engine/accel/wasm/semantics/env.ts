@@ -159,6 +159,11 @@ export abstract class Env {
   abstract jumpDirect(): void;
   /** Goes to a computed address (truncated to the mode's width) that has been checked. */
   abstract jump(rip: I64): void;
+
+  /** The same for a near jump, call or return, which may well go where it went before. */
+  jumpComputed(rip: I64): void {
+    this.jump(rip);
+  }
   /** Runs the instruction again (a repeated string operation), interruptibly. */
   abstract again(): void;
   /** Leaves behind this instruction, for the interpreter to look at events and state anew. */

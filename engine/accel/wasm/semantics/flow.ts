@@ -17,7 +17,7 @@ define('jmp', (e) => {
 define('jmpr', (e) => {
   const target = e.c.let(widen(e, e.read(e.operands[0]!)));
   e.checkTarget(target);
-  e.jump(target);
+  e.jumpComputed(target);
 });
 define('call', (e) => {
   e.checkDirect();
@@ -28,14 +28,14 @@ define('callr', (e) => {
   const target = e.c.let(widen(e, e.read(e.operands[0]!)));
   e.checkTarget(target);
   e.push(narrow(e, e.nextRip()), e.size);
-  e.jump(target);
+  e.jumpComputed(target);
 });
 define('ret', (e) => {
   const target = e.c.let(widen(e, e.top(e.size)));
   e.checkTarget(target);
   const [extra] = e.operands;
   e.addStackPointer(extra?.kind === 'imm' ? e.c.let(i32.add(e.imm(), e.size)) : e.size);
-  e.jump(target);
+  e.jumpComputed(target);
 });
 
 /** The count register of LOOP and JCXZ, by address size. */
