@@ -6,3 +6,8 @@ declare module '*.vue' {
   const component: DefineComponent;
   export default component;
 }
+
+/** Keyboard Lock (WICG), which not every browser has. */
+interface Navigator {
+  readonly keyboard?: { lock(): Promise<void> };
+}

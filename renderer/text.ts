@@ -351,6 +351,8 @@ export const TEXT = {
     savePicture: 'Save a picture',
     fullScreen: 'Full screen',
     fit: 'Fit to the window',
+    fitWindow: 'Fit the window to the screen',
+    releaseHint: 'Ctrl+Shift+Escape leaves the screen',
     notTyped: (count: number) =>
       count === 1
         ? 'One character has no key and was left out.'
@@ -499,6 +501,7 @@ export const TEXT = {
       return code === undefined ? name : `${name} ${code.toString(16).padStart(2, '0')}`;
     },
     seconds: (value: number): string => `${value.toFixed(3)} s`,
+    until: (milestone: string, time: string): string => `${time} up to: ${milestone}`,
   },
 
   performance: {
@@ -519,6 +522,16 @@ export const TEXT = {
     ],
     exitsTitle: 'Exits by reason',
     reason: 'Reason',
+    reasons: (reason: string): string => {
+      const names: Record<string, string> = {
+        Interrupted: 'Event or time slice',
+        PortIo: 'Port I/O',
+        Mmio: 'Memory-mapped I/O',
+        InterruptWindow: 'Interrupt window',
+        InternalError: 'Internal error',
+      };
+      return names[reason] ?? reason;
+    },
     count: 'Count',
     perSecond: 'Now',
     time: 'Time',
@@ -575,7 +588,7 @@ export const TEXT = {
           ['Alt+1 … Alt+6', 'Screen, Console, Details, Performance, Log, Configuration'],
           ['Ctrl+Shift+F', 'Find in the console'],
           ['Ctrl+Shift+C / V', 'Copy, paste in the console'],
-          ['Ctrl+Shift+Escape', 'Leave the console'],
+          ['Ctrl+Shift+Escape', 'Leave the screen or the console'],
           ['Ctrl+S', 'Apply changes'],
         ],
       },

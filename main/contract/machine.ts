@@ -69,6 +69,8 @@ export const machineSummarySchema = z.strictObject({
   vcpus: z.int().nonnegative(),
   /** What it boots, as `sample guest`, `kernel vmlinuz`, `firmware OVMF.fd`. */
   boots: z.string(),
+  /** Its guest is met on its screen, as with everything that firmware boots; else on its console. */
+  graphical: z.boolean(),
   /** When it was started; null while it is off. */
   started: timeSchema.nullable(),
   /** The process id of its engine; null while it is off. */

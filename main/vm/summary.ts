@@ -38,6 +38,7 @@ export function summaryOf(
     memory: shown?.memory ?? 0,
     vcpus: shown?.vcpus ?? 0,
     boots: shown === null ? '' : bootsOf(shown),
+    graphical: shown !== null && !shown.sample && shown.kernel === undefined,
     started: running?.state.started ?? null,
     pid: running?.pid ?? null,
     pending: present !== null && document !== null && isPending(present, document),

@@ -84,6 +84,18 @@ export class DisplaySession {
     this.#rfb?.focus();
   }
 
+  /** Pixels of the machine's screen; undefined where there is none. */
+  get size(): { width: number; height: number } | undefined {
+    const canvas = this.#rfb === undefined ? null : this.#target.querySelector('canvas');
+    return canvas === null ? undefined : { width: canvas.width, height: canvas.height };
+  }
+
+  /** Lets go of the keys that lead out of the screen: their release is seen elsewhere. */
+  release(): void {
+    for (const { keysym, code } of [KEYS.shift, KEYS.control]) this.#rfb?.sendKey(keysym, code, false);
+    this.#rfb?.blur();
+  }
+
   /** Whether the picture is made to fit, or each of its pixels is one of the screen's. */
   set scaled(scaled: boolean) {
     this.#scaled = scaled;

@@ -14,6 +14,7 @@ export function fakeMachine(id: string, others: Partial<MachineSummary> = {}): M
     memory: 512,
     vcpus: 1,
     boots: 'sample guest',
+    graphical: false,
     started: null,
     pid: null,
     pending: false,

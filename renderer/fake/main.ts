@@ -200,7 +200,16 @@ export class FakeMain {
       : kernel === undefined
         ? `firmware ${firmware}`
         : `kernel ${kernel}`;
-    return this.#change(stored, { name, description, group, tags, memory, vcpus, boots });
+    return this.#change(stored, {
+      name,
+      description,
+      group,
+      tags,
+      memory,
+      vcpus,
+      boots,
+      graphical: !sample && kernel === undefined,
+    });
   }
 
   #note(stored: Stored, text: string): void {

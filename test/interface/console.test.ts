@@ -1,12 +1,14 @@
 /** The console on an engine without a guest, whose output the tests choose. */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { expectScreen, picture, Shell, typeLine } from './harness.ts';
+import { violations } from './accessibility.ts';
+import { expectScreen, picture, row, Shell, typeLine } from './harness.ts';
 import { openWatched, putMachines, runStandIns } from './measure.ts';
 import type { StandIn } from './stand-in.ts';
 
 let shell: Shell;
 let engine: StandIn;
+let list: Page;
 let window: Page;
 
 beforeAll(async () => {
@@ -17,7 +19,8 @@ beforeAll(async () => {
   if (first === undefined) throw new Error('no machine');
   engine = first;
   await shell.serve();
-  window = await openWatched(await shell.open());
+  list = await shell.open();
+  window = await openWatched(list);
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();
@@ -59,6 +62,26 @@ test('what is asked of the terminal is answered once', async () => {
   await typeLine(window, 'now');
   await expect.poll(() => engine.typed).toMatch(/now\r$/);
   expect(engine.typed).toHaveLength(answered + 'now\r'.length);
+});
+
+test('a machine that the host has paused says why, and goes on when it is told to', async () => {
+  const reason = 'vda: cannot write /srv/images/data.qcow2: no space left on the device';
+  engine.failDisk(reason);
+  const held = row(list, 'machine-000');
+  await held.getByText('Paused').waitFor();
+  await held.click();
+  for (const page of [list, window]) {
+    const card = page.getByRole('group', { name: 'Paused: the host has failed a disk' });
+    await card.getByText(reason).waitFor();
+    await card.getByText(/see to the host’s disk, then resume/i).waitFor();
+    await picture(page, page === list ? 'held-list-light' : 'held-window-light');
+    expect(await violations(page)).toEqual([]);
+  }
+  await window.getByRole('group').getByRole('button', { name: 'Resume' }).click();
+  await held.getByText('Running').waitFor();
+  await list
+    .getByRole('group', { name: 'Paused: the host has failed a disk' })
+    .waitFor({ state: 'detached' });
 });
 
 test('nothing broke the security policy', () => {

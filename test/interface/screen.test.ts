@@ -9,8 +9,9 @@ let window: Page;
 beforeAll(async () => {
   shell = await Shell.start();
   await shell.run('define', '--name', 'screen', '--memory', '64', '--serial', 'null', '--boot', 'menu=on');
+  // What firmware boots is met on its screen.
   window = await openMachine(await shell.open(), 'screen');
-  await window.getByRole('tab', { name: 'Screen' }).click();
+  await window.getByRole('tab', { name: 'Screen', selected: true }).waitFor();
 });
 afterAll(async () => {
   await shell?.[Symbol.asyncDispose]();
@@ -48,6 +49,37 @@ test('keys are sent from the menu', async () => {
   await window.getByRole('button', { name: 'Send keys' }).click();
   await window.getByRole('menuitem', { name: 'Ctrl+Alt+Del' }).click();
   await expect.poll(read, { timeout: 20_000 }).not.toContain('No bootable device');
+});
+
+test('the keyboard comes out of the screen again', async () => {
+  const canvas = window.locator('canvas');
+  const isFocused = () => canvas.evaluate((element) => element === document.activeElement);
+  await canvas.click();
+  await window.keyboard.press('Tab');
+  expect(await isFocused()).toBe(true);
+  await window.keyboard.press('Control+Shift+Escape');
+  expect(await isFocused()).toBe(false);
+  expect(await window.locator(':focus').innerText()).toContain('Screen');
+});
+
+test('how it started is shown, in proportion to time', async () => {
+  await window.getByRole('tab', { name: 'Performance' }).click();
+  const milestones = window.getByRole('list', { name: 'Start-up' }).getByRole('listitem');
+  await milestones.filter({ hasText: 'Protected mode' }).waitFor();
+  const seconds = (await milestones.allInnerTexts()).map((text) => Number(/([\d.]+) s$/.exec(text)?.[1]));
+  expect(seconds[0]).toBe(0);
+  expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
+  const strip = await window
+    .locator('.strip > *')
+    .evaluateAll((all) => all.map((element) => element.getBoundingClientRect().width));
+  const whole = strip.reduce((sum, width) => sum + width, 0);
+  const shares = seconds
+    .slice(1)
+    .flatMap((each, i) => (each > seconds[i]! ? [(each - seconds[i]!) / seconds.at(-1)!] : []));
+  expect(strip).toHaveLength(shares.length);
+  for (const [i, width] of strip.entries()) expect(Math.abs(width / whole - shares[i]!)).toBeLessThan(0.02);
+  await picture(window, 'boot-timeline-light');
+  await window.getByRole('tab', { name: 'Screen' }).click();
 });
 
 test('the picture is saved', async () => {

@@ -30,25 +30,33 @@ export class StandIn implements ControlTarget, AsyncDisposable {
   readonly history = new ConsoleHistory();
   readonly #server: Server;
   readonly #connections = new Set<ControlConnection>();
-  readonly #started = Date.now();
   /** What was typed on its console. */
   typed = '';
   /** How often its figures were asked for. */
   asked = 0;
 
+  #state: EngineState = {
+    phase: 'running',
+    shuttingDown: false,
+    started: Date.now(),
+    media: [],
+    ioError: null,
+  };
+  readonly #document: string;
+
   private constructor(server: Server, document: string) {
     this.#server = server;
-    const state: EngineState = {
-      phase: 'running',
-      shuttingDown: false,
-      started: this.#started,
-      media: [],
-      ioError: null,
-    };
+    this.#document = document;
     server.on('connection', (socket) => {
       const connection = new ControlConnection(socket, this, () => this.#connections.delete(connection));
       this.#connections.add(connection);
-      connection.send({ type: 'hello', protocol: CONTROL_VERSION, pid: process.pid, state, note: document });
+      connection.send({
+        type: 'hello',
+        protocol: CONTROL_VERSION,
+        pid: process.pid,
+        state: this.#state,
+        note: document,
+      });
     });
   }
 
@@ -65,6 +73,7 @@ export class StandIn implements ControlTarget, AsyncDisposable {
 
   handle({ kind }: Exclude<ControlRequest, { kind: 'attach' | 'display' }>): Usage | ExitStatistics | null {
     if (kind === 'usage') return this.#usage();
+    if (kind === 'resume') this.#enter({ ...this.#state, phase: 'running', ioError: null });
     return kind === 'statistics' ? STATISTICS : null;
   }
 
@@ -84,6 +93,16 @@ export class StandIn implements ControlTarget, AsyncDisposable {
       const text = Array.from({ length: count }, (_, i) => lineOf(first + i)).join('');
       await this.history.write(Buffer.from(text));
     }
+  }
+
+  /** Is paused since the host has failed a disk. */
+  failDisk(ioError: string): void {
+    this.#enter({ ...this.#state, phase: 'paused', ioError });
+  }
+
+  #enter(state: EngineState): void {
+    this.#state = state;
+    for (const each of this.#connections) each.send({ type: 'state', state, note: this.#document });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
