@@ -105,14 +105,18 @@ export class Regions {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return false;
-    const before = block.samples;
     block.samples += weight;
     if (this.#eager) {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.samples)) return false;
       const region = this.#code.regionAt(block.record);
       if (region !== undefined) this.#code.dropRegion(region, 'flushed');
-    } else if (before >= HOT || block.samples < HOT) return this.#code.regionAt(block.record) !== undefined;
+    } else {
+      if (this.#code.regionAt(block.record) !== undefined) return true;
+      if (block.samples < HOT) return false;
+      // What is refused, comes too late or is dropped may be asked for again, when it is hot once more.
+      block.samples = 0;
+    }
     this.#ask(block.record, page);
     return false;
   }
