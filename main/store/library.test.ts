@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { GuesthouseError } from '../../engine/base/errors.ts';
 import { checkDocument, type MachineDocument } from '../contract/document.ts';
 import { testHome, type TestHome } from '../testing/home.ts';
 import { Library } from './library.ts';
@@ -70,15 +71,15 @@ test.each<[what: string, text: string, said: string]>([
     'memory must',
   ],
   ['nothing', '', 'it is no JSON'],
-])('%s is listed as damaged and left as it is', (_, text, said) => {
+])('%s is listed as damaged and left as it is', async (_, text, said) => {
   put('broken', text);
   const [machine] = library.list();
   expect(machine.problem?.message).toContain(said);
   expect(machine.document).toBeNull();
   expect(() => library.replace('broken', machine.revision, documentOf('x'))).toThrow();
-  expect(() => library.clone('broken', 'y')).toThrow();
+  await expect(library.clone('broken', 'y')).rejects.toThrow();
   expect(readFileSync(path.join(home.library, 'broken', 'machine.json'), 'utf8')).toBe(text);
-  library.remove('broken');
+  await library.remove('broken');
   expect(library.list()).toEqual([]);
 });
 
@@ -100,16 +101,19 @@ test('a folder without a configuration, or with a folder for one, is listed as d
   expect(library.list().map(({ problem }) => problem?.code)).toEqual(['file', 'file']);
 });
 
-test.each(['..', '.', '', 'a/b', '../x', 'a\\b', 'a\0', '.hidden', 'x'.repeat(200)])('%j is no id', (id) => {
-  expect(() => library.find(id)).toThrow('no machine');
-  expect(() => library.remove(id)).toThrow('no machine');
-});
+test.each(['..', '.', '', 'a/b', '../x', 'a\\b', 'a\0', '.hidden', 'x'.repeat(200)])(
+  '%j is no id',
+  async (id) => {
+    expect(() => library.find(id)).toThrow('no machine');
+    await expect(library.remove(id)).rejects.toThrow('no machine');
+  },
+);
 
-test('a copy has the files of a machine and nothing of its runs', () => {
+test('a copy has the files of a machine and nothing of its runs', async () => {
   const { id, folder } = library.define(documentOf('one'));
   writeFileSync(path.join(folder, 'disk.img'), 'disk');
   writeFileSync(path.join(folder, 'run.json'), '{}');
-  const copy = library.clone(id, 'two');
+  const copy = await library.clone(id, 'two');
   expect(library.files(copy.id).map(({ name, bytes }) => `${name} ${bytes > 0}`)).toEqual([
     'disk.img true',
     'machine.json true',
@@ -117,7 +121,7 @@ test('a copy has the files of a machine and nothing of its runs', () => {
   expect(copy.document?.name).toBe('two');
 });
 
-test('a copy has disks of its own, and shares those elsewhere', () => {
+test('a copy has disks of its own, and shares those elsewhere', async () => {
   const { id, folder } = library.define(documentOf('one'), (document, work, place) => {
     writeFileSync(path.join(work, 'disk.qcow2'), 'disk');
     const disks = [{ file: path.join(place, 'disk.qcow2') }, { file: `${place}-other/disk` }];
@@ -126,7 +130,7 @@ test('a copy has disks of its own, and shares those elsewhere', () => {
     return checked.document;
   });
   expect(library.get(id).document?.disks[0]?.file).toBe(path.join(folder, 'disk.qcow2'));
-  const copy = library.clone(id, 'two');
+  const copy = await library.clone(id, 'two');
   expect(copy.document?.disks.map(({ file }) => file)).toEqual([
     path.join(copy.folder, 'disk.qcow2'),
     `${folder}-other/disk`,
@@ -134,13 +138,13 @@ test('a copy has disks of its own, and shares those elsewhere', () => {
   expect(readFileSync(path.join(copy.folder, 'disk.qcow2'), 'utf8')).toBe('disk');
 });
 
-test('deleting follows no links', () => {
+test('deleting follows no links', async () => {
   const outside = path.join(home.directory, 'outside');
   mkdirSync(outside);
   writeFileSync(path.join(outside, 'precious'), 'x');
   const { id, folder } = library.define(documentOf('one'));
   symlinkSync(outside, path.join(folder, 'link'));
-  library.remove(id);
+  await library.remove(id);
   expect(readFileSync(path.join(outside, 'precious'), 'utf8')).toBe('x');
 });
 
@@ -175,6 +179,21 @@ test('a crash of the guest is an error, a power-off is none', () => {
   expect(lastError(folder, false)).toMatchObject({ code: 'guest-crash', message: 'triple fault' });
 });
 
+test('a clone that is given up, or no good any more, leaves nothing', async () => {
+  const { id, folder } = library.define(documentOf('one'));
+  writeFileSync(path.join(folder, 'disk.img'), Buffer.alloc(9 * 2 ** 20, 'x'));
+  const before = readdirSync(library.directory);
+  const enough = () => {
+    throw new GuesthouseError('state', 'enough');
+  };
+  await expect(library.clone(id, 'two', enough)).rejects.toThrow('enough');
+  await expect(library.clone(id, 'two', undefined, async () => enough())).rejects.toThrow('enough');
+  expect(readdirSync(library.directory)).toEqual(before);
+  const shares: number[] = [];
+  await library.clone(id, 'two', (share) => shares.push(share));
+  expect(shares.at(-1)).toBeGreaterThan(0.9);
+});
+
 test('settings are kept, and a damaged file gives the usual ones', () => {
   const file = path.join(home.directory, 'settings', 'settings.json');
   const store = new SettingsStore(file);
@@ -202,7 +221,7 @@ test('what others do to the library is noticed', async () => {
   await notice(id);
   library.replace(id, revision, documentOf('one', 300));
   await notice(id);
-  library.remove(id);
+  await library.remove(id);
   await notice(id);
   end();
 });

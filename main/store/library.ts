@@ -12,16 +12,8 @@
  * whole, and only where nobody else has done so since it was read.
  */
 import { randomUUID } from 'node:crypto';
-import {
-  cpSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Problem } from '../../engine/api/problem.ts';
 import { problem } from '../../engine/api/problem.ts';
@@ -29,6 +21,7 @@ import { GuesthouseError } from '../../engine/base/errors.ts';
 import type { MachineDocument } from '../contract/document.ts';
 import { machineIdSchema } from '../contract/machine.ts';
 import { writeAtomically } from './atomic-write.ts';
+import { copyFolder } from './copy-folder.ts';
 import { type Content, formatDocument, LARGEST_DOCUMENT, parseStored, revisionOf } from './stored-machine.ts';
 
 export const FILES = {
@@ -165,20 +158,33 @@ export class Library {
     return this.get(id);
   }
 
-  /** Copies a machine with the files in its folder, under another name. */
-  clone(id: string, name: string): StoredMachine {
-    const stored = this.get(id);
-    if (stored.document === null) throw damagedError(stored);
+  /**
+   * Copies a machine with the files in its folder, under another name.
+   *
+   * @param progress told how much has been copied, 0 to 1; what it throws ends the copying, and nothing is left
+   * @param check whether the copy is good, once it is there; what it throws has it thrown away
+   */
+  async clone(
+    original: string,
+    name: string,
+    progress: (share: number) => void = () => {},
+    check: () => Promise<void> = async () => {},
+  ): Promise<StoredMachine> {
+    const stored = this.get(original);
+    const { document, folder: source } = stored;
+    if (document === null) throw damagedError(stored);
     this.#requireFreeName(name);
-    const { document } = stored;
-    return this.#make((work, folder) => {
-      cpSync(stored.folder, work, {
-        recursive: true,
-        errorOnExist: true,
-        filter: (source) => !OF_A_RUN.includes(path.relative(stored.folder, source)),
-      });
-      return { ...document, name, disks: document.disks.map((disk) => moved(disk, stored.folder, folder)) };
-    });
+    const { id, folder, work } = this.#place();
+    try {
+      await copyFolder(source, work, { without: OF_A_RUN, progress });
+      await check();
+      this.#requireFreeName(name);
+      const disks = document.disks.map((disk) => moved(disk, source, folder));
+      this.#appear(work, folder, { ...document, name, disks });
+    } catch (error) {
+      throw this.#undone(work, folder, error);
+    }
+    return this.get(id);
   }
 
   /** Every file in a machine's folder, by its path there, with its size in bytes. */
@@ -196,36 +202,52 @@ export class Library {
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  /** Deletes a machine's folder with all that is in it. */
-  remove(id: string): void {
+  /** Deletes a machine's folder with all that is in it. It is out of the list at once, whatever becomes of its
+   * files. Links are deleted, not followed. */
+  async remove(id: string): Promise<void> {
     const { folder } = this.get(id);
-    // Out of the list at once, whatever becomes of its files. Links are deleted, not followed.
     const doomed = path.join(this.directory, `.deleted-${randomUUID()}`);
     try {
       renameSync(folder, doomed);
-      rmSync(doomed, { recursive: true, force: true });
+      this.#cache.delete(id);
+      await rm(doomed, { recursive: true, force: true });
     } catch (error) {
       throw this.#failed('delete', folder, error);
     }
-    this.#cache.delete(id);
   }
 
   /** @param fill makes and fills a folder that becomes another, and says what the machine is */
   #make(fill: (work: string, folder: string) => MachineDocument): StoredMachine {
-    const id = randomUUID();
-    const folder = this.folder(id);
-    const work = path.join(this.directory, `.new-${id}`);
+    const { id, folder, work } = this.#place();
     try {
-      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      const document = fill(work, folder);
-      writeAtomically(path.join(work, FILES.document), formatDocument(document));
-      // It appears whole, or not at all.
-      renameSync(work, folder);
+      this.#appear(work, folder, fill(work, folder));
     } catch (error) {
-      rmSync(work, { recursive: true, force: true });
-      throw error instanceof GuesthouseError ? error : this.#failed('make', folder, error);
+      throw this.#undone(work, folder, error);
     }
     return this.get(id);
+  }
+
+  /** Where a new machine is to be, and the folder in which it is made ready. */
+  #place(): { id: string; folder: string; work: string } {
+    const id = randomUUID();
+    const [folder, work] = [this.folder(id), path.join(this.directory, `.new-${id}`)];
+    try {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw this.#failed('make', folder, error);
+    }
+    return { id, folder, work };
+  }
+
+  /** Has a machine appear whole, or not at all. */
+  #appear(work: string, folder: string, document: MachineDocument): void {
+    writeAtomically(path.join(work, FILES.document), formatDocument(document));
+    renameSync(work, folder);
+  }
+
+  #undone(work: string, folder: string, error: unknown): GuesthouseError {
+    rmSync(work, { recursive: true, force: true });
+    return error instanceof GuesthouseError ? error : this.#failed('make', folder, error);
   }
 
   #requireFreeName(name: string, except?: string): void {

@@ -177,9 +177,10 @@ export class Manager {
     await this.#requireOff(id);
     requireDocument({ ...document, name });
     return this.#exclusively(id, 'clone', async (context) => {
-      context.step(`copying to '${name}'`);
-      context.commit();
-      const copy = this.library.clone(id, name);
+      const step = (share: number): void => context.step(`copying to '${name}'`, share);
+      step(0);
+      // Somebody else may have started it meanwhile, and then the copy is of no use.
+      const copy = await this.library.clone(id, name, step, () => this.#requireOff(id));
       this.#note(copy.id, `cloned from '${document.name}'`);
       return this.summary(copy.id);
     });
@@ -194,7 +195,7 @@ export class Manager {
     await this.#requireOff(id);
     await this.#exclusively(id, 'delete', async (context) => {
       context.commit();
-      this.library.remove(id);
+      await this.library.remove(id);
     });
     this.#note(id, `'${document?.name ?? id}' deleted`);
     await this.#refresh(id);
