@@ -176,10 +176,17 @@ async function benchSmp({ runs, limit }: Options): Promise<void> {
     console.log(`${name.padEnd(46)}${ratio((cost) => cost.seconds)} × the time${ratio((cost) => cost.cpuSeconds)} × the processor time`); // prettier-ignore
   };
   row('boot, beside one vCPU', ({ boot }) => [boot.one, boot.two]);
-  row('two copies of a workload, beside one copy', ({ work }) => [work['one copy'], work['two copies']]);
-  row('a job on both, beside one half after the other', ({ work }) => [
-    work['one after the other'],
-    work['at the same time'],
+  row('two copies of a workload, beside one copy', ({ work: { two } }) => [
+    two('one copy'),
+    two('two copies'),
+  ]);
+  row('a job on both, beside a machine of one vCPU', ({ work: { one, two } }) => [
+    one('one after the other'),
+    two('at the same time'),
+  ]);
+  row('a job on both, beside one half after the other', ({ work: { two } }) => [
+    two('one after the other'),
+    two('at the same time'),
   ]);
 }
 
