@@ -137,7 +137,9 @@ export class Coherence {
    */
   addCode(vcpu: number, page: number): void {
     Atomics.or(this.#code, 2 * page + (vcpu >> 5), 1 << (vcpu & 31));
-    this.#expelWriters(vcpu, page);
+    const mark = this.#expelWriters(vcpu, page);
+    // The vCPU's bit has kept everybody else out since it was set.
+    this.#unmark(page, mark);
   }
 
   /** Says that a vCPU has no code of a page any more. A page stays watched while its lock is held. */
@@ -165,37 +167,45 @@ export class Coherence {
       Atomics.store(words, page, word | Pair.Patience);
       this.#unlock(page);
       dropOwn();
-      this.#expelAll(vcpu);
+      const mark = this.#expelWriters(vcpu, page);
       this.#lock(page);
-      // Unless it has been an ordinary page meanwhile, which let others in.
-      if (((words[page] ^ word) & Pair.Turn) === 0) words[page] |= Pair.Settled;
+      // Another vCPU's atomic may have settled the page meanwhile, and patience with it may have ended: then it has
+      // been an ordinary page, which let others in, who are in the mark.
+      if (((words[page] ^ word) & Pair.Turn) === 0) {
+        words[page] |= Pair.Settled;
+        this.#unmark(page, mark);
+      }
       this.#unlock(page);
     }
   }
 
-  /** Sees to it that nobody else has any translation for writing. Pages seldom come to hold 16-byte atomics, so
-   * the marks are not asked; with them, stores were lost now and then soon after the start. */
-  #expelAll(vcpu: number): void {
-    this.gate.leave(vcpu);
-    for (let other = 0; other < this.#vcpus; other++) if (other !== vcpu) this.#expel(other);
-    this.gate.enter(vcpu);
-  }
-
-  #expelWriters(vcpu: number, page: number): void {
+  /**
+   * Has those who may write to a page unnoticed drop their translations, and waits until they have. Who comes when
+   * the page is watched already is kept out by that.
+   *
+   * @returns the mark they were found by
+   */
+  #expelWriters(vcpu: number, page: number): number {
     const mark = Atomics.load(this.#writer, page);
     const writer = (mark & 0xff) - 1;
-    if (mark === 0 || writer === vcpu) return;
+    if (mark === 0 || writer === vcpu) return mark;
     const many = (mark & 0xff) === MANY;
-    if (!many && !this.#isCurrent(mark)) return;
+    if (!many && !this.#isCurrent(mark)) return mark;
     const { gate } = this;
     gate.leave(vcpu);
     if (many) {
       for (let other = 0; other < this.#vcpus; other++) if (other !== vcpu) this.#expel(other);
-      Atomics.compareExchange(this.#writer, page, mark, 0);
     } else {
       this.#expel(writer);
     }
     gate.enter(vcpu);
+    return mark;
+  }
+
+  /** Takes a mark away whose vCPUs have been expelled. Only where the page has been watched all the time since: {@link
+   * MANY} does not say who has come in when. */
+  #unmark(page: number, mark: number): void {
+    if ((mark & 0xff) === MANY) Atomics.compareExchange(this.#writer, page, mark, 0);
   }
 
   #expel(vcpu: number): void {

@@ -11,7 +11,7 @@ const KEPT = [
   'fpr', 'fcw', 'fsw', 'ftw', 'fop', 'fip', 'fdp', 'fcs', 'fds', 'mxcsr', 'ymm', 'xcr0', 'xss',
   'star', 'lstar', 'cstar', 'sfmask', 'kernelGsBase', 'sysenterCs', 'sysenterEsp', 'sysenterEip',
   'pat', 'tscAux', 'tscOffset', 'tscAdjust', 'apicBase', 'miscEnable', 'specCtrl', 'mcgStatus',
-  'mtrrDefType', 'mtrrFixed', 'mtrrVariable', 'smbase', 'a20', 'ignne', 'events', 'sipiVector', 'index',
+  'mtrrDefType', 'mtrrFixed', 'mtrrVariable', 'smbase', 'a20', 'ignne', 'sipiVector', 'index',
 ] as const; // prettier-ignore
 
 /** CR0.NW and CR0.CD, unchanged by INIT. */
@@ -23,7 +23,7 @@ const SCALAR_BYTES = { u8: 1, u16: 2, u32: 4, i32: 4, u64: 8, i64: 8, f64: 8 } a
  * Puts a vCPU into the state after INIT.
  *
  * @param state bound at `address` of `buffer`
- * @param powerUp puts it into the state after power-up
+ * @param powerUp puts it into the state after power-up, and leaves `events` alone
  */
 export function initializeVcpu(
   state: VcpuState,

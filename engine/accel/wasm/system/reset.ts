@@ -23,11 +23,13 @@ export interface Identity {
   readonly model: CpuModel;
 }
 
-/** Puts a processor into the state after power-up. Requests noted in `events` are kept. */
+/** Puts a processor into the state after power-up. Requests in `events` are left alone: other threads add to them at
+ * any moment. */
 export function resetState(state: VcpuState, { index, model }: Identity): void {
-  const events = state.events;
-  new Uint8Array(state.gpr.buffer, state.gpr.byteOffset, vcpuLayout.size).fill(0);
-  state.events = events;
+  const bytes = new Uint8Array(state.gpr.buffer, state.gpr.byteOffset, vcpuLayout.size);
+  const { events } = vcpuLayout.offset;
+  bytes.fill(0, 0, events);
+  bytes.fill(0, events + 4);
   state.index = index;
   state.a20 = 1;
   state.activity = index === 0 ? Activity.Running : Activity.WaitForSipi;
