@@ -3,7 +3,6 @@
  * whoever asked checks the result, both by these schemas.
  */
 import { z } from 'zod';
-import { DISK_BUSES } from '../../engine/api/config.ts';
 import { exitStatisticsSchema } from '../../engine/api/statistics.ts';
 import { documentSchema } from './document.ts';
 import {
@@ -22,7 +21,7 @@ import {
   sampleSchema,
 } from './machine.ts';
 
-import { poolNameSchema, poolSchema, volumeNameSchema, volumeSchema } from './storage.ts';
+import { newDiskSchema, poolNameSchema, poolSchema, volumeNameSchema, volumeSchema } from './storage.ts';
 
 const nothing = z.strictObject({});
 const machine = z.strictObject({ id: machineIdSchema });
@@ -77,13 +76,11 @@ const TABLE = {
     z.strictObject({ issues: z.array(issueSchema) }),
   ),
   /** Makes a machine. `config` where the document is wrong, `state` where the name is taken. A new disk is made in
-   * the machine's folder and comes before those that the document names. */
+   * the pool that is named, else in the machine's folder, and comes before those that the document names. */
   'machine.define': method(
     z.strictObject({
       document: draft,
-      newDisk: z
-        .strictObject({ gibibytes: z.int().min(1).max(65536), bus: z.enum(DISK_BUSES).default('ide') })
-        .optional(),
+      newDisk: newDiskSchema.optional(),
     }),
     z.strictObject({ machine: machineSummarySchema }),
   ),

@@ -1,5 +1,6 @@
 /** Storage: pools, which are folders, and the images in them. */
 import { z } from 'zod';
+import { DISK_BUSES } from '../../engine/api/config.ts';
 import { problemSchema } from '../../engine/api/problem.ts';
 import { machineIdSchema } from './machine.ts';
 
@@ -17,6 +18,27 @@ export const poolNameSchema = z
     /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u,
     'must be 1 to 64 letters, digits, spaces, dots, dashes or underscores',
   );
+
+/** Formats that an image can be made in, the usual one first. */
+export const NEW_FORMATS = ['qcow2', 'raw'] as const;
+
+/** GiB of a new disk at most. */
+export const MOST_GIBIBYTES = 65536;
+
+/** A disk that is made with its machine. */
+export const newDiskSchema = z.strictObject({
+  gibibytes: z.int().min(1).max(MOST_GIBIBYTES),
+  bus: z.enum(DISK_BUSES).default('ide'),
+  format: z.enum(NEW_FORMATS).default('qcow2'),
+  /** Where it is kept; in the machine's own folder where absent. */
+  pool: poolNameSchema.optional(),
+});
+export type NewDisk = z.output<typeof newDiskSchema>;
+
+/** A file name for an image, with the ending that is usual for its format. */
+export function imageName(base: string, format: (typeof NEW_FORMATS)[number]): string {
+  return `${base}${format === 'raw' ? '.img' : '.qcow2'}`;
+}
 
 /** A machine that has an image as one of its disks. */
 export const volumeUserSchema = z.strictObject({

@@ -29,7 +29,10 @@ export function handlersFor(
       issues: manager.validate(document, files, id),
     })),
     'machine.define': handler('machine.define', async ({ document, newDisk }) => ({
-      machine: await manager.define(document, newDisk),
+      machine:
+        newDisk?.pool === undefined
+          ? await manager.define(document, newDisk)
+          : await storage.define(document, newDisk.pool, newDisk),
     })),
     'machine.configure': handler('machine.configure', ({ id, revision, document }) =>
       manager.configure(id, revision, document),

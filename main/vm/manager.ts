@@ -15,6 +15,7 @@ import { checkDocument, issueLine, type MachineDocument } from '../contract/docu
 import type { EventData, EventName } from '../contract/events.ts';
 import type { LogRecord, MachineSummary, Operation, Sample } from '../contract/machine.ts';
 import type { Issue, Result } from '../contract/methods.ts';
+import { imageName, type NewDisk } from '../contract/storage.ts';
 import { damagedError, type Library, type StoredMachine } from '../store/library.ts';
 import { dismissErrors, noteError, readRun } from '../store/notes.ts';
 import { cacheDirectory, runtimeDirectory } from '../store/paths.ts';
@@ -30,9 +31,6 @@ import { alreadyRunning, SupervisedMachine } from './supervised-machine.ts';
 
 /** Milliseconds between two samples. */
 const SAMPLE_INTERVAL = 1000;
-
-/** A disk that is made with its machine, in the machine's folder. */
-const NEW_DISK = 'disk.qcow2';
 
 /** A document that is wrong: every field that is, beside the first in one line. */
 export class DocumentError extends GuesthouseError {
@@ -139,20 +137,16 @@ export class Manager {
   /**
    * Makes a machine.
    *
-   * @param newDisk a disk to make for it, before those that it has
+   * @param newDisk a disk to make for it in its folder, before those that it has
    * @throws DocumentError, GuesthouseError `state` where the name is taken
    */
-  async define(
-    input: unknown,
-    newDisk?: { readonly gibibytes: number; readonly bus: DiskBus },
-  ): Promise<MachineSummary> {
+  async define(input: unknown, newDisk?: Omit<NewDisk, 'pool'>): Promise<MachineSummary> {
     const { id, document } = this.library.define(requireDocument(input), (wanted, work, folder) => {
       if (newDisk === undefined) return wanted;
-      createImage(path.join(work, NEW_DISK), { format: 'qcow2', size: newDisk.gibibytes * 2 ** 30 });
-      return requireDocument({
-        ...wanted,
-        disks: [{ file: path.join(folder, NEW_DISK), bus: newDisk.bus }, ...wanted.disks],
-      });
+      const { format, bus, gibibytes } = newDisk;
+      const name = imageName('disk', format);
+      createImage(path.join(work, name), { format, size: gibibytes * 2 ** 30 });
+      return withDisk(wanted, { file: path.join(folder, name), bus });
     });
     this.#note(id, `defined as '${document?.name}'`);
     return this.summary(id);
@@ -448,7 +442,7 @@ export class Manager {
 }
 
 /** @throws DocumentError for what is no document */
-function requireDocument(input: unknown): MachineDocument {
+export function requireDocument(input: unknown): MachineDocument {
   const checked = checkDocument(input);
   if (checked.ok) return checked.document;
   const [first, ...others] = checked.issues.map(({ path: where, message }) => ({
@@ -456,6 +450,15 @@ function requireDocument(input: unknown): MachineDocument {
     message,
   }));
   throw new DocumentError([first, ...others]);
+}
+
+/** A document with one more disk, before those that it has.
+ * @throws DocumentError where that is one too many */
+export function withDisk(
+  document: MachineDocument,
+  disk: { readonly file: string; readonly bus: DiskBus },
+): MachineDocument {
+  return requireDocument({ ...document, disks: [disk, ...document.disks] });
 }
 
 /** The sample guest's files, made where they are not there yet. */

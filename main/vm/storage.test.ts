@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createImage, imageInfo } from '../../engine/host/image-tools.ts';
@@ -170,4 +170,20 @@ test('disks are attached, detached and their discs changed in the configuration'
   expect(await disks.detach(id, file)).toMatchObject({ target: 'vda' });
   await expect(disks.detach(id, 'vda')).rejects.toThrow("no disk 'vda'");
   expect(await disks.list(id)).toMatchObject([{ target: 'hdc', file: null }]);
+});
+
+test('a machine is made with its disk in a pool, and not left half made', async () => {
+  storage.pools.add('isos', folder);
+  const newDisk = { gibibytes: 3, bus: 'virtio', format: 'raw' } as const;
+  writeFileSync(path.join(folder, 'a-b.img'), 'other');
+  const { id } = await storage.define({ name: 'a b', sample: true }, 'isos', newDisk);
+  const file = path.join(folder, 'a-b-2.img');
+  expect(imageInfo(file)).toMatchObject({ format: 'raw', size: 3072 * MIB });
+  const { document } = await manager.get(id);
+  expect(document?.disks).toMatchObject([{ file, bus: 'virtio' }]);
+  const before = readdirSync(folder);
+  await expect(storage.define({ name: 'a b' }, 'isos', newDisk)).rejects.toThrow("called 'a b' already");
+  await expect(storage.define({ name: 'c', memory: 0 }, 'isos', newDisk)).rejects.toThrow('memory');
+  await expect(storage.define({ name: 'c' }, 'none', newDisk)).rejects.toThrow("no pool called 'none'");
+  expect(readdirSync(folder)).toEqual(before);
 });

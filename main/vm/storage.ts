@@ -2,7 +2,7 @@
  * Storage: the images in the pools' folders and those that machines have elsewhere, which machine uses which, and
  * making, growing and deleting them. What a machine or another image needs is not deleted.
  */
-import { mkdirSync, readdirSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { diskTargets } from '../../engine/api/disk-targets.ts';
 import { problemOf } from '../../engine/api/problem.ts';
@@ -14,9 +14,10 @@ import {
   imageInfo,
   resizeImage,
 } from '../../engine/host/image-tools.ts';
-import { type Pool, type Volume, volumeNameSchema } from '../contract/storage.ts';
+import type { MachineSummary } from '../contract/machine.ts';
+import { imageName, type NewDisk, type Pool, type Volume, volumeNameSchema } from '../contract/storage.ts';
 import type { NamedPool, PoolStore } from '../store/pools.ts';
-import type { Manager } from './manager.ts';
+import { type Manager, requireDocument, withDisk } from './manager.ts';
 
 /** Files of a folder that are looked at. */
 const MOST_VOLUMES = 1000;
@@ -102,6 +103,27 @@ export class Storage {
     const file = path.join(folder, name);
     createImage(file, { format, size: capacity, backing });
     return file;
+  }
+
+  /**
+   * Makes a machine with a new disk in a pool, called as the machine is.
+   *
+   * @throws as {@link Manager.define}; the disk is not left then
+   */
+  async define(input: unknown, pool: string, { gibibytes, bus, format }: NewDisk): Promise<MachineSummary> {
+    const document = requireDocument(input);
+    const { path: folder } = this.pools.get(pool);
+    const base = document.name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'disk';
+    let name = imageName(base, format);
+    for (let i = 2; existsSync(path.join(folder, name)); i++) name = imageName(`${base}-${i}`, format);
+    const machine = withDisk(document, { file: path.join(folder, name), bus });
+    const file = this.create(pool, { name, format, capacity: gibibytes * 2 ** 30 });
+    try {
+      return await this.#manager.define(machine);
+    } catch (error) {
+      deleteImage(file);
+      throw error;
+    }
   }
 
   /** Makes an image larger; a raw one also smaller, where `shrink`.

@@ -65,7 +65,11 @@ test('installation media come with a new disk, where one is wanted', () => {
   expect(documentOf({ ...filled, source: 'cdrom' })).toMatchObject({
     disks: [{ device: 'cdrom', file: '/install.iso' }],
   });
-  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 8 })).toEqual({ gibibytes: 8, bus: 'ide' });
+  const usual = { gibibytes: 8, bus: 'ide', format: 'qcow2' };
+  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 8 })).toEqual(usual);
+  const chosen = newDiskOf({ ...filled, source: 'cdrom', newDisk: 8, format: 'raw', pool: 'big' });
+  expect(chosen).toEqual({ ...usual, format: 'raw', pool: 'big' });
+  expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: NaN })).toBeUndefined();
   expect(newDiskOf({ ...filled, source: 'cdrom', newDisk: 0 })).toBeUndefined();
   expect(newDiskOf({ ...filled, source: 'disk', newDisk: 8 })).toBeUndefined();
 });

@@ -1,10 +1,7 @@
 /** What the wizard asks, and the machine that comes of the answers. Steps and boot sources are tables: a new
  * kind of boot is an entry here and its fields. */
-import type { DiskBus, MediumInfo } from '../../main/contract/index.ts';
+import type { DiskBus, MediumInfo, NewDisk } from '../../main/contract/index.ts';
 import type { Draft } from '../store/draft.ts';
-
-/** GiB of a new disk at most. */
-export const MOST_GIBIBYTES = 65536;
 
 /** GiB of a new disk where nothing is known of what comes onto it. */
 const USUAL_GIBIBYTES = 20;
@@ -49,6 +46,9 @@ export interface Answers {
   newDisk: number;
   /** The bus of the new disk. */
   bus: DiskBus;
+  format: NewDisk['format'];
+  /** The pool that it is kept in; empty for the machine's own folder. */
+  pool: string;
   kernel: string;
   initrd: string;
   firmware: string;
@@ -70,6 +70,8 @@ export function initialAnswers(size: { readonly memory: number; readonly vcpus: 
     disk: '',
     newDisk: USUAL_GIBIBYTES,
     bus: 'ide',
+    format: 'qcow2',
+    pool: '',
     kernel: '',
     initrd: '',
     firmware: '',
@@ -102,9 +104,10 @@ export function documentOf(answers: Answers): Draft {
 }
 
 /** The disk to make with the machine; undefined for none. */
-export function newDiskOf(answers: Answers): { gibibytes: number; bus: Answers['bus'] } | undefined {
-  const { newDisk, bus } = answers;
-  return sourceOf(answers).newDisk && newDisk > 0 ? { gibibytes: newDisk, bus } : undefined;
+export function newDiskOf(answers: Answers): NewDisk | undefined {
+  const { newDisk: gibibytes, bus, format, pool } = answers;
+  if (!sourceOf(answers).newDisk || !(gibibytes > 0)) return undefined;
+  return { gibibytes, bus, format, ...(pool === '' ? {} : { pool }) };
 }
 
 /** What a machine should have for what is on its medium. */

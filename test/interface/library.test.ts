@@ -159,10 +159,13 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await dialog.getByRole('button', { name: 'Next' }).click();
   await dialog.getByText(/New disk must be a whole number/).waitFor();
   await size.fill('3');
+  await dialog.getByText('Deleted with the machine.').waitFor();
+  await dialog.getByRole('combobox', { name: 'Kept in' }).selectOption('The pool default');
+  await dialog.getByText(/images, .* free$/).waitFor();
   await picture(page, 'wizard-media-light');
   await dialog.getByRole('button', { name: 'Next' }).click();
   await dialog.getByRole('button', { name: 'Next' }).click();
-  await dialog.getByText('3 GiB (virtio)').waitFor();
+  await dialog.getByText('3 GiB (virtio), in the pool default').waitFor();
   expect(await dialog.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('debian13');
   await dialog.getByLabel('Customise before starting').check();
   const [window] = await Promise.all([
@@ -170,7 +173,9 @@ test('a machine to install on gets its media and a new disk, and more hardware',
     dialog.getByRole('button', { name: 'Create', exact: true }).click(),
   ]);
   await window.getByRole('tab', { name: 'Disk 1' }).click();
-  expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toMatch(/\/disk\.qcow2$/);
+  expect(await window.getByRole('textbox', { name: 'Image' }).inputValue()).toMatch(
+    /\/images\/debian13\.qcow2$/,
+  );
   await picture(window, 'details-disk-light');
   await window.getByRole('button', { name: 'Grow…' }).click();
   const grow = window.getByRole('dialog');
