@@ -18,7 +18,7 @@ import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { adoptTier0, buildTier0, ComplexResult, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { CodeCache, type CodeMode, type InstalledRegion } from './interpreter/code-cache.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_ENTRY_LOG, jumpTargetOf, JUMP_TARGETS_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S,
+  firstJump, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, jumpTargetOf, JUMP_TARGETS_BYTES, Leave, P, privateLayout, REC, REGION_TAG, REGION_TAG_BYTES, S, secondJump,
 } from './private.ts'; // prettier-ignore
 import { AWAITED, reached } from './milestones.ts';
 import { Regions } from './region/regions.ts';
@@ -42,7 +42,7 @@ import { SegAttr } from '../../vcpu/segment.ts';
 import { enterSmm } from './system/smm.ts';
 import { tiersOf, type Tiers } from './tiers.ts';
 
-const JUMP_BYTES = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+const JUMP_BYTES = 2 * JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 const REGION_BYTES = REGION_TAG_BYTES * REGION_IDS;
 /** Decoded code of a machine: each vCPU has a part, within limits. */
 const ARENAS_BYTES = 256 << 20;
@@ -96,6 +96,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #quads: BigUint64Array;
   readonly #events: Int32Array<SharedArrayBuffer>;
   readonly #jumpCache: number;
+  /** Which place of the jump cache was overwritten last. */
+  #jumpTurn = false;
   readonly #access: GuestAccess;
   readonly #mmu: Mmu;
   readonly #code: CodeCache;
@@ -237,7 +239,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
         target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),
         forget: (rip) => {
-          this.#words[(this.#jumpEntry(Number(BigInt.asIntN(32, rip))) + JUMP_ENTRY.tag) >> 2] = 0;
+          const at = this.#jumpEntryOf(rip);
+          if (at >= 0) this.#words[at + JUMP_ENTRY.tag / 4] = 0;
         },
         forgetAll: () => this.#dropJumps(true),
       },
@@ -670,31 +673,53 @@ export class Processor implements AcceleratedVcpu, Cpu {
       if (!this.#isMapped(region, page)) region = undefined;
       else if (!region.global) tag = this.#private.tagLocal;
     }
-    const at = this.#jumpEntry(low) >> 2;
+    const high = mode.code === 64 ? ripHigh : 0;
+    const at = this.#jumpPlace(low, high);
     words[at + JUMP_ENTRY.linear / 4] = low;
-    words[at + JUMP_ENTRY.linear / 4 + 1] = mode.code === 64 ? ripHigh : 0;
+    words[at + JUMP_ENTRY.linear / 4 + 1] = high;
     words[at + JUMP_ENTRY.record / 4] = record;
     words[at + JUMP_ENTRY.tag / 4] = tag;
     words[at + JUMP_ENTRY.region / 4] = region?.direct ?? 0;
     return record;
   };
 
-  /** Address of the jump-cache entry for a linear address, given by its low half. */
-  #jumpEntry(low: number): number {
-    return this.#jumpCache + (((low ^ (low >>> 14)) & (JUMP_ENTRIES - 1)) << JUMP_ENTRY_LOG);
+  /** Whether the jump-cache entry at an index of words is anyone's. */
+  #isValidJump(at: number): boolean {
+    const tag = this.#words[at + JUMP_ENTRY.tag / 4]! >>> 0;
+    return tag === this.#private.tagLocal || tag === this.#private.tagGlobal;
+  }
+
+  /** Index in words of the jump-cache entry of a linear address, given by its halves; -1 where there is none. */
+  #jumpEntry(low: number, high: number): number {
+    const words = this.#words;
+    const first = (this.#jumpCache + firstJump(low)) >> 2;
+    if (words[first] === low && words[first + 1] === high && this.#isValidJump(first)) return first;
+    const second = (this.#jumpCache + secondJump(low)) >> 2;
+    return words[second] === low && words[second + 1] === high && this.#isValidJump(second) ? second : -1;
+  }
+
+  /** Where to put the jump-cache entry of a linear address: where it is, else where there is room, else in one place
+   * or the other in turn. */
+  #jumpPlace(low: number, high: number): number {
+    const present = this.#jumpEntry(low, high);
+    if (present >= 0) return present;
+    const first = (this.#jumpCache + firstJump(low)) >> 2;
+    if (!this.#isValidJump(first)) return first;
+    const second = (this.#jumpCache + secondJump(low)) >> 2;
+    if (!this.#isValidJump(second)) return second;
+    this.#jumpTurn = !this.#jumpTurn;
+    return this.#jumpTurn ? first : second;
+  }
+
+  /** The jump-cache entry of 64-bit code, or -1. */
+  #jumpEntryOf(rip: bigint): number {
+    return this.#jumpEntry(Number(BigInt.asIntN(32, rip)), Number(BigInt.asIntN(32, rip >> 32n)));
   }
 
   /** The record that the jump cache has for 64-bit code, or 0. */
   #lookup(rip: bigint): number {
-    const words = this.#words;
-    const low = Number(BigInt.asIntN(32, rip));
-    const at = this.#jumpEntry(low) >> 2;
-    const tag = words[at + JUMP_ENTRY.tag / 4]! >>> 0;
-    const known =
-      words[at] === low &&
-      words[at + 1] === Number(BigInt.asIntN(32, rip >> 32n)) &&
-      (tag === this.#private.tagLocal || tag === this.#private.tagGlobal);
-    return known ? words[at + JUMP_ENTRY.record / 4]! : 0;
+    const at = this.#jumpEntryOf(rip);
+    return at < 0 ? 0 : this.#words[at + JUMP_ENTRY.record / 4]!;
   }
 
   /** Where a page of 64-bit code lies now. */

@@ -4,12 +4,23 @@
  */
 import '../semantics/index.ts';
 import { Seg } from '../../../vcpu/state.ts';
-import type { Code, Func } from '../emit/code.ts';
+import type { Code, Func, Hint } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
-import { JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_LOG, Leave, Mem, P, REC, S } from '../private.ts';
+import {
+  JUMP_ENTRIES,
+  JUMP_ENTRY,
+  JUMP_ENTRY_LOG,
+  JUMP_FACTOR,
+  JUMP_SHIFT,
+  Leave,
+  Mem,
+  P,
+  REC,
+  S,
+} from '../private.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
 import {
@@ -127,6 +138,22 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.store('i32', cpu, Leave.Budget, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   };
+  /** Enters code by its jump-cache entry, if that is the entry of a linear address. */
+  const enterBy = (c: Code, cpu: I32, rip: I64, linear: I64, entry: I32, budget: I32, hint: Hint) => {
+    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
+    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
+    const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
+    const go = () => {
+      const record = c.let(i32.load(entry, JUMP_ENTRY.record));
+      const region = c.let(i32.load(entry, JUMP_ENTRY.region));
+      c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+      c.if(region, () => c.returnCallIndirect(handlerType, region, cpu, record, budget));
+      enter(c, cpu, record, budget);
+    };
+    c.if(found, go, undefined, hint);
+  };
+  const linearOf = (c: Code, cpu: I32, rip: I64): I64 =>
+    c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
   const refind = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const budget = c.param('i32', 2).get;
@@ -136,31 +163,28 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.if(record, () => enterPage(c, cpu, c.param('i64', 1).get, record, budget));
     c.returnCall(leave, cpu, 0, budget);
   });
+  const lookupSecond = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
+    const cpu = c.param('i32', 0).get;
+    const rip = c.param('i64', 1).get;
+    const budget = c.param('i32', 2).get;
+    const linear = linearOf(c, cpu, rip);
+    const hash = i32.shr_u(i32.mul(i32.wrap(linear), JUMP_FACTOR), 32 - Math.log2(JUMP_ENTRIES));
+    const place = i32.shl(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_LOG);
+    const second = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
+    enterBy(c, cpu, rip, linear, second, budget, 'likely');
+    c.returnCall(refind, cpu, rip, budget);
+  });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
-    const linear = c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
+    const linear = linearOf(c, cpu, rip);
     const low = c.let(i32.wrap(linear));
-    const hash = i32.and(i32.xor(low, i32.shr_u(low, 14)), JUMP_ENTRIES - 1);
+    const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
     const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, JUMP_ENTRY_LOG)));
-    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
-    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
-    const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
-    c.if(
-      found,
-      () => {
-        const record = c.let(i32.load(entry, JUMP_ENTRY.record));
-        const region = c.let(i32.load(entry, JUMP_ENTRY.region));
-        c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
-        c.if(region, () => c.returnCallIndirect(handlerType, region, cpu, record, budget));
-        enter(c, cpu, record, budget);
-      },
-      undefined,
-      'likely',
-    );
-    c.returnCall(refind, cpu, rip, budget);
+    enterBy(c, cpu, rip, linear, entry, budget, 'likely');
+    c.returnCall(lookupSecond, cpu, rip, budget);
   });
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
