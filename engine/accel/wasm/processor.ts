@@ -125,6 +125,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #tiers: Tiers;
   /** Instructions until the next look at events and timers. */
   #budget: number;
+  /** What is left of them; negative where a budget is to be begun. */
+  #left = -1;
   readonly #regions: Regions;
   /** Pages that code has been looked up on since all jump-cache entries were last dropped for a page's sake. */
   readonly #codePages = new PageFilter(12);
@@ -369,16 +371,18 @@ export class Processor implements AcceleratedVcpu, Cpu {
 
   #enter(): ExitReason {
     const { state } = this;
-    let budget = this.#budget;
+    // What the guest has left of its budget when it exits it goes on with: one that does much input and output is
+    // found at a budget's end as often as any other, and its hot code known.
+    if (this.#left < 0) this.#left = this.#budget;
     for (;;) {
       // A guest whose fault handlers fault retires no instruction, and must come back all the same.
-      budget -= TURN_COST;
+      this.#left -= TURN_COST;
       if (this.#access.pending) return this.#accessExit();
       if (this.#stale) this.#refresh();
       const replaying = this.#access.replaying;
       if (state.injected !== 0) {
         // Faults in delivering faults may follow each other without end (#AC on a stack that is not aligned).
-        if (!replaying && (budget < 0 || this.#isWanted())) return ExitReason.Interrupted;
+        if (!replaying && (this.#left < 0 || this.#isWanted())) return ExitReason.Interrupted;
         this.#goOn();
         continue;
       }
@@ -388,7 +392,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         if (state.injected !== 0) continue;
         if (this.#stale) this.#refresh();
         if (state.activity !== Activity.Running) return ExitReason.Halt;
-        if (budget < 0) return ExitReason.Interrupted;
+        if (this.#left < 0) return ExitReason.Interrupted;
       }
       const tracing = (this.#words[this.#flags]! & Flag.TF) !== 0;
       const watching = this.#watching;
@@ -396,9 +400,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       if (this.#words[this.#shadow] === 1 && state.rip !== this.#private.shadowRip) state.interruptShadow = 0;
       const step = replaying || tracing || watching || this.#single || this.#words[this.#shadow] !== 0;
       if (!step) {
-        const code = this.#execute(this.#mode, budget);
-        budget = this.#private.budget;
-        const exit = this.#left(code);
+        const code = this.#execute(this.#mode, this.#left);
+        this.#left = this.#private.budget;
+        const exit = this.#leave(code);
         if (exit >= 0) return exit as ExitReason;
         continue;
       }
@@ -413,7 +417,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       const resumed = state.flagsSys & Flag.RF;
       state.flagsSys &= ~Flag.RF;
       const code = this.#execute(this.#stepMode, 0);
-      const exit = this.#left(code);
+      const exit = this.#leave(code);
       if (code !== Leave.Exception && state.rip === before) state.flagsSys |= resumed;
       if (code === Leave.Budget || code === Leave.Changed || code === Leave.Halt) {
         this.#access.finish();
@@ -467,7 +471,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
 
   /** Acts on what emitted code left for. @returns an exit reason, or -1 to go on */
-  #left(code: number): number {
+  #leave(code: number): number {
     const { state } = this;
     const record = this.#private.exitRecord;
     if (record !== 0) state.rip = this.#placed(record);
