@@ -3,6 +3,7 @@
  */
 import type { InputTarget } from '../backend/display/rfb-client.ts';
 import { scanCodes } from '../device/input/scancode.ts';
+import { TABLET_MOST } from '../device/input/virtio-tablet.ts';
 import type { Board } from '../machine/board.ts';
 
 /** Buttons as RFB has them (RFC 6143, 7.5.5), and as PS/2 mice have them. */
@@ -27,17 +28,29 @@ export class InputPort implements InputTarget {
   }
 
   pointer(at: { x: number; y: number; width: number; height: number }, buttons: number): void {
+    const { tablet } = this.#board;
     const { mouse } = this.#board.chipset;
     const last = this.#last ?? at;
     const pressed = buttons & ~this.#buttons;
     this.#last = { x: at.x, y: at.y };
     this.#buttons = buttons;
-    if (mouse === undefined) return;
     const held =
       ((buttons & BUTTON.Left) !== 0 ? PS2.Left : 0) |
       ((buttons & BUTTON.Middle) !== 0 ? PS2.Middle : 0) |
       ((buttons & BUTTON.Right) !== 0 ? PS2.Right : 0);
     const wheel = ((pressed & BUTTON.WheelDown) !== 0 ? 1 : 0) - ((pressed & BUTTON.WheelUp) !== 0 ? 1 : 0);
-    this.#withDevices(() => mouse.move(at.x - last.x, last.y - at.y, wheel, held));
+    this.#withDevices(() => {
+      // A tablet with a driver knows where the pointer is; a mouse only that it has moved.
+      if (tablet?.ready === true) {
+        tablet.point(onTablet(at.x, at.width), onTablet(at.y, at.height), -wheel, held);
+      } else {
+        mouse?.move(at.x - last.x, last.y - at.y, wheel, held);
+      }
+    });
   }
+}
+
+/** A place in a picture of `size` pixels, on the tablet. */
+function onTablet(place: number, size: number): number {
+  return size > 1 ? (place / (size - 1)) * TABLET_MOST : 0;
 }

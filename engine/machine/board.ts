@@ -19,6 +19,7 @@ import type { TimedDevice } from '../device/device.ts';
 import { Screen } from '../device/video/screen.ts';
 import { Vga } from '../device/video/vga.ts';
 import { TEXT_WINDOW_BYTES, VIDEO_BYTES } from '../device/video/vga-state.ts';
+import { VirtioTablet } from '../device/input/virtio-tablet.ts';
 import type { AcpiPm } from '../device/power/acpi-pm.ts';
 import { Coherence, coherenceBytes } from '../vcpu/coherence.ts';
 import { BootTimeline, Milestone } from '../vcpu/boot-timeline.ts';
@@ -50,6 +51,9 @@ const DEBUG_OUTPUT_BYTES = 65536;
 
 /** Where the display adapter is on the PCI bus. */
 const VGA_SLOT = { device: 2, function: 0 } as const;
+
+/** Where the tablet is, which comes with a screen. */
+const TABLET_SLOT = { device: 4, function: 0 } as const;
 
 const sleepLayout = layout('timer-sleep', 1, { until: 'f64' });
 
@@ -155,6 +159,9 @@ export class Board {
   /** The display adapter, where there is one. */
   readonly vga: Vga | undefined;
 
+  /** What points at places on the screen. */
+  readonly tablet: VirtioTablet | undefined;
+
   readonly #vgaRom: number;
   readonly #boardMemory: BoardMemory;
   readonly #facts: FirmwareFacts;
@@ -211,7 +218,14 @@ export class Board {
       routingChanged: () => this.#boardMemory.applyRouting(),
     });
     this.#vgaRom = arena.reserve(romBytes(options.vga?.bios), PAGE_SIZE);
-    if (options.vga !== undefined) this.vga = this.#addVga(arena, options.vga.bios);
+    if (options.vga !== undefined) {
+      this.vga = this.#addVga(arena, options.vga.bios);
+      this.tablet = new VirtioTablet(arena, this.physical, {
+        mmio: this.mmio,
+        send: this.chipset.sendMessage,
+      });
+      this.chipset.addPciDevice(TABLET_SLOT, this.tablet.fn, this.tablet.fn.msix, this.tablet);
+    }
     this.storage = new Storage(arena, options.disks, {
       chipset: this.chipset,
       ports: this.ports,

@@ -1,5 +1,6 @@
 /** What tests of storage devices put in place of an image and guest memory. */
-import type { BlockBackend, DmaMemory } from './block.ts';
+import type { BlockBackend } from './block.ts';
+import type { DmaMemory } from '../dma.ts';
 
 /** A disk in memory. */
 export class TestDisk implements BlockBackend {

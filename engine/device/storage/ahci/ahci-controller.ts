@@ -12,7 +12,7 @@ import { Msi, type MessageSender } from '../../pci/msi.ts';
 import { mmioBar } from '../../pci/pci-bars.ts';
 import { PciFunction } from '../../pci/pci-function.ts';
 import { AtaDrive, type Drive } from '../ata/ata-drive.ts';
-import type { DmaMemory } from '../block.ts';
+import type { DmaMemory } from '../../dma.ts';
 import type { IoSlots } from '../io-slots.ts';
 import { AhciPort } from './ahci-port.ts';
 import { CAPABILITIES, Control, Hba, MOST_PORTS, PORT_BYTES, PORTS, VERSION } from './registers.ts';

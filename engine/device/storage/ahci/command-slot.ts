@@ -4,7 +4,7 @@
  *
  * AHCI 1.3, 4.2.2 "Command List Structure" and 4.2.3 "Command Table".
  */
-import type { DmaMemory } from '../block.ts';
+import type { DmaMemory } from '../../dma.ts';
 import { HEADER_BYTES, Header, TABLE } from './registers.ts';
 
 /** A piece of guest memory. */

@@ -6,7 +6,7 @@
 import { type Arena, layout, type View } from '../../../memory/layout.ts';
 import type { AccessSize, Device, PortDevice } from '../../device.ts';
 import { readBytes, writeBytes } from '../../byte-access.ts';
-import type { DmaMemory } from '../block.ts';
+import type { DmaMemory } from '../../dma.ts';
 
 const Register = { Command: 0, Status: 2, Table: 4 } as const;
 

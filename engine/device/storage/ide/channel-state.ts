@@ -7,7 +7,7 @@ import { layout, type View } from '../../../memory/layout.ts';
 import type { Line } from '../../device.ts';
 import { type AtaDrive, SECTOR, type Task } from '../ata/ata-drive.ts';
 import { Control, Reason, Register, Status } from '../ata/registers.ts';
-import type { DmaMemory } from '../block.ts';
+import type { DmaMemory } from '../../dma.ts';
 import type { IoSlot } from '../io-slots.ts';
 import type { BusMaster } from './bus-master.ts';
 

@@ -11,7 +11,7 @@ import type { AccessSize, Device, Line, PortDevice } from '../../device.ts';
 import { portBar } from '../../pci/pci-bars.ts';
 import { PciCommand, PciFunction } from '../../pci/pci-function.ts';
 import { AtaDrive, type Drive } from '../ata/ata-drive.ts';
-import type { DmaMemory } from '../block.ts';
+import type { DmaMemory } from '../../dma.ts';
 import type { IoSlots } from '../io-slots.ts';
 import { BUS_MASTER_PORTS, BusMaster } from './bus-master.ts';
 import { IdeChannel } from './channel.ts';

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Random } from '../../../base/random.ts';
-import { Arena } from '../../../memory/layout.ts';
-import { MmioBus } from '../../../memory/mmio-bus.ts';
-import { deviceConformance, TestWorld } from '../../conformance.ts';
-import { PciCommand, PciRegister } from '../../pci/pci-function.ts';
-import { IoSlots } from '../io-slots.ts';
-import { TestDisk, TestMemory } from '../test-disk.ts';
+import { Random } from '../../base/random.ts';
+import { Arena } from '../../memory/layout.ts';
+import { MmioBus } from '../../memory/mmio-bus.ts';
+import { deviceConformance, TestWorld } from '../conformance.ts';
+import { PciCommand, PciRegister } from '../pci/pci-function.ts';
+import { IoSlots } from './io-slots.ts';
+import { TestDisk, TestMemory } from './test-disk.ts';
 import { VirtioBlk, type VirtioBlkOptions } from './virtio-blk.ts';
-import { Feature, VirtioStatus } from './virtio-pci.ts';
+import { Feature, VirtioStatus } from '../virtio/virtio-pci.ts';
 
 const MEMORY = 0x4_0000;
 const DISK = 2 ** 20;

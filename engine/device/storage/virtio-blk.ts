@@ -3,12 +3,13 @@
  *
  * Virtual I/O Device (VIRTIO) Version 1.2, 5.2 "Block Device".
  */
-import { type Arena, layout, type View } from '../../../memory/layout.ts';
-import type { Device } from '../../device.ts';
-import type { BlockBackend, BlockDevice, DmaMemory } from '../block.ts';
-import type { IoSlot } from '../io-slots.ts';
-import { VirtioPci, type VirtioWires } from './virtio-pci.ts';
-import { type Chain, RingError, type Segment, Virtqueue } from './virtqueue.ts';
+import { type Arena, layout, type View } from '../../memory/layout.ts';
+import type { Device } from '../device.ts';
+import type { BlockBackend, BlockDevice } from './block.ts';
+import type { DmaMemory } from '../dma.ts';
+import type { IoSlot } from './io-slots.ts';
+import { VirtioPci, type VirtioWires } from '../virtio/virtio-pci.ts';
+import { type Chain, RingError, type Segment, Virtqueue } from '../virtio/virtqueue.ts';
 
 const BLOCK_DEVICE = 2;
 const MASS_STORAGE = 0x01_00_00;

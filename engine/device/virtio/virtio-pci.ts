@@ -9,14 +9,14 @@
  *
  * Virtual I/O Device (VIRTIO) Version 1.2, 4.1 "Virtio Over PCI Bus"; modern interface only.
  */
-import { type Arena, layout, type View } from '../../../memory/layout.ts';
-import type { MmioBus } from '../../../memory/mmio-bus.ts';
-import { allOnes, readBytes } from '../../byte-access.ts';
-import type { AccessSize, MmioDevice } from '../../device.ts';
-import type { MessageSender } from '../../pci/msi.ts';
-import { Msix } from '../../pci/msix.ts';
-import { mmioBar } from '../../pci/pci-bars.ts';
-import { PciFunction } from '../../pci/pci-function.ts';
+import { type Arena, layout, type View } from '../../memory/layout.ts';
+import type { MmioBus } from '../../memory/mmio-bus.ts';
+import { allOnes, readBytes, writeBytes } from '../byte-access.ts';
+import type { AccessSize, MmioDevice } from '../device.ts';
+import type { MessageSender } from '../pci/msi.ts';
+import { Msix } from '../pci/msix.ts';
+import { mmioBar } from '../pci/pci-bars.ts';
+import { PciFunction } from '../pci/pci-function.ts';
 import type { QueuePlace } from './virtqueue.ts';
 
 const VENDOR = 0x1af4;
@@ -105,6 +105,8 @@ export interface VirtioDescription {
   /** Bytes of the device's own configuration, and one of them. */
   readonly configBytes: number;
   readonly configByte: (offset: number) => number;
+  /** The driver writes a byte of it; absent where there is nothing to be written. */
+  readonly configWrite?: (offset: number, byte: number) => void;
   /** The driver has something in a queue. */
   readonly notified: (queue: number) => void;
   /** The driver starts anew: nothing of what it has handed out may be touched afterwards. */
@@ -238,6 +240,11 @@ export class VirtioPci extends PciFunction {
       } else if (offset >= Structure.Notify) {
         const queue = (offset - Structure.Notify) >> 2;
         if (queue < this.#description.queues) this.#description.notified(queue);
+      } else if (offset >= Structure.Device) {
+        const { configBytes, configWrite } = this.#description;
+        writeBytes(offset - Structure.Device, size, value, (at, byte) => {
+          if (at < configBytes) configWrite?.(at, byte);
+        });
       }
     },
   };

@@ -4,7 +4,7 @@
  *
  * Virtual I/O Device (VIRTIO) Version 1.2, 2.7 "Split Virtqueues".
  */
-import type { DmaMemory } from '../block.ts';
+import type { DmaMemory } from '../dma.ts';
 
 /** Descriptor flags (2.7.5). */
 const DescriptorFlag = { Next: 1, Write: 2, Indirect: 4 } as const;
