@@ -17,7 +17,7 @@ import {
 import path from 'node:path';
 import { z } from 'zod';
 import { GuesthouseError } from '../../engine/base/errors.ts';
-import { DRIVERS, type KernelModule, RECIPE, STORAGE_DRIVERS, initramfs } from '../sample/initramfs.ts';
+import { initramfs, type KernelModule, MODULES, RECIPE } from '../sample/initramfs.ts';
 import { readModule } from '../sample/module.ts';
 import {
   fetch,
@@ -158,7 +158,7 @@ async function unpackIngredients(
   const packed = await fetch(lists, kernel, debs);
   await unpack(packed, 'boot/vmlinuz-*', path.join(work, 'kernel'));
   // Those that are missing are built in: the guest does without.
-  const drivers = [...DRIVERS, ...STORAGE_DRIVERS].map((name) => `*/${name}.ko*`);
+  const drivers = MODULES.map((name) => `*/${name}.ko*`);
   await unpackAny(packed, drivers, path.join(work, 'modules'));
   await unpack(await fetch(lists, busybox, debs), '*bin/busybox', path.join(work, 'busybox'));
 }
@@ -175,7 +175,7 @@ async function findIngredients(lists: Lists, kernels: readonly string[]): Promis
 
 /** The drivers among unpacked modules, but for those packed in a way that can't be undone here. */
 function modulesIn(directory: string): KernelModule[] {
-  return [...DRIVERS, ...STORAGE_DRIVERS].flatMap((name) => {
+  return MODULES.flatMap((name) => {
     const [file] = globSync(path.join(directory, '**', `${name}.ko*`));
     const data = file === undefined ? undefined : readModule(file);
     return data === undefined ? [] : [{ name, data }];

@@ -19,12 +19,16 @@ for module in /lib/modules/*.ko; do
   [ -f "$module" ] && $busybox insmod "$module"
 done
 
-# Drivers of disks take a moment to load: only where there are any (PCI class 1, mass storage).
-if $busybox grep -q ^0x01 /sys/bus/pci/devices/*/class; then
-  for module in /lib/modules/storage/*.ko; do
+# Drivers take a moment to load: only where there is something for them (PCI class 1 is mass storage, 9 input).
+present() { $busybox grep -q "^0x$1" /sys/bus/pci/devices/*/class; }
+load() {
+  for module in /lib/modules/$1/*.ko; do
     [ -f "$module" ] && $busybox insmod "$module" 2>/dev/null
   done
-fi
+}
+present '0[19]' && load virtio
+present 01 && load storage
+present 09 && load input
 
 hostname guesthouse
 
@@ -55,15 +59,22 @@ done
 
 /** Drivers that {@link POWER_BUTTON} stands on, in the order they need each other, by the names of their
  * modules. A kernel may have them built in. */
-export const DRIVERS = ['evdev', 'button'] as const;
+const DRIVERS = ['evdev', 'button'] as const;
 
-/** Drivers of disks, likewise: virtio-blk, IDE, AHCI, disks and CD-ROMs on these, and a CD-ROM's file system. */
-export const STORAGE_DRIVERS = [
+/** What virtio devices on the PCI bus stand on, likewise. */
+const VIRTIO_DRIVERS = [
   'virtio_ring',
   'virtio',
   'virtio_pci_legacy_dev',
   'virtio_pci_modern_dev',
   'virtio_pci',
+] as const;
+
+/** Drivers of pointers. */
+const INPUT_DRIVERS = ['virtio_input'] as const;
+
+/** Drivers of disks, likewise: virtio-blk, IDE, AHCI, disks and CD-ROMs on these, and a CD-ROM's file system. */
+const STORAGE_DRIVERS = [
   'virtio_blk',
   'scsi_common',
   'scsi_mod',
@@ -82,9 +93,12 @@ export const STORAGE_DRIVERS = [
   'isofs',
 ] as const;
 
+/** All drivers that the guest has, where its kernel has them as modules. */
+export const MODULES = [...DRIVERS, ...VIRTIO_DRIVERS, ...STORAGE_DRIVERS, ...INPUT_DRIVERS] as const;
+
 /** A kernel module, not compressed. */
 export interface KernelModule {
-  readonly name: (typeof DRIVERS)[number] | (typeof STORAGE_DRIVERS)[number];
+  readonly name: (typeof MODULES)[number];
   readonly data: Uint8Array;
 }
 
@@ -94,7 +108,7 @@ PS1='guesthouse:$PWD# '
 `;
 
 /** Raised whenever what {@link initramfs} makes of the same BusyBox changes. */
-export const RECIPE = 4;
+export const RECIPE = 5;
 
 /**
  * Makes the initial RAM file system, an uncompressed cpio archive: the guest unpacks it quicker than it
@@ -113,7 +127,9 @@ export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[])
     'etc',
     'lib',
     'lib/modules',
+    'lib/modules/virtio',
     'lib/modules/storage',
+    'lib/modules/input',
     'dev',
     'proc',
     'sys',
@@ -129,7 +145,9 @@ export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[])
     { type: 'file', path: 'etc/profile', data: PROFILE },
     { type: 'file', path: 'etc/power-button', mode: 0o755, data: POWER_BUTTON },
     ...loaded('lib/modules', DRIVERS, modules),
+    ...loaded('lib/modules/virtio', VIRTIO_DRIVERS, modules),
     ...loaded('lib/modules/storage', STORAGE_DRIVERS, modules),
+    ...loaded('lib/modules/input', INPUT_DRIVERS, modules),
     { type: 'file', path: 'init', mode: 0o755, data: INIT },
   ]);
 }

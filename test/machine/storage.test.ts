@@ -102,39 +102,6 @@ test(
   },
 );
 
-test(
-  'Linux queues commands on a SATA disk, writes it and reads a CD-ROM beside it, with interrupts by message',
-  { timeout: 300_000 },
-  async () => {
-    // The kernel for virtual machines has no driver of it.
-    const { kernel, initrd } = await sample(path.join(CACHE, 'sample-amd64'), ['linux-image-amd64']);
-    createImage(at('sata.qcow2'), { format: 'qcow2', size: 16 * MIB });
-    const disc = noise(3, 4 * MIB);
-    writeFileSync(at('sata.iso'), disc);
-    const disks = ['--disk', `${at('sata.qcow2')},bus=sata`, '--cdrom', `${at('sata.iso')},bus=sata`];
-    const machine = ['--accel', 'wasm', '--memory', '256', '--kernel', kernel, '--initrd', initrd];
-    await using guest = Console.start(
-      guesthouseCommand('run', ...machine, '--append', 'console=ttyS0 quiet', ...disks),
-    );
-    await guest.expect(PROMPT, BOOT);
-    expect(await type(guest, 'dmesg | grep NCQ; cat /sys/block/sda/device/queue_depth')).toMatch(
-      /NCQ \(depth 32\)[^]*\n32\r/,
-    );
-    await type(guest, 'dd if=/dev/sr0 of=/dev/sda bs=64k conv=fsync');
-    // Several at once, each of its own part.
-    const readers =
-      'for i in 0 1 2 3; do dd if=/dev/sda bs=4k iflag=direct skip=$((i*256)) count=256 >/tmp/$i & done';
-    await type(guest, `(${readers}; wait) 2>/dev/null`);
-    expect(await type(guest, 'cat /tmp/[0-3] | sha256sum')).toContain(sha256(disc));
-    expect(await type(guest, 'grep ahci /proc/interrupts')).toContain('PCI-MSI');
-    expect(await type(guest, 'dmesg | grep -ciE "i/o error|ata.*exception|timeout"')).toMatch(/^0\r/);
-    guest.send('poweroff -f\n');
-    expect(await guest.status(60)).toBe(0);
-    writeFileSync(at('sata.raw'), disc);
-    execFileSync('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', at('sata.raw'), at('sata.qcow2')]);
-  },
-);
-
 /** Runs a machine that must not start. */
 async function refusal(...options: string[]): Promise<string> {
   await using machine = Console.start(
