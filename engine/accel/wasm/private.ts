@@ -103,16 +103,16 @@ export const JUMP_ENTRIES = 8192;
 export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12, region: 16 } as const;
 export const JUMP_ENTRY_LOG = 5;
 export const JUMP_ENTRY_BYTES = 1 << JUMP_ENTRY_LOG;
-/** Bits by which the halves of a linear address are mixed, and a multiplier that spreads what agrees in the first. */
-export const JUMP_SHIFT = 14;
+/** A multiplier that spreads addresses, which are mostly multiples of 16, and a shift that mixes them otherwise. */
 export const JUMP_FACTOR = 0x9e37_79b1 | 0;
-const JUMP_BITS = Math.log2(JUMP_ENTRIES);
+export const JUMP_SHIFT = 14;
+export const JUMP_BITS = Math.log2(JUMP_ENTRIES);
 
 /** Byte offsets in the jump cache of the entries of a linear address, given by its low half. */
 export const firstJump = (low: number): number =>
-  ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1)) << JUMP_ENTRY_LOG;
+  (Math.imul(low, JUMP_FACTOR) >>> (32 - JUMP_BITS)) << JUMP_ENTRY_LOG;
 export const secondJump = (low: number): number =>
-  (JUMP_ENTRIES + (Math.imul(low, JUMP_FACTOR) >>> (32 - JUMP_BITS))) << JUMP_ENTRY_LOG;
+  (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) << JUMP_ENTRY_LOG;
 
 /** Where computed jumps, calls and returns of tier 0 have led last: RIPs, by a hash of their records' addresses. */
 export const JUMP_TARGETS = 16384;

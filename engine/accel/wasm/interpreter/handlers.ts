@@ -10,6 +10,7 @@ import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import {
+  JUMP_BITS,
   JUMP_ENTRIES,
   JUMP_ENTRY,
   JUMP_ENTRY_LOG,
@@ -168,7 +169,8 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
     const linear = linearOf(c, cpu, rip);
-    const hash = i32.shr_u(i32.mul(i32.wrap(linear), JUMP_FACTOR), 32 - Math.log2(JUMP_ENTRIES));
+    const low = c.let(i32.wrap(linear));
+    const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
     const place = i32.shl(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_LOG);
     const second = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
     enterBy(c, cpu, rip, linear, second, budget, 'likely');
@@ -180,8 +182,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     const linear = linearOf(c, cpu, rip);
-    const low = c.let(i32.wrap(linear));
-    const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
+    const hash = i32.shr_u(i32.mul(i32.wrap(linear), JUMP_FACTOR), 32 - JUMP_BITS);
     const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, JUMP_ENTRY_LOG)));
     enterBy(c, cpu, rip, linear, entry, budget, 'likely');
     c.returnCall(lookupSecond, cpu, rip, budget);
