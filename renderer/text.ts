@@ -178,7 +178,7 @@ export const TEXT = {
     next: 'Next',
     create: 'Create and start',
     createOnly: 'Create',
-    steps: { boot: 'What to boot', resources: 'Memory and processors', summary: 'Summary' },
+    steps: { boot: 'What to boot', resources: 'Memory, processors, disk', summary: 'Summary' },
     bootQuestion: 'What should the machine boot?',
     sample: 'Sample guest',
     sampleHint:

@@ -154,6 +154,8 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await dialog.getByRole('textbox', { name: 'CD-ROM image' }).fill(medium);
   await dialog.getByText('CD-ROM image does not exist').waitFor({ state: 'detached' });
   await dialog.getByText('Debian GNU/Linux 13: memory and disk are set to suit it.').waitFor();
+  await picture(page, 'wizard-media-light');
+  await dialog.getByRole('button', { name: 'Next' }).click();
   const size = dialog.getByRole('spinbutton', { name: 'New disk' });
   await size.fill('much');
   await dialog.getByRole('button', { name: 'Next' }).click();
@@ -162,8 +164,7 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await dialog.getByText('Deleted with the machine.').waitFor();
   await dialog.getByRole('combobox', { name: 'Kept in' }).selectOption('The pool default');
   await dialog.getByText(/images, .* free$/).waitFor();
-  await picture(page, 'wizard-media-light');
-  await dialog.getByRole('button', { name: 'Next' }).click();
+  await picture(page, 'wizard-disk-light');
   await dialog.getByRole('button', { name: 'Next' }).click();
   await dialog.getByText('3 GiB (virtio), in the pool default').waitFor();
   expect(await dialog.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('debian13');
