@@ -34,6 +34,16 @@ test('a reader finds every write since, in order and once', () => {
   expect(read(reader, first.next).found).toEqual([[0x3000, 2]]);
 });
 
+test('the same write several times in a row is told of once', () => {
+  const { writer, reader } = setUp();
+  const from = reader.position();
+  for (const address of [0x1000, 0x1000, 0x1004, 0x1000, 0x1000]) writer.append(address, 4);
+  const { found, next } = read(reader, from);
+  expect(found.map(([address]) => address)).toEqual([0x1000, 0x1004, 0x1000]);
+  writer.append(0x1000, 4);
+  expect(read(reader, next).found).toEqual([[0x1000, 4]]);
+});
+
 test('as many as there is room for are remembered; with one more, the reader learns that some are lost', () => {
   const { writer, reader } = setUp();
   const from = reader.position();

@@ -46,7 +46,7 @@ export class CodeWrites {
    * Reads on.
    *
    * @param from the reader's position
-   * @param each told of every write since, in order
+   * @param each told of every write since, in order; once of the same several times in a row
    * @returns the new position, or -1 where some are lost; {@link position} is then where to go on, asked for
    *   before everything is taken for written
    */
@@ -57,7 +57,10 @@ export class CodeWrites {
     const found = count > ENTRIES ? undefined : this.#copy(from, count);
     this.#mutex.unlock();
     if (found === undefined) return -1;
-    for (let i = 0; i < found.length; i += 2) each(found[i], found[i + 1]);
+    for (let i = 0; i < found.length; i += 2) {
+      // Whoever writes in a loop writes the same again and again.
+      if (found[i] !== found[i - 2] || found[i + 1] !== found[i - 1]) each(found[i], found[i + 1]);
+    }
     return head;
   }
 

@@ -121,6 +121,55 @@ test('an endless loop comes back, and a kick is seen', () => {
   expect(m.state.rip).toBe(BigInt(CODE));
 });
 
+test('a kick does not wait for a budget of instructions that take long', () => {
+  let done = 0;
+  /** Kicks when it has been called for the 100th time, somewhere in the budget. */
+  const count = () => {
+    if (++done === 100) m.state.events = VcpuEvent.Kick;
+  };
+  const m = bareMachine(NO_INTERRUPTS, {
+    readTsc: () => {
+      count();
+      return 0n;
+    },
+  });
+  // rdtsc; jmp to it
+  m.load([0x0f, 0x31, 0xeb, 0xfc]);
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  expect([done, m.state.rip]).toEqual([100, BigInt(CODE + 2)]);
+
+  // Two linear pages that share a TLB entry: mov [0x6000], eax; mov [0x1006000], eax; jmp to the first.
+  const tables = Number(m.state.cr3);
+  m.ram.setUint32(tables + 0x2000 + 8 * 8, (tables + 0x3000) | 7, true);
+  done = 0;
+  m.state.events = 0;
+  m.dirty.mark = count;
+  const other = CODE + 0x100;
+  m.load([0x89, 0x04, 0x25, ...le32(0x6000), 0x89, 0x04, 0x25, ...le32(0x100_6000), 0xeb, 0xf0], other);
+  expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+  expect(done).toBeGreaterThanOrEqual(100);
+  expect(done).toBeLessThan(110);
+  expect([other, other + 7]).toContain(Number(m.state.rip));
+});
+
+test('a vCPU that is kicked without end comes forward', () => {
+  const m = bareMachine(NO_INTERRUPTS, {
+    readTsc: () => {
+      m.state.events = VcpuEvent.Kick;
+      return 0n;
+    },
+  });
+  // rdtsc; push [0x6ffe]; pop [0x5ffe]; dec ecx; jnz to the start; hlt
+  m.load([0x0f, 0x31, 0xff, 0x34, 0x25, ...le32(0x6ffe), 0x8f, 0x04, 0x25, ...le32(0x5ffe), 0xff, 0xc9, 0x75, 0xec, HLT]); // prettier-ignore
+  m.state.gpr[1] = 50n;
+  let exit: ExitReason;
+  do {
+    m.state.events = 0;
+    exit = m.cpu.run();
+  } while (exit === ExitReason.Interrupted);
+  expect([exit, m.state.gpr[1]]).toEqual([ExitReason.Halt, 0n]);
+});
+
 test('a triple fault is a shutdown', () => {
   const m = bareMachine();
   m.state.idtrLimit = 0;

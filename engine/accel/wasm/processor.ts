@@ -71,6 +71,10 @@ const GENERATIONS = 1 << (32 - TAG_SHIFT);
 /** What has to be seen to after an instruction that serialises, before the next (SDM 3A, 9.3). */
 const SERIALIZED = VcpuEvent.FlushTlb | VcpuEvent.FlushCode | VcpuEvent.CodeWritten;
 
+/** Calls of TypeScript by emitted code, after entering the guest, that are not given up for whoever wants the vCPU: it
+ * must come forward however often that is. */
+const UNDISTURBED = 16;
+
 let shared: Tier0 | undefined;
 
 /** Tier 0 of this thread, built on first use. */
@@ -122,6 +126,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #sample = false;
   /** The next instruction is tier 0's to run. */
   #single = false;
+  /** One instruction is run by itself. */
+  #stepping = false;
+  /** Calls of TypeScript by emitted code since the guest was entered. */
+  #calls = 0;
   readonly #tiers: Tiers;
   /** Instructions until the next look at events and timers. */
   #budget: number;
@@ -329,6 +337,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#private.underway = 0n;
     // The state may have been changed from outside: by a reset, an INIT, a debugger.
     this.#stale = true;
+    this.#calls = 0;
     this.#coherence.gate.enter(this.#vcpu);
     try {
       this.#dropWrites();
@@ -399,6 +408,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       // The shadow of an STI is over once its instruction has been run.
       if (this.#words[this.#shadow] === 1 && state.rip !== this.#private.shadowRip) state.interruptShadow = 0;
       const step = replaying || tracing || watching || this.#single || this.#words[this.#shadow] !== 0;
+      this.#stepping = step;
       if (!step) {
         const code = this.#execute(this.#mode, this.#left);
         this.#left = this.#private.budget;
@@ -622,6 +632,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #slow(record: number, info: number): number {
     const segment = this.#bytes[record + REC.segment]!;
     try {
+      this.#heed();
       const stack = segment === Seg.SS || segment === Seg.NoneStack ? SlowInfo.stack : 0;
       // Regions have no record.
       return this.#access.slow(info | stack, record === 0);
@@ -629,6 +640,16 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#note(reason);
       return 0;
     }
+  }
+
+  /**
+   * Leaves before an instruction where somebody wants this vCPU. What is done in TypeScript takes a thousand times as
+   * long as other instructions, so that a budget full of it would keep whoever waits for far too long.
+   *
+   * @throws LeaveFirst
+   */
+  #heed(): void {
+    if (++this.#calls > UNDISTURBED && !this.#stepping && this.#isWanted()) throw new LeaveFirst();
   }
 
   readonly #commit = (): number => {
@@ -655,12 +676,14 @@ export class Processor implements AcceleratedVcpu, Cpu {
       code = Leave.Exception;
     } else if (reason instanceof AccessPending) code = Leave.Access;
     else if (reason instanceof InterpretInstead) code = Leave.Interpret;
+    else if (reason instanceof LeaveFirst) code = Leave.Changed;
     else throw reason;
     this.#private.exitCode = code;
     return code;
   }
 
   readonly #find = (): number => {
+    this.#heed();
     const words = this.#words;
     const mode = this.#mode;
     const generation = this.#code.generation;
@@ -763,6 +786,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   }
 
   #findDirect(record: number): number {
+    this.#heed();
     const generation = this.#code.generation;
     const target = this.#code.find(this.#words[this.#rip]!, this.#words[this.#rip + 1]!, this.#mode);
     if (generation === this.#code.generation) this.#code.link(record, target);
@@ -817,7 +841,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     }
     switch (outcome) {
       case Outcome.Next:
-        if ((this.#fence() & SERIALIZED) === 0) return 0;
+        if ((this.#fence() & (SERIALIZED | WANTED)) === 0) return 0;
         this.#private.exitCode = Leave.Changed;
         break;
       case Outcome.Changed:
@@ -988,6 +1012,9 @@ function lockedInterrupts({ interrupts, lockDevices }: VcpuOptions): InterruptSo
     writeMsr: (vcpu, msr, value) => lockDevices(() => interrupts.writeMsr(vcpu, msr, value)),
   };
 }
+
+/** Thrown where emitted code is to be left before the present instruction, which is run when the guest is entered again. */
+class LeaveFirst {}
 
 /** Thrown through {@link Processor.run} by a triple fault. */
 class GuesthouseShutdown extends Error {}
