@@ -17,6 +17,7 @@ import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
 import { bootLinux, type Cost, idleLinux, type Linux, median } from './measure.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { demandOneResult, middle, report, type Series, takeTurns } from './series.ts';
+import { measureScreen, SCREEN } from './screen.ts';
 import { measureKick, measureSmp, type SmpFigures } from './smp.ts';
 import { costLine, head, line, ratioLine, type Speed, speeds, summary } from './table.ts';
 import { workloadTree } from './workloads/tree.ts';
@@ -37,6 +38,7 @@ async function main(options: Options): Promise<boolean> {
   if (options.wants('boot')) failed = (await benchBoot(guests, options)) || failed;
   if (options.wants('idle')) failed = (await benchIdle(guests, options)) || failed;
   if (options.wants('disk')) failed = (await benchDisk(guests, options)) || failed;
+  if (options.wants('screen')) await benchScreen(options);
   if (options.wants('smp')) await benchSmp(options);
   if (options.wants('kick')) await benchKick();
   if (options.wants('kvm-exit')) benchKvmExit(options.runs);
@@ -188,6 +190,18 @@ async function benchSmp({ runs, limit }: Options): Promise<void> {
     two('one after the other'),
     two('at the same time'),
   ]);
+}
+
+/** A guest that draws all of its screen, and one that waits for keys, as a viewer sees them. */
+async function benchScreen({ limit }: Options): Promise<void> {
+  const { updates, drawn, latencies } = await measureScreen(limit);
+  const sorted = latencies.toSorted((a, b) => a - b);
+  const at = (part: number) => `${sorted[Math.floor(part * (sorted.length - 1))].toFixed(1)} ms`;
+  console.log(`\nscreen of ${SCREEN.width}×${SCREEN.height}, as a viewer has it (Tight)`);
+  console.log(
+    `full updates ${updates.toFixed(1)} a second; the guest draws it ${drawn.toFixed(1)} times a second`,
+  );
+  console.log(`key to changed pixel  median ${at(0.5)}, 95 of 100 within ${at(0.95)}, worst ${at(1)}`);
 }
 
 /** How soon vCPUs that work without end stand still. */

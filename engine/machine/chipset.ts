@@ -180,7 +180,7 @@ export class Chipset {
     this.numericError = new NumericError(arena, interrupts.connect(IRQ.Math), () => {
       for (const state of states) state.ignne = 1;
     });
-    this.keyboard = new Ps2Keyboard(arena);
+    this.keyboard = new Ps2Keyboard(arena, clock);
     this.mouse = parts.mouse ? new Ps2Mouse(arena) : undefined;
     this.i8042 = new I8042(arena, {
       keyboardIrq: interrupts.connect(IRQ.Keyboard),
@@ -246,7 +246,7 @@ export class Chipset {
     mmio.register(this.hpet, HPET_BASE, HPET_SIZE);
 
     const uarts = this.serial.map(({ uart }) => uart);
-    this.timed = [this.pit, this.rtc, this.hpet, this.acpiPm, ...uarts];
+    this.timed = [this.pit, this.rtc, this.hpet, this.acpiPm, this.keyboard, ...uarts];
     this.#devices = [
       interrupts,
       this.pic,

@@ -1,8 +1,12 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { PAUSE, PRINT } from '../../api/keys.ts';
 import { Arena } from '../../memory/layout.ts';
+import { ManualClock } from '../conformance.ts';
 import { I8042 } from './i8042.ts';
 import { Ps2Keyboard } from './keyboard.ts';
+import { scanCodes } from './scancode.ts';
 
+const clock = new ManualClock();
 let controller: I8042;
 let keyboard: Ps2Keyboard;
 let irq1 = false;
@@ -13,10 +17,11 @@ let resets: string[] = [];
 
 beforeEach(() => {
   irq1 = irq12 = false;
+  clock.time = 0;
   edges = 0;
   resets = [];
   const arena = new Arena(new SharedArrayBuffer(4096), 0, 4096);
-  keyboard = new Ps2Keyboard(arena);
+  keyboard = new Ps2Keyboard(arena, clock);
   controller = new I8042(arena, {
     keyboardIrq: (level) => {
       if (level && !irq1) edges++;
@@ -145,11 +150,76 @@ test('LEDs and typematic rate take a parameter, which a new command replaces', (
   expect(keyboard.leds).toBe(4);
 });
 
+describe('a key that is held', () => {
+  /** Lets time pass in steps, and gives back what was typed. */
+  function wait(milliseconds: number): number[] {
+    const bytes: number[] = [];
+    for (let i = 0; i < milliseconds; i++) {
+      clock.time += 1e6;
+      if (clock.time >= keyboard.deadline()) keyboard.service(clock.time);
+      bytes.push(...drain());
+    }
+    return bytes;
+  }
+
+  test('repeats after half a second, 10.9 times a second, until it is released', () => {
+    mode(0x00);
+    keyboard.key([0xe0, 0x75]);
+    expect(drain()).toEqual([0xe0, 0x75]);
+    expect(wait(499)).toEqual([]);
+    const typed = wait(1000).length / 2;
+    expect([11, 12]).toContain(typed);
+    keyboard.key([0xe0, 0xf0, 0x75]);
+    expect(drain()).toEqual([0xe0, 0xf0, 0x75]);
+    expect(wait(1000)).toEqual([]);
+    expect(keyboard.deadline()).toBe(Infinity);
+  });
+
+  test('repeats as the guest has set it: 30 times a second after a quarter of one', () => {
+    mode(0x00);
+    data(0xf3);
+    data(0x00);
+    drain();
+    keyboard.key([0x1c]);
+    expect(wait(249)).toEqual([0x1c]);
+    expect([30, 31]).toContain(wait(1000 + 1).length);
+  });
+
+  test('gives way to the next, which alone repeats then; what others repeat means nothing', () => {
+    mode(0x00);
+    keyboard.key([0x1c]);
+    for (let i = 0; i < 5; i++) keyboard.key([0x1c]);
+    keyboard.key([0x1b]);
+    keyboard.key([0xf0, 0x1c]);
+    expect(drain()).toEqual([0x1c, 0x1b, 0xf0, 0x1c]);
+    expect(new Set(wait(1000))).toEqual(new Set([0x1b]));
+  });
+
+  test('is Pause never, and of Print the key without its shift', () => {
+    mode(0x00);
+    for (const code of [PAUSE, PRINT]) keyboard.key(scanCodes(code, true));
+    drain();
+    expect(wait(505)).toEqual([0xe0, 0x7c]);
+    keyboard.key(scanCodes(PRINT, false));
+    drain();
+    expect(wait(1000)).toEqual([]);
+  });
+
+  test('fills no queue that nobody empties', () => {
+    mode(0x10);
+    keyboard.key([0x1c]);
+    for (clock.time = 0; clock.time < 10e9; clock.time += 10e6) keyboard.service(clock.time);
+    command(0xae);
+    expect(drain()).not.toContain(0x00);
+  });
+});
+
 test('F5 stops scanning, F4 starts it; FE sends the last byte again; an unknown command is refused', () => {
   mode(0x00);
   data(0xf5);
   drain();
   expect(keyboard.key([0x1c])).toBe(false);
+  keyboard.key([0xf0, 0x1c]);
   data(0xf4);
   drain();
   expect(keyboard.key([0x1c])).toBe(true);
@@ -162,10 +232,10 @@ test('F5 stops scanning, F4 starts it; FE sends the last byte again; an unknown 
 
 test('a full keyboard queue ends with one overrun code', () => {
   mode(0x10); // keyboard disabled: nothing leaves
-  for (let i = 0; i < 30; i++) keyboard.key([0x1c]);
+  for (let i = 0; i < 15; i++) for (const code of [0x1c, 0x1b]) keyboard.key([code]);
   command(0xae);
   const bytes = drain();
-  expect(bytes).toEqual([...Array.from({ length: 15 }, () => 0x1c), 0x00]);
+  expect(bytes).toEqual([...Array.from({ length: 15 }, (_, i) => (i % 2 === 0 ? 0x1c : 0x1b)), 0x00]);
 });
 
 test('IRQ 1 has one edge for each byte and follows its enable bit', () => {

@@ -1,13 +1,14 @@
 /**
- * A PS/2 keyboard: commands and answers, scan code sets 1 and 2. Which keys are down, and their
- * repetition, is the business of whoever feeds {@link Ps2Keyboard.key}: a window system repeats keys itself.
+ * A PS/2 keyboard: commands and answers, scan code sets 1 and 2, and the repetition of keys that are held.
  *
  * IBM Personal System/2 Hardware Interface Technical Reference, "Keyboards (101- and 102-key)", commands
  * from and to the system.
  */
 import { type Arena, layout, type View } from '../../memory/layout.ts';
+import type { Clock, TimedDevice } from '../device.ts';
 import { type Ps2Device, Ps2Queue } from './ps2-device.ts';
 import { BREAK, toSet1 } from './scancode.ts';
+import { Typematic } from './typematic.ts';
 
 const COMMAND = {
   SetLeds: 0xed,
@@ -39,31 +40,29 @@ const ANSWER = {
 /** The identity of a 101/102-key MF2 keyboard. */
 const IDENTITY = [0xab, 0x83] as const;
 
-/** 10.9 characters a second after half a second. */
-const TYPEMATIC_DEFAULT = 0x2b;
-
 const keyboardLayout = layout('ps2-keyboard', 1, {
   scanning: 'u8',
   /** 1 or 2. */
   scanCodeSet: 'u8',
   /** Bit 0 scroll lock, 1 num lock, 2 caps lock. */
   leds: 'u8',
-  typematic: 'u8',
   /** The command whose parameter comes next, 0 where none does. */
   expecting: 'u8',
 });
 
-export class Ps2Keyboard implements Ps2Device {
+export class Ps2Keyboard implements Ps2Device, TimedDevice {
   readonly name = 'ps2-keyboard';
   readonly #at: View<typeof keyboardLayout.fields>;
   readonly #queue: Ps2Queue;
+  readonly #typematic: Typematic;
   readonly #ledsChanged: (leds: number) => void;
   #ready: () => void = () => {};
 
   /** @param ledsChanged told the lock lights: bit 0 scroll, 1 num, 2 caps */
-  constructor(arena: Arena, ledsChanged: (leds: number) => void = () => {}) {
+  constructor(arena: Arena, clock: Clock, ledsChanged: (leds: number) => void = () => {}) {
     this.#at = arena.place(keyboardLayout);
     this.#queue = new Ps2Queue(arena);
+    this.#typematic = new Typematic(arena, clock);
     this.#ledsChanged = ledsChanged;
   }
 
@@ -91,14 +90,29 @@ export class Ps2Keyboard implements Ps2Device {
   }
 
   /**
-   * A key pressed or released.
+   * A key pressed or released. One that is held repeats by itself; being pressed again means nothing.
    *
    * @param codes its make or break sequence in set 2, prefixes included
    * @returns false where the keyboard does not scan, or its queue is full and now ends with an overrun code
    */
   key(codes: readonly number[]): boolean {
+    const known = this.#typematic.key(codes);
+    if (this.#at.scanning === 0) return false;
+    return !known || this.#send(codes);
+  }
+
+  deadline(): number {
+    return this.#typematic.deadline();
+  }
+
+  service(now: number): void {
+    const codes = this.#typematic.due(now);
+    // A host that does not take what there is gets no more of the same.
+    if (codes !== undefined && this.#at.scanning !== 0 && this.#queue.room > codes.length) this.#send(codes);
+  }
+
+  #send(codes: readonly number[]): boolean {
     const at = this.#at;
-    if (at.scanning === 0) return false;
     const bytes = at.scanCodeSet === 1 ? inSet1(codes) : codes;
     // One place is kept for the code that tells of the overrun.
     const fits = bytes.length < this.#queue.room;
@@ -175,7 +189,7 @@ export class Ps2Keyboard implements Ps2Device {
         this.#ledsChanged(at.leds);
         break;
       case COMMAND.Typematic:
-        at.typematic = value;
+        this.#typematic.setRate(value);
         break;
       case COMMAND.ScanCodeSet:
         if (value === 0) {
@@ -194,7 +208,7 @@ export class Ps2Keyboard implements Ps2Device {
 
   #default(): void {
     this.#at.scanCodeSet = 2;
-    this.#at.typematic = TYPEMATIC_DEFAULT;
+    this.#typematic.reset();
   }
 }
 

@@ -10,7 +10,7 @@ let irq12 = false;
 
 beforeEach(() => {
   const arena = new Arena(new SharedArrayBuffer(4096), 0, 4096);
-  const keyboard = new Ps2Keyboard(arena);
+  const keyboard = new Ps2Keyboard(arena, { now: () => 0 });
   mouse = new Ps2Mouse(arena);
   controller = new I8042(arena, {
     keyboardIrq: () => {},
