@@ -30,7 +30,7 @@ import {
 } from './statistics.ts';
 
 /** Raised with every change that the other side would not understand. */
-export const CONTROL_VERSION = 3;
+export const CONTROL_VERSION = 4;
 
 /** Longest message, in bytes after the length. */
 export const LONGEST_CONTROL_MESSAGE = 2 ** 20;

@@ -54,10 +54,21 @@ function packIndices(
 ): Uint8Array {
   const pitch = Math.ceil((width * bits) / 8);
   const bytes = new Uint8Array(pitch * (pixels.length / width));
-  for (let i = 0; i < pixels.length; i++) {
-    const x = i % width;
-    const at = Math.floor(i / width) * pitch + ((x * bits) >> 3);
-    bytes[at] |= (palette.get(pixels[i]) ?? 0) << (8 - bits - ((x * bits) & 7));
+  let line = 0;
+  // Pixels are mostly like the one before: looking each up takes longer than all the rest.
+  let last = -1;
+  let index = 0;
+  for (let from = 0; from < pixels.length; from += width) {
+    for (let x = 0; x < width; x++) {
+      const color = pixels[from + x];
+      if (color !== last) {
+        last = color;
+        index = palette.get(color) ?? 0;
+      }
+      const bit = x * bits;
+      bytes[line + (bit >> 3)] |= index << (8 - bits - (bit & 7));
+    }
+    line += pitch;
   }
   return bytes;
 }
