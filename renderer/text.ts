@@ -293,6 +293,7 @@ export const TEXT = {
     goneText: 'It was deleted, here or elsewhere. You can close this window.',
     list: 'All machines',
     toolbar: 'Machine',
+    off: 'The machine is off.',
     uptime: (text: string) => `Running for ${text}`,
   },
 
@@ -368,7 +369,6 @@ export const TEXT = {
 
   console: {
     label: 'Serial console',
-    off: 'The machine is off.',
     offText: 'Its console appears here when it runs.',
     connecting: 'Connecting…',
     disconnected: 'Not connected',
