@@ -90,7 +90,7 @@ export const Leave = {
  * A TLB entry: 32 bytes. A tag is a page's linear address, or -1. The entry of linear address A is at
  * (A >> 12) & (TLB_ENTRIES - 1).
  */
-export const TLB_ENTRIES = 4096;
+export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
 export const TLB_ENTRY_BYTES = 32;
 
@@ -99,7 +99,7 @@ export const TLB_ENTRY_BYTES = 32;
  * without further checks; 0 where the record has to be asked. A linear address has two places, one in each half of
  * the cache: by {@link firstJump}, where it is looked for first, and by {@link secondJump}.
  */
-export const JUMP_ENTRIES = 8192;
+export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12, region: 16 } as const;
 export const JUMP_ENTRY_LOG = 5;
 export const JUMP_ENTRY_BYTES = 1 << JUMP_ENTRY_LOG;

@@ -4,6 +4,7 @@ import { loadSegment } from '../../vcpu/segment.ts';
 import { Flag, Seg, VcpuEvent, vcpuLayout } from '../../vcpu/state.ts';
 import { bareMachine, type BareMachine, CODE, DATA, DEVICE, NO_INTERRUPTS, STACK } from './bare-machine.ts';
 import { resetState } from './index.ts';
+import { TLB_ENTRIES } from './private.ts';
 
 const HLT = 0xf4;
 const le32 = (value: number) => [
@@ -138,14 +139,18 @@ test('a kick does not wait for a budget of instructions that take long', () => {
   expect(m.cpu.run()).toBe(ExitReason.Interrupted);
   expect([done, m.state.rip]).toEqual([100, BigInt(CODE + 2)]);
 
-  // Two linear pages that share a TLB entry: mov [0x6000], eax; mov [0x1006000], eax; jmp to the first.
+  // Two linear pages that share a TLB entry: mov [0x6000], eax; mov [far], eax; jmp to the first.
   const tables = Number(m.state.cr3);
-  m.ram.setUint32(tables + 0x2000 + 8 * 8, (tables + 0x3000) | 7, true);
+  const distance = 4096 * TLB_ENTRIES;
+  m.ram.setUint32(tables + 0x2000 + 8 * (distance >>> 21), (tables + 0x3000) | 7, true);
   done = 0;
   m.state.events = 0;
   m.dirty.mark = count;
   const other = CODE + 0x100;
-  m.load([0x89, 0x04, 0x25, ...le32(0x6000), 0x89, 0x04, 0x25, ...le32(0x100_6000), 0xeb, 0xf0], other);
+  m.load(
+    [0x89, 0x04, 0x25, ...le32(0x6000), 0x89, 0x04, 0x25, ...le32(distance + 0x6000), 0xeb, 0xf0],
+    other,
+  );
   expect(m.cpu.run()).toBe(ExitReason.Interrupted);
   expect(done).toBeGreaterThanOrEqual(100);
   expect(done).toBeLessThan(110);
