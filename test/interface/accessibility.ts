@@ -22,20 +22,26 @@ const reportSchema = z.object({
 /** Impacts that a screen may not have. */
 const SERIOUS = new Set(['serious', 'critical']);
 
+/** The rules of WCAG 2.2 A and AA, and those of them that a colour scheme has to do with. */
+const RULES = {
+  all: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  colours: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] },
+} as const;
+
 /**
- * Looks at a screen by the rules of WCAG 2.2 A and AA.
+ * Looks at a screen.
  *
+ * @param rules `colours` for a screen that was looked at by all of them in another colour scheme
  * @returns a text for each serious violation
  * @throws Error where no rule found anything to look at: then it was not looked at
  */
-export async function violations(page: Page): Promise<string[]> {
+export async function violations(page: Page, rules: keyof typeof RULES = 'all'): Promise<string[]> {
   // What fades in has no colour of its own yet.
   await settle(page);
   // Evaluated, not added as a script element, which the security policy refuses.
   await page.evaluate(AXE);
-  const raw: unknown = await page.evaluate(
-    `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })`,
-  );
+  const options = { runOnly: RULES[rules], resultTypes: ['violations'] };
+  const raw: unknown = await page.evaluate(`axe.run(document, ${JSON.stringify(options)})`);
   const report = reportSchema.parse(raw);
   if (report.passes.length === 0) throw new Error('axe-core looked at nothing');
   return report.violations

@@ -234,7 +234,8 @@ test('every screen is usable by everybody, in both colour schemes', async () => 
     for (const colorScheme of ['light', 'dark'] as const) {
       await of.emulateMedia({ colorScheme });
       await picture(of, `${name}-${colorScheme}`);
-      found.push(...(await violations(of)).map((violation) => `${name}, ${colorScheme}: ${violation}`));
+      const wrong = await violations(of, colorScheme === 'light' ? 'all' : 'colours');
+      found.push(...wrong.map((violation) => `${name}, ${colorScheme}: ${violation}`));
     }
   };
   const list = await shell.open();
