@@ -64,3 +64,44 @@ test('constants fold in address arithmetic', () => {
   const a = i64.load(0);
   expect(i64.add(a, 0)).toBe(a);
 });
+
+test('hints stand at the branches they are about', () => {
+  const m = new ModuleBuilder();
+  const outside = m.importFunction('e', 'f', [], []);
+  const plain = m.function(['i32'], ['i32'], (c) => c.return(c.param('i32', 0).get));
+  const hinted = m.function(['i32'], ['i32'], (c) => {
+    const n = c.param('i32', 0).get;
+    const local = c.local('i64');
+    c.unlikely(i32.eqz(n), () => c.run(outside));
+    c.if(
+      i32.lt_s(n, 3),
+      () => c.set(local, 1),
+      () => c.cold(),
+    );
+    c.if(i32.lt_s(n, 4), () => c.set(local, 2));
+    c.block((leave) => c.brIf(leave, n, 'unlikely'));
+    c.front(() => c.set(local, i64.extend_u(n)));
+    c.return(c.call('i32', plain, n));
+  });
+  const bytes = m.encode();
+  const module = new WebAssembly.Module(bytes);
+  const [section] = WebAssembly.Module.customSections(module, 'metadata.code.branch_hint');
+  // One function: its index and three hints, each an offset, its length of 1, and the value.
+  const [functions, index, hints, ...rest] = new Uint8Array(section!);
+  expect([functions, index, hints]).toEqual([1, hinted.index, 3]);
+  expect([rest[2], rest[5], rest[8]]).toEqual([0, 1, 0]);
+  // The last body of the code section, which is the last section, begins behind its length of one byte.
+  const body = bytes.lastIndexOf(bytes.at(-1)!, bytes.length - 1) + 1 - lengthOfLastBody(bytes);
+  expect([rest[0], rest[3], rest[6]].map((at) => bytes[body + at!])).toEqual([0x04, 0x04, 0x0d]);
+});
+
+/** The body that ends the module: its length stands before it. */
+function lengthOfLastBody(bytes: Uint8Array): number {
+  for (let length = 1; length < 128; length++) {
+    // Its locals: one run, of one i64.
+    const at = bytes.length - length;
+    if (bytes[at - 1] === length && bytes[at] === 1 && bytes[at + 1] === 1 && bytes[at + 2] === 0x7e)
+      return length;
+  }
+  throw new Error('no body');
+}

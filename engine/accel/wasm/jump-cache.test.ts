@@ -1,0 +1,102 @@
+/** Where computed jumps lead: the jump cache with its two places, and regions that are gone again. */
+import { expect, test } from 'vitest';
+import { ExitReason } from '../contract.ts';
+import { bareMachine, type BareMachine, CODE, NO_INTERRUPTS } from './bare-machine.ts';
+import { firstJump } from './private.ts';
+
+const HLT = 0xf4;
+const le32 = (value: number): number[] =>
+  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
+
+/** Functions lie from here on. */
+const FUNCTIONS = 0x2_0000;
+const FUNCTIONS_END = 0x8_0000;
+const TABLE = 0x4000;
+const TIERS = ['0', '1', 'eager'] as const;
+
+/** Calls the functions of the table one after the other, ecx rounds of all; edx sums up what they return in eax. */
+function caller(functions: number): number[] {
+  // l: xor esi, esi; n: call [TABLE + rsi * 8]; add edx, eax; inc esi; cmp esi, functions; jb n; dec ecx; jnz l; hlt
+  const call = [0xff, 0x14, 0xf5, ...le32(TABLE)];
+  return [
+    0x31,
+    0xf6,
+    ...call,
+    0x01,
+    0xc2,
+    0xff,
+    0xc6,
+    0x83,
+    0xfe,
+    functions,
+    0x72,
+    0xf0,
+    0xff,
+    0xc9,
+    0x75,
+    0xea,
+    HLT,
+  ];
+}
+
+function run(m: BareMachine, rounds: number): bigint {
+  m.state.gpr[1] = BigInt(rounds);
+  m.state.gpr[2] = 0n;
+  m.state.rip = BigInt(CODE);
+  m.state.activity = 0;
+  expect(m.run()).toBe(ExitReason.Halt);
+  return m.state.gpr[2]!;
+}
+
+/** mov eax, value; ret */
+const put = (m: BareMachine, at: number, value: number) => {
+  for (const [i, byte] of [0xb8, ...le32(value), 0xc3].entries()) m.ram.setUint8(at + i, byte);
+};
+
+test.each(TIERS)('addresses that share their first place, tier %s', (tier) => {
+  const place = firstJump(FUNCTIONS);
+  const found: number[] = [];
+  for (let at = FUNCTIONS; at < FUNCTIONS_END; at++) if (firstJump(at) === place) found.push(at);
+  expect(found.length).toBeGreaterThan(4);
+  const m = bareMachine(NO_INTERRUPTS, { tier });
+  for (const [i, at] of found.entries()) {
+    put(m, at, 1 << i);
+    m.ram.setBigUint64(TABLE + 8 * i, BigInt(at), true);
+  }
+  m.load(caller(found.length));
+  expect(run(m, 1000)).toBe(BigInt.asUintN(32, 1000n * ((1n << BigInt(found.length)) - 1n)));
+});
+
+test.each(TIERS)('functions that are rewritten each time, tier %s', (tier) => {
+  const m = bareMachine(NO_INTERRUPTS, { tier });
+  const rounds = tier === 'eager' ? 700 : 3000;
+  // The functions write over each other: inc dword [other + 1]; mov eax, value; ret
+  const at = [FUNCTIONS, FUNCTIONS + 0x1000, FUNCTIONS + 0x2000];
+  for (const [i, place] of at.entries()) {
+    const other = at[(i + 1) % at.length]! + 8;
+    const code = [0xff, 0x04, 0x25, ...le32(other), 0xb8, ...le32(0), 0xc3];
+    for (const [j, byte] of code.entries()) m.ram.setUint8(place + j, byte);
+    m.ram.setBigUint64(TABLE + 8 * i, BigInt(place), true);
+  }
+  m.load(caller(at.length));
+  // In round r the first returns r - 1, the second and the third r.
+  const sum = (rounds * (rounds - 1)) / 2 + rounds * (rounds + 1);
+  expect(run(m, rounds)).toBe(BigInt(sum));
+});
+
+test.each(TIERS)('a return leads elsewhere than it did, tier %s', (tier) => {
+  const m = bareMachine(NO_INTERRUPTS, { tier });
+  // f: mov eax, 1; ret, called from the loop above, then from another place that halts at once.
+  put(m, FUNCTIONS, 1);
+  m.ram.setBigUint64(TABLE, BigInt(FUNCTIONS), true);
+  m.load(caller(1));
+  expect(run(m, 100_000)).toBe(100_000n);
+  const elsewhere = CODE + 0x800;
+  m.load([0xe8, ...le32(FUNCTIONS - (elsewhere + 5)), 0xff, 0xc0, HLT], elsewhere);
+  for (let i = 0; i < 3; i++) {
+    m.state.rip = BigInt(elsewhere);
+    m.state.activity = 0;
+    expect(m.run()).toBe(ExitReason.Halt);
+    expect([m.state.gpr[0], m.state.rip]).toEqual([2n, BigInt(elsewhere + 8)]);
+  }
+});
