@@ -60,6 +60,82 @@ const ARRAY = {
   f64: Float64Array,
 } as unknown as Record<Scalar, new (buffer: SharedArrayBuffer, at: number, count: number) => object>;
 
+/** Views of a bound layout's bytes, one of each type. */
+interface Slots {
+  readonly $u8: Uint8Array;
+  readonly $u16: Uint16Array;
+  readonly $u32: Uint32Array;
+  readonly $i32: Int32Array;
+  readonly $u64: BigUint64Array;
+  readonly $i64: BigInt64Array;
+  readonly $f64: Float64Array;
+}
+
+/**
+ * What reads and writes the element `at` of a slot. Each type has functions of its own: V8 keeps what it learns about
+ * a property access with the place in the source, and one place for all types would never be fast.
+ */
+const ACCESSOR: Record<Scalar, (at: number) => PropertyDescriptor & ThisType<Slots>> = {
+  u8: (at) => ({
+    get() {
+      return this.$u8[at];
+    },
+    set(value: number) {
+      this.$u8[at] = value;
+    },
+  }),
+  u16: (at) => ({
+    get() {
+      return this.$u16[at];
+    },
+    set(value: number) {
+      this.$u16[at] = value;
+    },
+  }),
+  u32: (at) => ({
+    get() {
+      return this.$u32[at];
+    },
+    set(value: number) {
+      this.$u32[at] = value;
+    },
+  }),
+  i32: (at) => ({
+    get() {
+      return this.$i32[at];
+    },
+    set(value: number) {
+      this.$i32[at] = value;
+    },
+  }),
+  u64: (at) => ({
+    get() {
+      return this.$u64[at];
+    },
+    set(value: bigint) {
+      this.$u64[at] = value;
+    },
+  }),
+  i64: (at) => ({
+    get() {
+      return this.$i64[at];
+    },
+    set(value: bigint) {
+      this.$i64[at] = value;
+    },
+  }),
+  f64: (at) => ({
+    get() {
+      return this.$f64[at];
+    },
+    set(value: number) {
+      this.$f64[at] = value;
+    },
+  }),
+};
+
+const SCALARS = Object.keys(ACCESSOR) as Scalar[];
+
 export interface Layout<F extends Fields> {
   readonly name: string;
   /** Raised whenever a field is added, removed, reordered or changes meaning. */
@@ -96,23 +172,13 @@ export function layout<const F extends Fields>(name: string, version: number, fi
   // One class per layout, so every bound view has the same hidden class and its accessors inline.
   class Bound {}
   const arrays: Array<[key: string, type: Scalar, count: number]> = [];
-  const slots = { u8: '$u8', u16: '$u16', u32: '$u32', i32: '$i32', u64: '$u64', i64: '$i64', f64: '$f64' };
   for (const [key, field] of Object.entries<Field>(fields)) {
     if (typeof field !== 'string') {
       arrays.push([key, field[0], field[1]]);
       continue;
     }
-    const slot = slots[field];
-    const index = offset[key]! / SIZE[field];
-    Object.defineProperty(Bound.prototype, key, {
-      enumerable: true,
-      get(this: Record<string, Record<number, unknown>>) {
-        return this[slot]![index];
-      },
-      set(this: Record<string, Record<number, unknown>>, value: unknown) {
-        this[slot]![index] = value;
-      },
-    });
+    const accessor = ACCESSOR[field](offset[key]! / SIZE[field]);
+    Object.defineProperty(Bound.prototype, key, { enumerable: true, ...accessor });
   }
 
   return {
@@ -124,11 +190,8 @@ export function layout<const F extends Fields>(name: string, version: number, fi
     bind(buffer, base) {
       if (base % 16 !== 0) throw new RangeError(`layout ${name} bound at unaligned address ${base}`);
       const bound = new Bound() as Record<string, unknown>;
-      for (const [type, slot] of Object.entries(slots)) {
-        const bytes = SIZE[type as Scalar];
-        Object.defineProperty(bound, slot, {
-          value: new ARRAY[type as Scalar](buffer, base, size / bytes),
-        });
+      for (const type of SCALARS) {
+        Object.defineProperty(bound, `$${type}`, { value: new ARRAY[type](buffer, base, size / SIZE[type]) });
       }
       for (const [key, type, count] of arrays) {
         Object.defineProperty(bound, key, {
