@@ -52,6 +52,10 @@ const OPCODE_BITS = 0x7ff;
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
+/** Registers as 32-bit words: every word as a BigInt would be an allocation each. */
+const wordsOf = (registers: BigUint64Array): Int32Array =>
+  new Int32Array(registers.buffer, registers.byteOffset, 2 * registers.length);
+
 /** Physical number of ST(i). */
 const physical = (fsw: number, i: number): number => (((fsw >> 11) & 7) + i) & 7;
 
@@ -128,7 +132,7 @@ export function isInitX87(state: VcpuState): boolean {
     state.fcw === 0x37f &&
     (state.fsw | state.ftw | state.fop | state.fcs | state.fds) === 0 &&
     (state.fip | state.fdp) === 0n &&
-    state.fpr.every((word) => word === 0n)
+    wordsOf(state.fpr).every((word) => word === 0)
   );
 }
 
@@ -163,10 +167,10 @@ export function loadXmm(area: Source, { registers }: StateFormat): (state: VcpuS
  * The lower (`half` 0) or upper (1) halves of the first vector registers, 16 bytes each.
  */
 export function halves(state: VcpuState, half: 0 | 1, registers: number): Uint8Array {
-  const bytes = new Uint8Array(16 * registers);
-  const to = view(bytes);
-  for (let i = 0; i < 2 * registers; i++) to.setBigUint64(8 * i, state.ymm[halfWord(i, half)], true);
-  return bytes;
+  const words = new Int32Array(4 * registers);
+  const from = wordsOf(state.ymm);
+  for (let i = 0; i < words.length; i++) words[i] = from[halfWord(i, half)]!;
+  return new Uint8Array(words.buffer);
 }
 
 /** Sets them; to zero where `bytes` is undefined. */
@@ -176,20 +180,20 @@ export function setHalves(
   registers: number,
   bytes: Uint8Array | undefined,
 ): void {
+  const to = wordsOf(state.ymm);
   const from = bytes && view(bytes);
-  for (let i = 0; i < 2 * registers; i++) {
-    state.ymm[halfWord(i, half)] = from === undefined ? 0n : from.getBigUint64(8 * i, true);
-  }
+  for (let i = 0; i < 4 * registers; i++) to[halfWord(i, half)] = from?.getInt32(4 * i, true) ?? 0;
 }
 
 /** True where they are all zero. */
 export function halvesAreZero(state: VcpuState, half: 0 | 1, registers: number): boolean {
-  for (let i = 0; i < 2 * registers; i++) if (state.ymm[halfWord(i, half)] !== 0n) return false;
+  const words = wordsOf(state.ymm);
+  for (let i = 0; i < 4 * registers; i++) if (words[halfWord(i, half)] !== 0) return false;
   return true;
 }
 
-/** Index in `ymm` of 64-bit word `i` of the halves in a row. */
-const halfWord = (i: number, half: 0 | 1): number => 4 * (i >> 1) + 2 * half + (i & 1);
+/** Index among the 32-bit words of `ymm` of word `i` of the halves in a row. */
+const halfWord = (i: number, half: 0 | 1): number => 8 * (i >> 2) + 4 * half + (i & 3);
 
 /** FXSAVE. Bytes 416 … 511 are left alone: reserved, or the program's own. */
 export function fxsave(state: VcpuState, area: Target, format: StateFormat): void {
