@@ -102,6 +102,9 @@ const PAUSE_PATIENCE = 10_000;
 /** Young JavaScript objects of a vCPU's thread, in MiB. Next to none survive, so more would only be more memory
  * that garbage passes through. */
 const YOUNG_MIB = 4;
+/** All objects of a vCPU's thread: what it knows about its decoded code, of which there is a limited amount, takes less
+ * than a third of this. The less a heap may grow to, the sooner V8 collects its garbage. */
+const VCPU_HEAP_MIB = 256;
 
 /** How long the firmware offers its boot menu, in milliseconds. */
 const BOOT_MENU_WAIT = 5000;
@@ -429,7 +432,7 @@ export class Machine {
       workerData,
       transferList: translator === undefined ? [] : [translator.port],
       name: `vcpu${index}`,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: VCPU_HEAP_MIB },
     });
     this.#running++;
     this.#runners.add(worker);

@@ -114,7 +114,7 @@ export const firstJump = (low: number): number =>
 export const secondJump = (low: number): number =>
   (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) << JUMP_ENTRY_LOG;
 
-/** Where computed jumps, calls and returns of tier 0 have led last: RIPs, by a hash of their records' addresses. */
+/** Where computed jumps and calls of tier 0 have led last: RIPs, by a hash of their records' addresses. */
 export const JUMP_TARGETS = 16384;
 export const JUMP_TARGETS_BYTES = 8 * JUMP_TARGETS;
 

@@ -8,7 +8,7 @@ const mode = (id: number): CodeMode => ({
 const MODE = mode(1);
 
 const block = (from: number, low: number, rest: Partial<Block> = {}): Block => ({
-  record: 0, end: 0, mode: MODE, low, high: 0, from, to: from + 4, from2: 0, to2: 0, next: undefined, samples: 0, links: [],
+  record: 0, end: 0, mode: MODE, low, high: 0, from, to: from + 4, from2: 0, to2: 0, next: undefined, samples: 0, links: undefined,
   ...rest,
 }); // prettier-ignore
 

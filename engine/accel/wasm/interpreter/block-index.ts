@@ -37,8 +37,9 @@ export interface Block {
   next: Block | undefined;
   /** How often it was where a look at the running guest found it. */
   samples: number;
-  /** Records of the direct jumps that have a link to it. */
-  readonly links: number[];
+  /** Records of the direct jumps that have a link to it: mostly none or one, and there are so many blocks that a list
+   * for each would be a tenth of all that is kept about them. */
+  links: number | number[] | undefined;
 }
 
 /** Entries for blocks found lately: a power of two. */

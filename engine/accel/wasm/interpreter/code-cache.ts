@@ -155,13 +155,18 @@ export class CodeCache implements CodeWatch {
   /** Remembers where a direct jump leads: to the block last found, at its first record. */
   link(jump: number, target: number): void {
     this.#words[(jump + REC.chain) >> 2] = target;
-    if (this.found?.record === target) this.found.links.push(jump);
+    if (this.found?.record !== target) return;
+    const { links } = this.found;
+    if (links === undefined) this.found.links = jump;
+    else if (typeof links === 'number') this.found.links = [links, jump];
+    else links.push(jump);
   }
 
   #drop(block: Block): void {
     this.invalidated++;
     // A jump that has been dropped itself keeps nothing in the place of its link.
-    for (const jump of block.links) {
+    const { links = [] } = block;
+    for (const jump of typeof links === 'number' ? [links] : links) {
       if (this.#words[(jump + REC.chain) >> 2] === block.record) this.#words[(jump + REC.chain) >> 2] = 0;
     }
     for (let at = block.record; at < block.end; at += REC_BYTES) this.#words[at >> 2] = Fixed.Stale;
@@ -353,7 +358,7 @@ export class CodeCache implements CodeWatch {
     this.found = undefined;
     if (from >= 0)
       this.#keep({
-        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0, links: [],
+        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0, links: undefined,
       }); // prettier-ignore
     return start;
   }

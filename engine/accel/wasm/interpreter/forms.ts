@@ -182,5 +182,5 @@ export function variantOf(d: Decoded, row: Row, mem: Mem, stack: 2 | 4 | 8, chai
   };
 }
 
-/** A jump, call or return to an address that is computed. */
-export const isComputed = (name: string): boolean => name === 'jmpr' || name === 'callr' || name === 'ret';
+/** A jump or call to an address that is computed. */
+export const isComputed = (name: string): boolean => name === 'jmpr' || name === 'callr';

@@ -17,7 +17,7 @@ export interface RegionNode {
   readonly instructions: RegionInstruction[];
   /** The last instruction is a direct jump or call: the node it leads to; undefined where that is outside. */
   taken: RegionNode | undefined;
-  /** The last instruction is a computed jump or call, or a return: the node it led to last. */
+  /** The last instruction is a computed jump or call: the node it led to last. */
   guess: RegionNode | undefined;
   /** What follows where no jump is taken; undefined where nothing does or it is outside. */
   next: RegionNode | undefined;
@@ -88,8 +88,6 @@ class Builder {
     const first = this.#node(entry)!;
     for (let node = this.#pending.pop(); node !== undefined; node = this.#pending.pop()) this.#fill(node);
     for (const [call, site] of this.#calls) this.#connect((call.taken ?? call.guess)!, site);
-    for (const node of this.#nodes.values())
-      if (node.guess !== undefined && node.returns.includes(node.guess)) node.guess = undefined;
     return first;
   }
 
@@ -157,7 +155,7 @@ class Builder {
       const back = this.#calls.get(node);
       const name = last?.form.name;
       const calls = name === 'call' || name === 'callr';
-      const ways = calls ? [back] : name === 'ret' ? [] : [node.taken, node.guess, node.next];
+      const ways = calls ? [back] : [node.taken, node.guess, node.next];
       for (const to of ways) {
         if (to === undefined || seen.has(to)) continue;
         seen.add(to);

@@ -10,9 +10,12 @@ import { checkedName, exportName } from './translate.ts';
 import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
 
 /** Least budgets at whose end a block is found before it is translated. */
-const HOT = 3;
+const HOT = 6;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
+/** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
+ * round. */
+const LEAST_INSTRUCTIONS = 4;
 /** Regions installed at most; then everything is dropped, and what is hot comes back. */
 const MOST_INSTALLED = 8192;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
@@ -127,6 +130,7 @@ export class Regions {
     if (collected === undefined) return;
     const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
     if (watched !== undefined) this.#watch?.found(watched);
+    if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, { ...collected, record, page, generation: this.#code.generation });
     if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));

@@ -160,7 +160,7 @@ export abstract class Env {
   /** Goes to a computed address (truncated to the mode's width) that has been checked. */
   abstract jump(rip: I64): void;
 
-  /** The same for a near jump, call or return, which may well go where it went before. */
+  /** The same for a near jump or call, which may well go where it went before. */
   jumpComputed(rip: I64): void {
     this.jump(rip);
   }

@@ -35,7 +35,7 @@ define('ret', (e) => {
   e.checkTarget(target);
   const [extra] = e.operands;
   e.addStackPointer(extra?.kind === 'imm' ? e.c.let(i32.add(e.imm(), e.size)) : e.size);
-  e.jumpComputed(target);
+  e.jump(target);
 });
 
 /** The count register of LOOP and JCXZ, by address size. */
