@@ -4,7 +4,7 @@
  */
 import '../semantics/index.ts';
 import { Seg } from '../../../vcpu/state.ts';
-import type { Code, Func, Hint } from '../emit/code.ts';
+import type { Code, Func } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
@@ -140,7 +140,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.returnCall(leave, cpu, 0, budget);
   };
   /** Enters code by its jump-cache entry, if that is the entry of a linear address. */
-  const enterBy = (c: Code, cpu: I32, rip: I64, linear: I64, entry: I32, budget: I32, hint: Hint) => {
+  const enterBy = (c: Code, cpu: I32, rip: I64, linear: I64, entry: I32, budget: I32) => {
     const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
@@ -151,7 +151,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
       c.if(region, () => c.returnCallIndirect(handlerType, region, cpu, record, budget));
       enter(c, cpu, record, budget);
     };
-    c.if(found, go, undefined, hint);
+    c.if(found, go, undefined, 'likely');
   };
   const linearOf = (c: Code, cpu: I32, rip: I64): I64 =>
     c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
@@ -173,7 +173,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
     const place = i32.shl(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_LOG);
     const second = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
-    enterBy(c, cpu, rip, linear, second, budget, 'likely');
+    enterBy(c, cpu, rip, linear, second, budget);
     c.returnCall(refind, cpu, rip, budget);
   });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -184,7 +184,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const linear = linearOf(c, cpu, rip);
     const hash = i32.shr_u(i32.mul(i32.wrap(linear), JUMP_FACTOR), 32 - JUMP_BITS);
     const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, JUMP_ENTRY_LOG)));
-    enterBy(c, cpu, rip, linear, entry, budget, 'likely');
+    enterBy(c, cpu, rip, linear, entry, budget);
     c.returnCall(lookupSecond, cpu, rip, budget);
   });
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
