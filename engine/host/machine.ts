@@ -102,8 +102,8 @@ const PAUSE_PATIENCE = 10_000;
 /** Young JavaScript objects of a vCPU's thread, in MiB. Next to none survive, so more would only be more memory
  * that garbage passes through. */
 const YOUNG_MIB = 4;
-/** All objects of a vCPU's thread: what it knows about its decoded code, of which there is a limited amount, takes less
- * than a third of this. The less a heap may grow to, the sooner V8 collects its garbage. */
+/** All objects of a vCPU's thread: what it knows about its decoded code is limited to about half of this
+ * (interpreter/code-cache.ts). The less a heap may grow to, the sooner V8 collects its garbage. */
 const VCPU_HEAP_MIB = 256;
 
 /** How long the firmware offers its boot menu, in milliseconds. */

@@ -37,8 +37,8 @@ export interface Block {
   next: Block | undefined;
   /** How often it was where a look at the running guest found it. */
   samples: number;
-  /** Records of the direct jumps that have a link to it: mostly none or one, and there are so many blocks that a list
-   * for each would be a tenth of all that is kept about them. */
+  /** Records of the direct jumps that have a link to it: a list only where there are several, since there are so many
+   * blocks. */
   links: number | number[] | undefined;
 }
 

@@ -51,6 +51,9 @@ export interface CodeReader {
 
 /** Instructions in a block at most; the ordinal has to fit a byte. */
 const BLOCK_LIMIT = 48;
+/** Blocks at most, or all are dropped: what is known of each takes some 200 bytes of the vCPU's heap, and a guest may
+ * have made them of one instruction each. */
+const MOST_BLOCKS = 500_000;
 /** Room a block may need: a wait and an address record before each instruction, and the record that continues. */
 const BLOCK_ROOM = (3 * BLOCK_LIMIT + 1) * REC_BYTES;
 
@@ -72,6 +75,7 @@ export class CodeCache implements CodeWatch {
   /** Handler of FWAIT. */
   readonly #wait: number;
   readonly #blocks = new BlockIndex();
+  #blockCount = 0;
   readonly #pages = new Map<number, Set<Block>>();
   readonly #reader: CodeReader;
   readonly #decoder: Decoder;
@@ -164,6 +168,7 @@ export class CodeCache implements CodeWatch {
 
   #drop(block: Block): void {
     this.invalidated++;
+    this.#blockCount--;
     // A jump that has been dropped itself keeps nothing in the place of its link.
     const { links = [] } = block;
     for (const jump of typeof links === 'number' ? [links] : links) {
@@ -226,6 +231,7 @@ export class CodeCache implements CodeWatch {
     this.#regions.clear();
     this.found = undefined;
     this.#blocks.clear();
+    this.#blockCount = 0;
     for (const page of this.#pages.keys()) this.onPageFree(page);
     this.#pages.clear();
     this.#next = this.#arena;
@@ -258,7 +264,7 @@ export class CodeCache implements CodeWatch {
       this.found = block;
       return block.record;
     }
-    if (this.#next + BLOCK_ROOM > this.#arenaEnd) this.flush();
+    if (this.#next + BLOCK_ROOM > this.#arenaEnd || this.#blockCount >= MOST_BLOCKS) this.flush();
     return this.#decodeBlock(low, high, mode);
   }
 
@@ -365,6 +371,7 @@ export class CodeCache implements CodeWatch {
 
   #keep(block: Block): void {
     this.found = block;
+    this.#blockCount++;
     const outlived = this.#blocks.add(block);
     if (outlived !== undefined) this.#drop(outlived);
     for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {

@@ -1,6 +1,7 @@
 /** The regions of a vCPU: which code is hot, and the place of its translation among the handlers. */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { CodeWatch } from '../../../machine/accelerator.ts';
+import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
 import { IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
 import { collectRegion, type CodePlaces, type Collected } from './collect.ts';
@@ -16,6 +17,8 @@ const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
  * round. */
 const LEAST_INSTRUCTIONS = 4;
+/** Samples of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
+const ASKED = -(2 ** 30);
 /** Regions installed at most; then everything is dropped, and what is hot comes back. */
 const MOST_INSTALLED = 8192;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
@@ -54,6 +57,7 @@ export interface RegionOptions {
 
 /** A region that has been asked for. */
 interface Wanted extends Collected {
+  readonly block: Block;
   readonly record: number;
   /** RIP of the first byte of the page of its entry, where it was found to be hot. */
   readonly page: bigint;
@@ -117,14 +121,14 @@ export class Regions {
     } else {
       if (this.#code.regionAt(block.record) !== undefined) return true;
       if (block.samples < HOT) return false;
-      // What is refused, comes too late or is dropped may be asked for again, when it is hot once more.
-      block.samples = 0;
     }
-    this.#ask(block.record, page);
+    this.#ask(block, page);
     return false;
   }
 
-  #ask(record: number, page: bigint): void {
+  #ask(block: Block, page: bigint): void {
+    const { record } = block;
+    if (!this.#eager) block.samples = 0;
     if (this.#code.originalHandler(record) !== undefined) return;
     const collected = collectRegion(this.#reader, record, page, this.#tier0.forms.forms, this.#places);
     if (collected === undefined) return;
@@ -132,7 +136,14 @@ export class Regions {
     if (watched !== undefined) this.#watch?.found(watched);
     if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
-    this.#waiting.set(request.request, { ...collected, record, page, generation: this.#code.generation });
+    this.#waiting.set(request.request, {
+      ...collected,
+      block,
+      record,
+      page,
+      generation: this.#code.generation,
+    });
+    if (!this.#eager) block.samples = ASKED;
     if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
@@ -161,6 +172,8 @@ export class Regions {
         this.counts.refused++;
         continue;
       }
+      // What comes too late, or is dropped, may be asked for again when it is hot once more.
+      if (!this.#eager) wanted.block.samples = 0;
       if (!this.#isTrue(wanted)) {
         this.counts.late++;
         continue;
