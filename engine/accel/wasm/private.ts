@@ -58,6 +58,9 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   held: 'u32',
   /** Scratch results of TypeScript helpers that return more than one value. */
   result: ['u64', 4],
+  /** Bytes that a string instruction is about to read or write from `slowAddress` on, all on one page, where it does several
+   * elements at once; else 0. */
+  slowExtent: 'u32',
 });
 
 /** Byte offset of each private field from the vCPU's state. */

@@ -8,17 +8,25 @@
  * without a check on the way. The space is reused only when the whole arena is emptied, which happens
  * between instructions.
  */
-import { Seg, vcpuLayout } from '../../../vcpu/state.ts';
+import { vcpuLayout } from '../../../vcpu/state.ts';
 import { Decoder, TooLong, type Decoded } from '../decode/decoder.ts';
 import type { Row } from '../decode/rows.ts';
 import { isRm } from '../decode/shape.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
 import type { RegionRange } from '../region/collect.ts';
-import { complexNumber, xmmOffset, type AddressMode } from '../semantics/env.ts';
+import { complexNumber } from '../semantics/env.ts';
 import type { CodeWatch } from '../system/mmu.ts';
 import { BlockIndex, type Block, type CodeMode } from './block-index.ts';
 import { addressHandler, Fixed, variantOf, type Check } from './forms.ts';
 import type { RunnableTier0 } from './handlers.ts';
+import {
+  classFault,
+  complexInfo,
+  inlineMem,
+  memoryBytes,
+  registerOffset,
+  segmentFor,
+} from './record-fields.ts';
 
 export type { CodeMode };
 
@@ -77,6 +85,8 @@ export class CodeCache implements CodeWatch {
   readonly #blocks = new BlockIndex();
   #blockCount = 0;
   readonly #pages = new Map<number, Set<Block>>();
+  /** Pages that were given an entry there while the present block is decoded. */
+  readonly #claimed: number[] = [];
   readonly #reader: CodeReader;
   readonly #decoder: Decoder;
   /** Counts arenas used up: a record address from before is worthless. */
@@ -265,7 +275,12 @@ export class CodeCache implements CodeWatch {
       return block.record;
     }
     if (this.#next + BLOCK_ROOM > this.#arenaEnd || this.#blockCount >= MOST_BLOCKS) this.flush();
-    return this.#decodeBlock(low, high, mode);
+    try {
+      return this.#decodeBlock(low, high, mode);
+    } finally {
+      // Bytes were looked at that no block came of.
+      for (const page of this.#claimed.splice(0)) this.#freeIfUnused(page);
+    }
   }
 
   readonly #secondPage = (): number => this.#fetchNextPage();
@@ -372,11 +387,12 @@ export class CodeCache implements CodeWatch {
   #keep(block: Block): void {
     this.found = block;
     this.#blockCount++;
-    const outlived = this.#blocks.add(block);
-    if (outlived !== undefined) this.#drop(outlived);
     for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {
       this.#claim(host).add(block);
     }
+    // Not before: its pages are to stay watched.
+    const outlived = this.#blocks.add(block);
+    if (outlived !== undefined) this.#drop(outlived);
   }
 
   /** The blocks of a page; from now on writes to it are noticed, so its bytes can be read. */
@@ -386,6 +402,7 @@ export class CodeCache implements CodeWatch {
     if (page === undefined) {
       page = new Set();
       this.#pages.set(key, page);
+      this.#claimed.push(key);
       this.onCodePage(key);
     }
     return page;
@@ -517,80 +534,4 @@ export class CodeCache implements CodeWatch {
       this.#bytes[at + REC.scale] = d.address === '64' ? 0 : 1;
     }
   }
-}
-
-/** The inlined address form of an operand, or Record where it has none. */
-function inlineMem(d: Decoded): Mem {
-  if (d.address !== '64' || d.moffs !== undefined) return Mem.Record;
-  const based = d.segment === Seg.FS || d.segment === Seg.GS;
-  if (d.base === 16) return based ? Mem.Record : Mem.RipRelative;
-  return d.index < 0 && !based ? Mem.BaseDisp : Mem.Full;
-}
-
-/** The segment as the record has it: in 64-bit mode only FS and GS have a base. */
-function segmentFor(d: Decoded): number {
-  if (d.address === '32' || d.address === '16' || d.segment >= Seg.FS) return d.segment;
-  return d.segment === Seg.SS ? Seg.NoneStack : Seg.None;
-}
-
-/** Bytes of the memory operand, for the segment check. */
-function memoryBytes(row: Row, d: Decoded): number {
-  if (row.attributes.memory > 0) return row.attributes.memory;
-  switch (row.shape.rm?.size) {
-    case 'b':
-      return 1;
-    case 'w':
-      return 2;
-    case 'd':
-      return 4;
-    case 'q':
-      return 8;
-    case 'x':
-      return 16;
-    default:
-      return d.size;
-  }
-}
-
-const ADDRESS_LOG: Readonly<Record<AddressMode, number>> = { '16': 1, '32': 2, '32in64': 2, '64': 3 };
-
-/** Operand size (log2), address size (log2) and repetition of an instruction done in TypeScript. */
-function complexInfo(d: Decoded): number {
-  const size = d.size === 8 ? 3 : d.size >> 1;
-  return size | (ADDRESS_LOG[d.address] << 2) | (d.rep << 4) | (d.memory ? 0x40 : 0);
-}
-
-/** Byte offset of a register operand in the vCPU's state; segment, control and debug registers by number. */
-function registerOffset(d: Decoded, where: string, size: string): number {
-  switch (where) {
-    case 'S':
-    case 'C':
-    case 'D':
-      return d.reg;
-    case 'V':
-      return xmmOffset(d.reg);
-    case 'W':
-    case 'U':
-      return xmmOffset(d.rm);
-    case 'H':
-      return xmmOffset(d.vvvv);
-    case 'P':
-      return vcpuLayout.offset.fpr + 16 * (d.reg & 7);
-    case 'Q':
-    case 'N':
-      return vcpuLayout.offset.fpr + 16 * (d.rm & 7);
-    case 'B':
-      return GPR + 8 * d.vvvv;
-  }
-  const number = where === 'G' ? d.reg : d.rm;
-  // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
-  if (size === 'b' && !d.rex && number >= 4 && number < 8) return GPR + 8 * (number - 4) + 1;
-  return GPR + 8 * number;
-}
-
-/** Exception that the control registers call for on an instruction of its class, or 0. */
-function classFault(row: Row, mode: CodeMode): number {
-  const a = row.attributes;
-  if (row.name === 'fwait') return mode.fwait;
-  return (a.x87 && mode.x87) || (a.sse && mode.sse) || (a.mmx && mode.mmx) || (a.avx && mode.avx) || 0;
 }

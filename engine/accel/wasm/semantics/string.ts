@@ -4,6 +4,7 @@
  * step, with the registers as the manual wants them (SDM 2, REP).
  */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
+import { P } from '../private.ts';
 import { define, type Env, type Size } from './env.ts';
 import { flagsSub, zeroFlag } from './flags.ts';
 import { ops } from './ops.ts';
@@ -62,6 +63,18 @@ function onPage(e: Env, linear: I64, left: I64, bytes: number): I64 {
   return c.let(i64.select(i64.lt_u(left, room), left, room));
 }
 
+/**
+ * {@link Env.host} of an element that others on its page may follow at once: `extent` bytes in all. Whoever has
+ * decoded code there, or watches it, is told of all of them.
+ */
+function hostOf(e: Env, linear: I64, extent: I32 | undefined, write: boolean): I32 {
+  if (extent === undefined) return e.host(linear, e.size, write);
+  e.c.store('i32', e.cpu, extent, P.slowExtent);
+  const address = e.host(linear, e.size, write);
+  e.c.store('i32', e.cpu, 0, P.slowExtent);
+  return address;
+}
+
 /** True where several elements can be done at once: upwards, with 64-bit addresses (no wrap, no limits). */
 const inBulk = (e: Env, left: I64 | undefined): left is I64 => left !== undefined && e.form.address === '64';
 
@@ -72,16 +85,16 @@ define('movs', (e) => {
     const by = step(e, bytes);
     const from = c.let(sourceLinear(e, bytes));
     const to = c.let(targetLinear(e, bytes, true));
-    const source = e.host(from, bytes, false);
+    const most = inBulk(e, left) ? c.let(onPage(e, to, onPage(e, from, left, bytes), bytes)) : undefined;
+    const size = most && c.let(i32.mul(i32.wrap(most), bytes));
+    const source = hostOf(e, from, size, false);
     // The bounce buffer serves one access at a time: a value read through it is taken out first.
     const value = c.let(e.loadHost(source, bytes));
     const sourceBounced = c.let(e.bounced(source));
-    const target = e.host(to, bytes, true);
+    const target = hostOf(e, to, size, true);
     const count = c.var('i64', 1);
-    if (inBulk(e, left)) {
+    if (most !== undefined && size !== undefined) {
       const fast = c.var('i32', 0);
-      const most = c.let(onPage(e, to, onPage(e, from, left, bytes), bytes));
-      const size = c.let(i32.mul(i32.wrap(most), bytes));
       // A target that overlaps the source from above must be copied an element at a time.
       const overlap = i32.lt_u(i32.sub(target, source), size);
       const bounced = i32.or(sourceBounced, e.bounced(target));
@@ -110,16 +123,16 @@ define('stos', (e) => {
     const by = step(e, bytes);
     const value = c.let(e.gpr(RAX, bytes));
     const to = c.let(targetLinear(e, bytes, true));
-    const target = e.host(to, bytes, true);
+    const most = inBulk(e, left) ? onPage(e, to, left, bytes) : undefined;
+    const size = most && c.let(i32.mul(i32.wrap(most), bytes));
+    const target = hostOf(e, to, size, true);
     const count = c.var('i64', 1);
-    if (inBulk(e, left)) {
-      const most = onPage(e, to, left, bytes);
+    if (most !== undefined && size !== undefined) {
       const fast = i32.eqz(i32.or(e.bounced(target), i64.lt_s(by, 0)));
       c.if(
         i32.and(fast, i64.gt_u(most, 1)),
         () => {
           c.set(count, most);
-          const size = c.let(i32.mul(i32.wrap(most), bytes));
           const low = c.let(i32.and(bytes === 8 ? i32.wrap(value as I64) : (value as I32), 0xff));
           const uniform =
             bytes === 8

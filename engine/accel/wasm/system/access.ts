@@ -75,6 +75,7 @@ export class GuestAccess implements LinearMemory, Ports {
   readonly #view: DataView;
   readonly #bounce: number;
   readonly #slowWord: number;
+  readonly #extentWord: number;
   readonly #log: LoggedAccess[] = [];
   #cursor = 0;
   /** The access that waits for the run loop. */
@@ -108,6 +109,7 @@ export class GuestAccess implements LinearMemory, Ports {
     this.#view = new DataView(parts.memory.buffer);
     this.#bounce = parts.stateAddress + P.bounce;
     this.#slowWord = (parts.stateAddress + P.slowAddress) >> 2;
+    this.#extentWord = (parts.stateAddress + P.slowExtent) >> 2;
   }
 
   // The log of the present instruction.
@@ -279,9 +281,12 @@ export class GuestAccess implements LinearMemory, Ports {
     const unit = bytes === 10 ? 8 : bytes;
     if (checksAlignment(this.#state) && unit <= 16 && (low & (unit - 1)) !== 0)
       throw new GuestFault(Vector.AC, 0);
+    const extent = this.#takeExtent(bytes);
     if (this.watching) this.#watch(join(low, high), bytes, write);
+    // By way of the bounce buffer string instructions do one element at a time.
+    const single = this.watching && extent > bytes;
     const lock = (info & SlowInfo.lock) !== 0 && this.#coherence.shared;
-    if ((low & 0xfff) + bytes <= 4096) {
+    if ((low & 0xfff) + bytes <= 4096 && !single) {
       const host = this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user);
       if (host >= 0) {
         if (!write) return host;
@@ -290,7 +295,7 @@ export class GuestAccess implements LinearMemory, Ports {
         if (region && (held || watched || this.#code.overlaps(host, bytes))) throw new InterpretInstead();
         if (held) this.#hold(host, bytes);
         if (this.#held === Held.Page) return host;
-        const direct = this.#held === Held.None ? this.#toWrite(host, bytes) : -1;
+        const direct = this.#held === Held.None ? this.#toWrite(host, extent) : -1;
         if (direct >= 0) return direct;
       }
       if (!write) this.#deviceRead(this.#mmu.page * 4096 + (low & 0xfff), this.#bounce, bytes);
@@ -308,6 +313,14 @@ export class GuestAccess implements LinearMemory, Ports {
       if ((info & SlowInfo.modify) !== 0) this.#copyInHeld(low, high, bytes, user);
     }
     return this.#bounce;
+  }
+
+  /** Bytes that the present access announces others to follow it with at once: see `slowExtent`. */
+  #takeExtent(bytes: number): number {
+    const words = this.#mmu.words;
+    const extent = words[this.#extentWord]!;
+    words[this.#extentWord] = 0;
+    return Math.max(extent, bytes);
   }
 
   /**
