@@ -118,7 +118,7 @@ export class Engine implements ControlTarget {
     const { display } = this.#running();
     if (display === undefined) throw new GuesthouseError('state', 'the machine has no display');
     // Who can open the control socket is the user whose machine it is.
-    display.serve(stream, true);
+    display.serve(stream, { trusted: true });
   }
 
   #connect(socket: Socket): void {

@@ -1,5 +1,5 @@
 /**
- * `npm run test:debian -- [--bus ide|virtio]… [--vcpus N] [--without-qemu]`
+ * `npm run test:debian -- [--bus ide|sata|virtio]… [--vcpus N] [--without-qemu]`
  *
  * Boots Debian from a disk of its own making, through the firmware and GRUB: to the login prompt, where it logs in and
  * writes; shut down by the power button; and again, where all that was written must be there. Then the same disk in
@@ -24,8 +24,18 @@ const COMMAND = 300;
 const MEMORY = 512;
 const NUMBERS = 300_000;
 const PROMPT = `root@${HOST_NAME}:~# `;
-const BUSES = ['ide', 'virtio'] as const;
+const BUSES = ['ide', 'sata', 'virtio'] as const;
 type Bus = (typeof BUSES)[number];
+
+/** What QEMU calls a disk on each: its option `if`, and devices beside it. */
+const QEMU_DISKS: Record<Bus, { interface: string; devices: readonly string[] }> = {
+  ide: { interface: 'ide', devices: [] },
+  sata: {
+    interface: 'none',
+    devices: ['-device', 'ahci,id=ahci', '-device', 'ide-hd,bus=ahci.0,drive=disk'],
+  },
+  virtio: { interface: 'virtio', devices: [] },
+};
 
 const { values } = parseArgs({
   options: {
@@ -35,7 +45,7 @@ const { values } = parseArgs({
   },
 });
 const unknown = values.bus?.find((name) => !BUSES.some((bus) => bus === name));
-if (unknown !== undefined) throw new Error(`--bus takes ide or virtio, not '${unknown}'`);
+if (unknown !== undefined) throw new Error(`--bus takes ${BUSES.join(', ')}, not '${unknown}'`);
 const buses = BUSES.filter((bus) => values.bus?.includes(bus) ?? true);
 
 const disk = debianDisk();
@@ -121,10 +131,11 @@ async function bootTwice(bus: Bus): Promise<[first: number, second: number]> {
 
 /** The same disk in QEMU. @returns seconds to the login prompt */
 async function bootInQemu(bus: Bus): Promise<number> {
-  const drive = `file=${overlay(`qemu-${bus}.qcow2`)},format=qcow2,if=${bus}`;
+  const { interface: kind, devices } = QEMU_DISKS[bus];
+  const drive = `file=${overlay(`qemu-${bus}.qcow2`)},format=qcow2,if=${kind},id=disk`;
   const command: Command = [
     'qemu-system-x86_64', '-machine', 'pc', '-accel', 'tcg', '-cpu', 'max', '-m', String(MEMORY), '-smp', values.vcpus,
-    '-nodefaults', '-vga', 'none', '-display', 'none', '-serial', 'stdio', '-drive', drive,
+    '-nodefaults', '-vga', 'none', '-display', 'none', '-serial', 'stdio', '-drive', drive, ...devices,
   ]; // prettier-ignore
   const started = performance.now();
   await using machine = Console.start(command);

@@ -13,7 +13,7 @@ import { Damage, type Rectangle } from '../../device/video/damage.ts';
 import { ByteReader } from './byte-reader.ts';
 import { FORMAT_BYTES, NATIVE_FORMAT, packFormat, PixelWriter, unpackFormat } from './pixel-format.ts';
 import {
-  cut, encodeHextile, encodeRaw, encodeTight, encodeZrle, type Picture, TIGHT_MOST_WIDTH, TIGHT_STREAMS,
+  cut, encodeHextile, encodeRaw, encodeTight, encodeZrle, type Picture, TIGHT_MOST_WIDTH, TIGHT_STREAMS, tightPalette,
 } from './rfb-encodings.ts'; // prettier-ignore
 import {
   ClientMessage,
@@ -44,6 +44,9 @@ export interface ViewedScreen extends Picture {
   readonly height: number;
 }
 
+/** Why a viewer wants the screen looked at: it can take an update, or has used an input. */
+export type WantReason = 'update' | 'input';
+
 export interface RfbClientOptions {
   readonly stream: Duplex;
   readonly name: string;
@@ -51,8 +54,10 @@ export interface RfbClientOptions {
   readonly password: string | undefined;
   readonly screen: ViewedScreen;
   readonly input: InputTarget;
-  /** Called when the viewer has asked for an update, or used an input: the screen is worth a look. */
-  readonly wants: () => void;
+  /** The viewer is on this computer: bytes are cheaper than the time to make them fewer. */
+  readonly local: boolean;
+  /** Called when the screen is worth a look. */
+  readonly wants: (reason: WantReason) => void;
   /** Called once, when the connection has ended. */
   readonly gone: () => void;
 }
@@ -67,6 +72,12 @@ const VERSION = 'RFB 003.008\n';
 
 /** Compression level where the client names none: fast. */
 const LEVEL = 1;
+
+/** Rectangles of an update: how many, and their bytes in pieces. */
+interface Rectangles {
+  readonly count: number;
+  readonly parts: readonly Uint8Array[];
+}
 
 /** What is waited for, with its least number of bytes. */
 type Phase = 'version' | 'security' | 'response' | 'init' | 'messages' | 'over';
@@ -139,7 +150,7 @@ export class RfbClient {
       parts.push(rectangleHeader({ x: 0, y: 0, ...this.#known }, Encoding.DesktopSize));
       // The client asks anew for what it wants of the new picture.
       this.#requested = undefined;
-      this.#send(Promise.resolve(parts));
+      this.#send(Promise.resolve({ count: parts.length, parts }));
       return;
     }
     const within = intersect(this.#requested, { x: 0, y: 0, ...this.#known });
@@ -150,7 +161,7 @@ export class RfbClient {
   }
 
   /** Sends an update when its rectangles are there, and no other before the connection has taken it. */
-  #send(rectangles: Promise<readonly Uint8Array[]>): void {
+  #send(rectangles: Promise<Rectangles>): void {
     this.#sending = true;
     rectangles
       .then((each) => this.#finish(each))
@@ -158,7 +169,7 @@ export class RfbClient {
       .finally(() => {
         this.#sending = false;
         if (this.#phase === 'over') return;
-        this.#options.wants();
+        this.#options.wants('update');
         this.update();
       });
   }
@@ -177,33 +188,42 @@ export class RfbClient {
     return parts;
   }
 
-  async #encode(areas: readonly Rectangle[], parts: Uint8Array[]): Promise<Uint8Array[]> {
+  /** @returns pieces of the message, and how many rectangles they are */
+  async #encode(areas: readonly Rectangle[], parts: readonly Uint8Array[]): Promise<Rectangles> {
     const { screen } = this.#options;
-    const encoding = this.#encodings.find((each) => PIXEL_ENCODINGS.includes(each)) ?? Encoding.Raw;
-    const writer = this.#writer;
     const all = [...parts];
+    let count = parts.length;
     for (const area of areas) {
       // The picture may have become smaller while other rectangles were encoded; what is left over comes with the
       // next update.
       if (area.x + area.width > screen.width || area.y + area.height > screen.height) continue;
-      const header = rectangleHeader(area, encoding);
-      switch (encoding) {
-        case Encoding.Tight: {
-          const data = await encodeTight(cut(screen, area), area.width, writer, this.#zlib(TIGHT_STREAMS));
-          all.push(Buffer.concat([header, data]));
-          break;
-        }
-        case Encoding.Zrle:
-          all.push(Buffer.concat([header, await encodeZrle(screen, area, writer, this.#zlib(TIGHT_STREAMS + 1)[TIGHT_STREAMS])])); // prettier-ignore
-          break;
-        case Encoding.Hextile:
-          all.push(Buffer.concat([header, encodeHextile(screen, area, writer)]));
-          break;
-        default:
-          all.push(Buffer.concat([header, encodeRaw(cut(screen, area), writer)]));
-      }
+      const [encoding, data] = await this.#encodeArea(area);
+      all.push(rectangleHeader(area, encoding), data);
+      count++;
     }
-    return all;
+    return { count, parts: all };
+  }
+
+  async #encodeArea(area: Rectangle): Promise<[encoding: number, data: Uint8Array]> {
+    const { screen, local } = this.#options;
+    const writer = this.#writer;
+    const encoding = this.#encodings.find((each) => PIXEL_ENCODINGS.includes(each)) ?? Encoding.Raw;
+    switch (encoding) {
+      case Encoding.Tight: {
+        const pixels = cut(screen, area);
+        const palette = tightPalette(pixels);
+        if (local && palette === undefined) break;
+        return [encoding, await encodeTight(pixels, area.width, palette, writer, this.#zlib(TIGHT_STREAMS))];
+      }
+      case Encoding.Zrle: {
+        const stream = this.#zlib(TIGHT_STREAMS + 1)[TIGHT_STREAMS];
+        return [encoding, await encodeZrle(screen, area, writer, stream)];
+      }
+      case Encoding.Hextile:
+        return [encoding, encodeHextile(screen, area, writer)];
+    }
+    // Every client takes it (7.7.1).
+    return [Encoding.Raw, encodeRaw(screen, area, writer)];
   }
 
   /** The first `count` compressed streams of the connection. */
@@ -213,13 +233,17 @@ export class RfbClient {
   }
 
   /** Writes an update, and resolves when the connection takes more. */
-  async #finish(rectangles: readonly Uint8Array[]): Promise<void> {
+  async #finish({ count, parts }: Rectangles): Promise<void> {
     const { stream } = this.#options;
     if (this.#phase === 'over' || !stream.writable) return;
     const head = new Uint8Array(4);
     head[0] = ServerMessage.Update;
-    new DataView(head.buffer).setUint16(2, rectangles.length);
-    if (stream.write(Buffer.concat([head, ...rectangles]))) return;
+    new DataView(head.buffer).setUint16(2, count);
+    stream.cork();
+    let more = stream.write(head);
+    for (const part of parts) more = stream.write(part);
+    stream.uncork();
+    if (more) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         stream.off('drain', done).off('close', done);
@@ -367,7 +391,7 @@ export class RfbClient {
             { x: view.getUint16(2), y: view.getUint16(4), width, height },
             bytes[1],
           );
-          this.#options.wants();
+          this.#options.wants('input');
         });
       case ClientMessage.CutText: {
         const head = this.#reader.peek(8);
@@ -406,7 +430,7 @@ export class RfbClient {
     if (down) this.#held.add(code);
     else this.#held.delete(code);
     this.#options.input.key(code, down);
-    this.#options.wants();
+    this.#options.wants('input');
   }
 
   #setEncodings(bytes: Uint8Array, count: number): void {
@@ -429,7 +453,7 @@ export class RfbClient {
     const { width, height } = this.#options.screen;
     if (!incremental) this.#damage.markRectangle(intersect(area, { x: 0, y: 0, width, height }));
     this.#requested = this.#requested === undefined ? area : union(this.#requested, area);
-    this.#options.wants();
+    this.#options.wants('update');
     this.update();
   }
 

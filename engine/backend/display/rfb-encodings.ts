@@ -38,10 +38,13 @@ export function paletteOf(pixels: Uint32Array, most: number): Map<number, number
 }
 
 /** 7.7.1. */
-export function encodeRaw(pixels: Uint32Array, writer: PixelWriter): Uint8Array {
-  const bytes = new Uint8Array(pixels.length * writer.bytes);
+export function encodeRaw({ pixels, width }: Picture, area: Rectangle, writer: PixelWriter): Uint8Array {
+  const bytes = new Uint8Array(area.width * area.height * writer.bytes);
   let at = 0;
-  for (const color of pixels) at = writer.put(bytes, at, color);
+  for (let y = area.y; y < area.y + area.height; y++) {
+    const from = y * width + area.x;
+    at = writer.putAll(bytes, at, pixels.subarray(from, from + area.width));
+  }
   return bytes;
 }
 
@@ -65,8 +68,11 @@ function packIndices(
         last = color;
         index = palette.get(color) ?? 0;
       }
-      const bit = x * bits;
-      bytes[line + (bit >> 3)] |= index << (8 - bits - (bit & 7));
+      if (bits === 8) bytes[line + x] = index;
+      else {
+        const bit = x * bits;
+        bytes[line + (bit >> 3)] |= index << (8 - bits - (bit & 7));
+      }
     }
     line += pitch;
   }
@@ -123,15 +129,24 @@ const TIGHT_LEAST = 12;
 export const TIGHT_STREAMS = 3;
 const TIGHT_STREAM = { Pixels: 0, TwoColors: 1, Palette: 2 } as const;
 
-/** Tight: one colour, indices of a palette, or pixels; the latter two compressed in streams of their own. */
+/** The colours of a rectangle where Tight writes indices of them; undefined where it writes pixels. */
+export function tightPalette(pixels: Uint32Array): Map<number, number> | undefined {
+  return paletteOf(pixels, Math.min(256, Math.max(2, pixels.length >> 3)));
+}
+
+/**
+ * Tight: one colour, indices of a palette, or pixels; the latter two compressed in streams of their own.
+ *
+ * @param palette of the pixels, by {@link tightPalette}
+ */
 export async function encodeTight(
   pixels: Uint32Array,
   width: number,
+  palette: Map<number, number> | undefined,
   writer: PixelWriter,
   streams: readonly ZlibStream[],
 ): Promise<Uint8Array> {
   const pixelBytes = writer.threeBytes ? 3 : writer.bytes;
-  const palette = paletteOf(pixels, Math.min(256, Math.max(2, pixels.length >> 3)));
   if (palette?.size === 1) {
     const bytes = new Uint8Array(1 + pixelBytes);
     bytes[0] = TIGHT.Fill;
@@ -205,8 +220,7 @@ function hextile(pixels: Uint32Array, width: number, writer: PixelWriter): Uint8
     }
   }
   bytes[0] = HEXTILE.Raw;
-  let at = 1;
-  for (const color of pixels) at = writer.put(bytes, at, color);
+  writer.putAll(bytes, 1, pixels);
   return bytes;
 }
 

@@ -16,8 +16,9 @@ const IDLE = 100;
 /** Looks without a change after which the screen counts as standing still. */
 const STILL = 30;
 
-/** Milliseconds after an input at which its effect is looked for. */
+/** Milliseconds after an input at which its effect is looked for; so often, while nothing is seen. */
 const SOON = 12;
+const SOON_LOOKS = 10;
 
 export interface RfbServerOptions {
   readonly screen: Screen;
@@ -27,13 +28,25 @@ export interface RfbServerOptions {
   readonly password?: string;
 }
 
+/** What is known of a viewer from how it has come. */
+export interface ViewerConnection {
+  /** It is not asked for the password: the connection itself says who it is. */
+  readonly trusted?: boolean;
+  /** It is on this computer; true of those that are trusted, if not given. */
+  readonly local?: boolean;
+}
+
 export class RfbServer {
   readonly #options: RfbServerOptions;
   readonly #clients = new Set<RfbClient>();
   readonly #servers: Array<{ server: Server; path: string | undefined }> = [];
   #timer: NodeJS.Timeout | undefined;
   #due = Infinity;
+  /** When the screen was last looked at. */
+  #seen = -Infinity;
   #unchanged = 0;
+  /** Looks left in which the effect of an input is expected. */
+  #expected = 0;
 
   constructor(options: RfbServerOptions) {
     this.#options = options;
@@ -50,7 +63,7 @@ export class RfbServer {
   async listen(address: DisplayAddress): Promise<DisplayAddress> {
     const server = createServer((socket) => {
       socket.setNoDelay(true);
-      this.serve(socket);
+      this.serve(socket, { local: address.kind === 'unix' });
     });
     const path = address.kind === 'unix' ? address.path : undefined;
     await new Promise<void>((resolve, reject) => {
@@ -68,9 +81,8 @@ export class RfbServer {
     return { ...address, port: bound.port };
   }
 
-  /** Serves a viewer on a connection that is there already.
-   * @param trusted not asked for the password: the connection itself says who it is */
-  serve(stream: Duplex, trusted = false): void {
+  /** Serves a viewer on a connection that is there already. */
+  serve(stream: Duplex, { trusted = false, local = trusted }: ViewerConnection = {}): void {
     const { screen, input, name, password } = this.#options;
     // A viewer begins with the picture as it is.
     this.refresh();
@@ -80,7 +92,11 @@ export class RfbServer {
       password: trusted ? undefined : password,
       screen,
       input,
-      wants: () => this.#schedule(SOON),
+      local,
+      wants: (reason) => {
+        if (reason === 'input') this.#expected = SOON_LOOKS;
+        this.#schedule(reason === 'input' ? SOON : this.#seen + BUSY - performance.now());
+      },
       gone: () => void this.#clients.delete(client),
     });
     this.#clients.add(client);
@@ -88,8 +104,10 @@ export class RfbServer {
 
   /** Looks at the screen, and tells viewers what has changed. */
   refresh(): void {
+    this.#seen = performance.now();
     const { resized, damage } = this.#options.screen.update();
     const changed = resized || damage.any;
+    this.#expected = changed ? 0 : Math.max(this.#expected - 1, 0);
     this.#unchanged = changed ? 0 : this.#unchanged + 1;
     for (const client of this.#clients) {
       if (changed) client.changed(damage, resized);
@@ -115,7 +133,7 @@ export class RfbServer {
     if (this.#timer !== undefined && this.#due <= due) return;
     clearTimeout(this.#timer);
     this.#due = due;
-    this.#timer = setTimeout(() => this.#look(), milliseconds).unref();
+    this.#timer = setTimeout(() => this.#look(), Math.max(milliseconds, 0)).unref();
   }
 
   #look(): void {
@@ -124,6 +142,6 @@ export class RfbServer {
     // Nobody who waits will ask again for a look; the others do when they want an update.
     if (!waiting) return;
     this.refresh();
-    this.#schedule(this.#unchanged > STILL ? IDLE : BUSY);
+    this.#schedule(this.#expected > 0 ? SOON : this.#unchanged > STILL ? IDLE : BUSY);
   }
 }

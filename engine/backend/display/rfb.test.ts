@@ -44,6 +44,7 @@ function serve(options: Partial<RfbClientOptions> = {}) {
       key: (code, down) => void inputs.push(`${down ? 'down' : 'up'} ${code}`),
       pointer: ({ x, y }, buttons) => void inputs.push(`pointer ${x},${y} ${buttons}`),
     },
+    local: false,
     wants: () => {},
     gone,
     ...options,
@@ -89,6 +90,22 @@ test.each([
     expect(Buffer.compare(Buffer.from(viewer.pixels.buffer), Buffer.from(screen.pixels.buffer))).toBe(0);
   }
   expect(new Set(viewer.seen)).toEqual(new Set([encoding]));
+});
+
+test('a local viewer is sent what is hard to compress as it is, and the rest in the encoding of its choice', async () => {
+  for (const local of [false, true]) {
+    paint(1);
+    screen.pixels.fill(0x123456, 0, 60 * screen.width);
+    const { client, viewer } = await connect({ encodings: [Encoding.Tight] }, { local });
+    const damage = new Damage(200, 120);
+    damage.markRectangle({ x: 0, y: 0, width: 200, height: 16 });
+    viewer.request(true);
+    client.changed(damage, false);
+    await viewer.next();
+    await viewer.update();
+    expect(viewer.seen).toEqual([Encoding.Tight, local ? Encoding.Raw : Encoding.Tight]);
+    expect(Buffer.compare(Buffer.from(viewer.pixels.buffer), Buffer.from(screen.pixels.buffer))).toBe(0);
+  }
 });
 
 test('only what was damaged is sent, and nothing before something is', async () => {
@@ -170,6 +187,38 @@ test('pixel formats: 16 and 8 bits, big-endian; what makes no pixels is refused'
   expect([wrong(0, 24), wrong(3, 0), wrong(4, 0, 0), wrong(4, 0, 100), wrong(10, 255)]).toEqual(
     Array(5).fill(undefined),
   );
+});
+
+test('many pixels are written as one by one', () => {
+  const random = new Random(7);
+  const colors = Uint32Array.from({ length: 9 }, () => random.below(2 ** 24));
+  const formats = [
+    {},
+    { redShift: 0, blueShift: 16 },
+    { redShift: 24, greenShift: 16, blueShift: 8 },
+    { bigEndian: true },
+    { bitsPerPixel: 16, depth: 16, redMax: 31, greenMax: 63, blueMax: 31, redShift: 11, greenShift: 5 },
+    {
+      bitsPerPixel: 8,
+      depth: 8,
+      redMax: 7,
+      greenMax: 7,
+      blueMax: 3,
+      redShift: 0,
+      greenShift: 3,
+      blueShift: 6,
+    },
+  ] as const;
+  for (const changes of formats) {
+    const writer = new PixelWriter({ ...NATIVE_FORMAT, ...changes });
+    for (const start of [0, 1, 4]) {
+      const [single, together] = [new Uint8Array(41), new Uint8Array(41)];
+      let end: number = start;
+      for (const color of colors) end = writer.put(single, end, color);
+      expect(writer.putAll(together, start, colors)).toBe(end);
+      expect(together).toEqual(single);
+    }
+  }
 });
 
 test('addresses: Unix sockets, ports, displays; an open door only to this computer', () => {
