@@ -194,7 +194,7 @@ export class VirtioTablet implements Device {
     view.setUint16(2, code, true);
     view.setInt32(4, value, true);
     this.#memory.write(room.address, bytes);
-    return ring.use((counts.used[Queue.Events] + index) & 0xffff, head, EVENT_BYTES);
+    return ring.use((counts.used[Queue.Events] + index) & 0xffff, [{ head, written: EVENT_BYTES }]);
   }
 
   /** The driver sets lights, of which there are none: its buffers are given back. */
@@ -203,7 +203,8 @@ export class VirtioTablet implements Device {
       const { counts } = this.fn;
       for (let i = 0; i < count; i++) {
         const { head } = ring.chain((counts.taken[Queue.Status] + i) & 0xffff);
-        if (ring.use((counts.used[Queue.Status] + i) & 0xffff, head, 0)) this.fn.interruptQueue(Queue.Status);
+        const used = (counts.used[Queue.Status] + i) & 0xffff;
+        if (ring.use(used, [{ head, written: 0 }])) this.fn.interruptQueue(Queue.Status);
       }
       return count;
     });

@@ -278,6 +278,53 @@ test('interrupts: by pin, by message, suppressed by flag and by event index', ()
   expect(rig.memory.view.getUint16(0x3004 + 8 * driver.size, true)).toBe(3);
 });
 
+test('requests that wait are given back together, with one interrupt where the driver waits for any of them', () => {
+  const { view } = rig.memory;
+  const driver = new Driver(rig, [9, Feature.EventIndex, Feature.IndirectDescriptors], 64);
+  const offer = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const table = 0x9000 + 0x40 * i;
+      driver.descriptor(0, driver.header(In, i), 16, 1, 1, table);
+      driver.descriptor(1, 0x2_0000 + 512 * i, 512, 3, 2, table);
+      driver.descriptor(2, 0x7000 + i, 1, 2, 0, table);
+      driver.descriptor(i, table, 48, 4);
+      driver.offer(i);
+    }
+  };
+  const usedEvent = (index: number) => view.setUint16(0x2004 + 2 * driver.size, index, true);
+  const usedIndex = () => view.getUint16(0x3002, true);
+  world.journal.length = 0;
+  usedEvent(2);
+  offer(5);
+  rig.serve();
+  expect([usedIndex(), world.journal]).toEqual([5, ['intx=1']]);
+  expect(rig.disk.journal).toEqual([0, 1, 2, 3, 4].map((sector) => `read ${512 * sector}+512`));
+  for (let i = 0; i < 5; i++) expect(view.getUint32(0x3004 + 8 * i, true)).toBe(i);
+  // The driver has taken those, and waits for one that is not in the next lot.
+  driver.get(0x1000, 1);
+  usedEvent(8);
+  offer(3);
+  rig.serve();
+  expect([usedIndex(), world.journal]).toEqual([8, ['intx=1', 'intx=0']]);
+  // More than are given back at once.
+  offer(40);
+  rig.serve();
+  expect([usedIndex(), world.journal]).toEqual([48, ['intx=1', 'intx=0', 'intx=1']]);
+});
+
+test('what was done before a ring that breaks the rules is given back', () => {
+  const driver = new Driver(rig, [9]);
+  driver.descriptor(0, driver.header(In, 0), 16, 1, 1);
+  driver.descriptor(1, 0xa000, 512, 3, 2);
+  driver.descriptor(2, 0x7000, 1, 2);
+  driver.descriptor(3, 0x7000, 16, 1, 3);
+  driver.offer(0);
+  driver.offer(3);
+  rig.serve();
+  expect(rig.memory.view.getUint16(0x3002, true)).toBe(1);
+  expect(driver.get(0x14, 1) & VirtioStatus.NeedsReset).not.toBe(0);
+});
+
 test('a change of size is told, and reads back', () => {
   const driver = new Driver(rig, [9]);
   const generation = driver.get(0x15, 1);

@@ -9,7 +9,7 @@ import type { BlockBackend, BlockDevice } from './block.ts';
 import type { DmaMemory } from '../dma.ts';
 import type { IoSlot } from './io-slots.ts';
 import { VirtioPci, type VirtioWires } from '../virtio/virtio-pci.ts';
-import { type Chain, RingError, type Segment, Virtqueue } from '../virtio/virtqueue.ts';
+import { type Chain, RingError, type Segment, type UsedChain, Virtqueue } from '../virtio/virtqueue.ts';
 
 const BLOCK_DEVICE = 2;
 const MASS_STORAGE = 0x01_00_00;
@@ -25,6 +25,11 @@ const MOST_BYTES = 64 * 2 ** 20;
 /** Sectors of a discard or of zeros at most, and ranges of one request. */
 const MOST_RANGE_SECTORS = 2 ** 22;
 const MOST_RANGES = 16;
+
+/** Requests that are given back together at most, and milliseconds after which those that are done are: each time
+ * costs the guest an interrupt, and those it has to wait for keep it from its work. */
+const MOST_BATCH = 32;
+const LONGEST_BATCH = 0.2;
 
 /** Feature bits (5.2.3). */
 const BlkFeature = {
@@ -152,13 +157,13 @@ export class VirtioBlk implements Device, BlockDevice {
     if (backend === undefined) return false;
     let any = false;
     for (let queue = 0; queue < this.#options.queues; queue++) {
-      while (this.#serveNext(queue, backend, locked)) any = true;
+      while (this.#serveBatch(queue, backend, locked)) any = true;
     }
     return any;
   }
 
-  /** Carries out the next request of a queue. @returns false where there is none */
-  #serveNext(queue: number, backend: BlockBackend, locked: <T>(body: () => T) => T): boolean {
+  /** Carries out the next requests of a queue, and gives them back together. @returns false where there is none */
+  #serveBatch(queue: number, backend: BlockBackend, locked: <T>(body: () => T) => T): boolean {
     const { fn, slot } = this;
     const begun = locked(() => {
       const place = fn.queue(queue);
@@ -167,27 +172,30 @@ export class VirtioBlk implements Device, BlockDevice {
     if (begun === undefined) return false;
     const { place, next, turn } = begun;
     const ring = new Virtqueue(this.#options.memory, place);
-    let done: { head: number; written: number } | undefined;
+    const done: UsedChain[] = [];
+    const end = performance.now() + LONGEST_BATCH;
     let broken = false;
     try {
-      if (this.#isWaiting(ring, next, place.size)) done = this.#request(ring.chain(next), backend);
+      do {
+        const at = (next + done.length) & 0xffff;
+        if (!this.#isWaiting(ring, at, place.size)) break;
+        done.push(this.#request(ring.chain(at), backend));
+      } while (done.length < MOST_BATCH && slot.current(turn) && performance.now() < end);
     } catch (error) {
       if (!(error instanceof RingError)) throw error;
       broken = true;
     } finally {
       slot.end();
     }
-    if (done === undefined && !broken) return false;
+    if (done.length === 0 && !broken) return false;
     locked(() => {
       if (!slot.current(turn)) return;
-      if (done === undefined) {
-        fn.fail();
-        return;
-      }
-      fn.counts.taken[queue] = next + 1;
-      const before = fn.counts.used[queue];
-      fn.counts.used[queue] = before + 1;
-      if (ring.use(before, done.head, done.written)) fn.interruptQueue(queue);
+      const { taken, used } = fn.counts;
+      const before = used[queue];
+      taken[queue] = next + done.length;
+      used[queue] = before + done.length;
+      if (ring.use(before, done)) fn.interruptQueue(queue);
+      if (broken) fn.fail();
     });
     return !broken;
   }
@@ -206,7 +214,7 @@ export class VirtioBlk implements Device, BlockDevice {
 
   /** Carries a request out, and writes its status.
    * @throws RingError where it has no header or no room for a status */
-  #request({ head, readable, writable }: Chain, backend: BlockBackend): { head: number; written: number } {
+  #request({ head, readable, writable }: Chain, backend: BlockBackend): UsedChain {
     const { memory } = this.#options;
     const room = lengthOf(writable);
     if (lengthOf(readable) < HEADER || room < 1) throw new RingError('a request without header or status');

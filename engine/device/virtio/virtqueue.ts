@@ -45,6 +45,13 @@ export interface Chain {
   readonly writable: readonly Segment[];
 }
 
+/** A chain that is given back. */
+export interface UsedChain {
+  readonly head: number;
+  /** Bytes written to its writable part, from its beginning on. */
+  readonly written: number;
+}
+
 /** The driver has broken the rules in a way that there is no going on from. */
 export class RingError extends Error {}
 
@@ -86,21 +93,21 @@ export class Virtqueue {
     if (head >= size) throw new RingError(`descriptor ${head} of ${size}`);
     const readable: Segment[] = [];
     const writable: Segment[] = [];
-    let table = descriptors;
+    let table: DataView | undefined;
     let entries = size;
     let index = head;
-    let indirect = false;
     // No chain has more descriptors than the queue (2.7.5.3.1), so that one which loops is found out.
     for (let count = 0; ; count++) {
       if (count >= Math.max(size, entries)) throw new RingError('a chain that is too long, or loops');
-      const view = viewOf(this.#memory.read(table + index * DESCRIPTOR, DESCRIPTOR));
-      const flags = view.getUint16(12, true);
-      const address = addressOf(view);
-      const length = view.getUint32(8, true);
+      const view = table ?? viewOf(this.#memory.read(descriptors + index * DESCRIPTOR, DESCRIPTOR));
+      const at = table === undefined ? 0 : index * DESCRIPTOR;
+      const flags = view.getUint16(at + 12, true);
+      const address = addressOf(view, at);
+      const length = view.getUint32(at + 8, true);
       if ((flags & DescriptorFlag.Indirect) !== 0) {
         if (
           !this.#place.indirect ||
-          indirect ||
+          table !== undefined ||
           (flags & DescriptorFlag.Next) !== 0 ||
           length % DESCRIPTOR !== 0
         ) {
@@ -108,42 +115,44 @@ export class Virtqueue {
         }
         entries = length / DESCRIPTOR;
         if (entries === 0 || entries > MOST_INDIRECT) throw new RingError(`an indirect table of ${entries}`);
-        indirect = true;
-        table = address;
+        // As a whole: a large request has hundreds of descriptors.
+        table = viewOf(this.#memory.read(address, length));
         index = 0;
         count = -1;
         continue;
       }
-      if ((flags & DescriptorFlag.Write) !== 0) writable.push({ address, length });
+      if ((flags & DescriptorFlag.Write) !== 0) append(writable, address, length);
       else if (writable.length > 0) throw new RingError('readable descriptors behind writable ones');
-      else readable.push({ address, length });
+      else append(readable, address, length);
       if ((flags & DescriptorFlag.Next) === 0) break;
-      index = view.getUint16(14, true);
+      index = view.getUint16(at + 14, true);
       if (index >= entries) throw new RingError(`descriptor ${index} of ${entries}`);
     }
     return { head, readable, writable };
   }
 
   /**
-   * Gives a chain back.
+   * Gives chains back, all of which the driver sees at once.
    *
    * @param usedIndex how many were given back before, modulo 65536
-   * @param written bytes written to its writable part
    * @returns whether the driver wants an interrupt
    */
-  use(usedIndex: number, head: number, written: number): boolean {
+  use(usedIndex: number, chains: readonly UsedChain[]): boolean {
     const { used, size, available, eventIndex } = this.#place;
     const entry = new Uint8Array(USED_ENTRY);
-    viewOf(entry).setUint32(0, head, true);
-    viewOf(entry).setUint32(4, written, true);
-    this.#memory.write(used + RING_HEADER + USED_ENTRY * (usedIndex % size), entry);
-    // The entry is there before the index says so: other vCPUs look without a lock.
-    const next = (usedIndex + 1) & 0xffff;
+    const view = viewOf(entry);
+    for (const [i, { head, written }] of chains.entries()) {
+      view.setUint32(0, head, true);
+      view.setUint32(4, written, true);
+      this.#memory.write(used + RING_HEADER + USED_ENTRY * ((usedIndex + i) % size), entry);
+    }
+    // The entries are there before the index says so: other vCPUs look without a lock.
     fence();
-    this.#setU16(used + 2, next);
+    this.#setU16(used + 2, (usedIndex + chains.length) & 0xffff);
     fence();
-    if (eventIndex) return this.#usedEvent() === usedIndex;
-    return (this.#u16(available) & AVAIL_NO_INTERRUPT) === 0;
+    // 2.7.7.2: whether the index has gone past what the driver waits for.
+    if (eventIndex) return ((this.#usedEvent() - usedIndex) & 0xffff) < chains.length;
+    return chains.length > 0 && (this.#u16(available) & AVAIL_NO_INTERRUPT) === 0;
   }
 
   #u16(address: number): number {
@@ -161,9 +170,17 @@ const MOST_INDIRECT = 4096;
 /** Addresses beyond what numbers hold exactly lead nowhere, as these do. */
 const NOWHERE = 2 ** 52;
 
-function addressOf(view: DataView): number {
-  const address = view.getBigUint64(0, true);
-  return address >= BigInt(NOWHERE) ? NOWHERE : Number(address);
+function addressOf(view: DataView, at: number): number {
+  const address = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+  return Math.min(address, NOWHERE);
+}
+
+/** Adds a piece of memory, to the last one where it follows that. */
+function append(segments: Segment[], address: number, length: number): void {
+  const last = segments.at(-1);
+  if (last !== undefined && last.address + last.length === address) {
+    segments[segments.length - 1] = { address: last.address, length: last.length + length };
+  } else segments.push({ address, length });
 }
 
 function viewOf(bytes: Uint8Array): DataView {
