@@ -2,7 +2,6 @@
  * What people do with keyboard and pointer, handed to the machine's devices.
  */
 import type { InputTarget } from '../backend/display/rfb-client.ts';
-import { scanCodes } from '../device/input/scancode.ts';
 import { TABLET_MOST } from '../device/input/virtio-tablet.ts';
 import type { Board } from '../machine/board.ts';
 
@@ -23,8 +22,7 @@ export class InputPort implements InputTarget {
   }
 
   key(code: number, down: boolean): void {
-    const codes = scanCodes(code, down);
-    if (codes.length > 0) this.#withDevices(() => this.#board.chipset.keyboard.key(codes));
+    this.#withDevices(() => this.#board.chipset.keyboard.key(code, down));
   }
 
   pointer(at: { x: number; y: number; width: number; height: number }, buttons: number): void {

@@ -4,7 +4,6 @@ import { Arena } from '../../memory/layout.ts';
 import { ManualClock } from '../conformance.ts';
 import { I8042 } from './i8042.ts';
 import { Ps2Keyboard } from './keyboard.ts';
-import { scanCodes } from './scancode.ts';
 
 const clock = new ManualClock();
 let controller: I8042;
@@ -106,15 +105,15 @@ test('translation applies to everything the keyboard sends, its identity too', (
 
 test('keys: set 2 as they are, set 1 by translation, with the break prefix merged', () => {
   mode(0x00);
-  keyboard.key([0x1c]); // A
-  keyboard.key([0xf0, 0x1c]);
+  keyboard.key(0x1e, true); // A
+  keyboard.key(0x1e, false);
   expect(drain()).toEqual([0x1c, 0xf0, 0x1c]);
   mode(0x40);
-  keyboard.key([0x1c]);
-  keyboard.key([0xf0, 0x1c]);
-  keyboard.key([0xe0, 0x75]); // up
-  keyboard.key([0xe0, 0xf0, 0x75]);
-  keyboard.key([0x83]); // F7
+  keyboard.key(0x1e, true);
+  keyboard.key(0x1e, false);
+  keyboard.key(0xc8, true); // up
+  keyboard.key(0xc8, false);
+  keyboard.key(0x41, true); // F7
   expect(drain()).toEqual([0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8, 0x41]);
 });
 
@@ -128,12 +127,70 @@ test('scan code set: F0 00 asks, F0 01 selects set 1, a set that is not there is
   expect(drain()).toEqual([0xfa]);
   data(0x01);
   expect(drain()).toEqual([0xfa]);
-  keyboard.key([0xf0, 0x1c]);
+  keyboard.key(0x1e, false);
   expect(drain()).toEqual([0x9e]);
   data(0xf0);
   drain();
-  data(0x03);
+  data(0x04);
   expect(drain()).toEqual([0xfe]);
+});
+
+describe('set 3', () => {
+  const typed = (key: number) => (keyboard.key(key, true), keyboard.key(key, false), drain());
+  /** Letters, left Control, right Control, up, Pause, a Windows key. */
+  const KEYS = [0x1e, 0x1d, 0x9d, 0xc8, PAUSE, 0xdb];
+
+  beforeEach(() => {
+    mode(0x00);
+    data(0xf0);
+    data(0x03);
+    drain();
+    data(0xf0);
+    drain();
+    data(0x00);
+    expect(drain()).toEqual([0xfa, 0x03]);
+  });
+
+  test('has one code for each key, and releases of shifts alone', () => {
+    expect(KEYS.map(typed)).toEqual([[0x1c], [0x11, 0xf0, 0x11], [0x58], [0x63], [0x62], [0x8b]]);
+  });
+
+  test.each([
+    [0xf7, false, true],
+    [0xf8, true, false],
+    [0xf9, false, false],
+    [0xfa, true, true],
+  ])('command %i: releases are sent: %s; keys repeat: %s', (all, breaks, repeats) => {
+    data(all);
+    expect(drain()).toEqual([0xfa]);
+    expect(KEYS.map(typed)).toEqual(
+      [0x1c, 0x11, 0x58, 0x63, 0x62, 0x8b].map((code) => (breaks ? [code, 0xf0, code] : [code])),
+    );
+    keyboard.key(PAUSE, true);
+    drain();
+    clock.time += 1e9;
+    keyboard.service(clock.time);
+    expect(drain()).toEqual(repeats ? [0x62] : []);
+    // Other sets have no types, and a default ends them.
+    data(0xf6);
+    drain();
+    expect(typed(0x1e)).toEqual([0x1c, 0xf0, 0x1c]);
+  });
+
+  test('commands for one key name it by its code', () => {
+    for (const [one, sent] of [[0xfc, [0x63, 0xf0, 0x63]], [0xfd, [0x63]], [0xfb, [0x63]]] as const) {
+      data(one);
+      expect(drain()).toEqual([0xfa]);
+      data(0x63);
+      expect(drain()).toEqual([0xfa]);
+      expect([typed(0xc8), typed(0xcb)]).toEqual([sent, [0x61]]);
+    } // prettier-ignore
+    data(0xfc);
+    drain();
+    data(0xe9); // no key has it
+    expect(drain()).toEqual([0xfa]);
+    expect(typed(0x1e)).toEqual([0x1c]);
+  });
 });
 
 test('LEDs and typematic rate take a parameter, which a new command replaces', () => {
@@ -164,12 +221,12 @@ describe('a key that is held', () => {
 
   test('repeats after half a second, 10.9 times a second, until it is released', () => {
     mode(0x00);
-    keyboard.key([0xe0, 0x75]);
+    keyboard.key(0xc8, true);
     expect(drain()).toEqual([0xe0, 0x75]);
     expect(wait(499)).toEqual([]);
     const typed = wait(1000).length / 2;
     expect([11, 12]).toContain(typed);
-    keyboard.key([0xe0, 0xf0, 0x75]);
+    keyboard.key(0xc8, false);
     expect(drain()).toEqual([0xe0, 0xf0, 0x75]);
     expect(wait(1000)).toEqual([]);
     expect(keyboard.deadline()).toBe(Infinity);
@@ -180,34 +237,34 @@ describe('a key that is held', () => {
     data(0xf3);
     data(0x00);
     drain();
-    keyboard.key([0x1c]);
+    keyboard.key(0x1e, true);
     expect(wait(249)).toEqual([0x1c]);
     expect([30, 31]).toContain(wait(1000 + 1).length);
   });
 
   test('gives way to the next, which alone repeats then; what others repeat means nothing', () => {
     mode(0x00);
-    keyboard.key([0x1c]);
-    for (let i = 0; i < 5; i++) keyboard.key([0x1c]);
-    keyboard.key([0x1b]);
-    keyboard.key([0xf0, 0x1c]);
+    keyboard.key(0x1e, true);
+    for (let i = 0; i < 5; i++) keyboard.key(0x1e, true);
+    keyboard.key(0x1f, true);
+    keyboard.key(0x1e, false);
     expect(drain()).toEqual([0x1c, 0x1b, 0xf0, 0x1c]);
     expect(new Set(wait(1000))).toEqual(new Set([0x1b]));
   });
 
   test('is Pause never, and of Print the key without its shift', () => {
     mode(0x00);
-    for (const code of [PAUSE, PRINT]) keyboard.key(scanCodes(code, true));
+    for (const code of [PAUSE, PRINT]) keyboard.key(code, true);
     drain();
     expect(wait(505)).toEqual([0xe0, 0x7c]);
-    keyboard.key(scanCodes(PRINT, false));
+    keyboard.key(PRINT, false);
     drain();
     expect(wait(1000)).toEqual([]);
   });
 
   test('fills no queue that nobody empties', () => {
     mode(0x10);
-    keyboard.key([0x1c]);
+    keyboard.key(0x1e, true);
     for (clock.time = 0; clock.time < 10e9; clock.time += 10e6) keyboard.service(clock.time);
     command(0xae);
     expect(drain()).not.toContain(0x00);
@@ -218,11 +275,11 @@ test('F5 stops scanning, F4 starts it; FE sends the last byte again; an unknown 
   mode(0x00);
   data(0xf5);
   drain();
-  expect(keyboard.key([0x1c])).toBe(false);
-  keyboard.key([0xf0, 0x1c]);
+  expect(keyboard.key(0x1e, true)).toBe(false);
+  keyboard.key(0x1e, false);
   data(0xf4);
   drain();
-  expect(keyboard.key([0x1c])).toBe(true);
+  expect(keyboard.key(0x1e, true)).toBe(true);
   expect(drain()).toEqual([0x1c]);
   data(0xfe);
   expect(drain()).toEqual([0x1c]);
@@ -232,7 +289,7 @@ test('F5 stops scanning, F4 starts it; FE sends the last byte again; an unknown 
 
 test('a full keyboard queue ends with one overrun code', () => {
   mode(0x10); // keyboard disabled: nothing leaves
-  for (let i = 0; i < 15; i++) for (const code of [0x1c, 0x1b]) keyboard.key([code]);
+  for (let i = 0; i < 15; i++) for (const key of [0x1e, 0x1f]) keyboard.key(key, true);
   command(0xae);
   const bytes = drain();
   expect(bytes).toEqual([...Array.from({ length: 15 }, (_, i) => (i % 2 === 0 ? 0x1c : 0x1b)), 0x00]);
@@ -240,13 +297,13 @@ test('a full keyboard queue ends with one overrun code', () => {
 
 test('IRQ 1 has one edge for each byte and follows its enable bit', () => {
   mode(0x01);
-  keyboard.key([0xe0, 0x75]);
+  keyboard.key(0xc8, true);
   expect([irq1, edges]).toEqual([true, 1]);
   read();
   expect([irq1, edges]).toEqual([true, 2]);
   read();
   expect(irq1).toBe(false);
-  keyboard.key([0x1c]);
+  keyboard.key(0x1e, true);
   mode(0x00);
   expect(irq1).toBe(false);
 });
@@ -291,15 +348,15 @@ test('the output port: A20, and reset by a cleared bit 0 or by a pulse', () => {
 
 test('an answer waits for the byte in the buffer, and goes before the keyboard', () => {
   mode(0x00);
-  keyboard.key([0x1c]);
-  keyboard.key([0x1b]);
+  keyboard.key(0x1e, true);
+  keyboard.key(0x1f, true);
   command(0x20);
   expect(drain()).toEqual([0x1c, 0x00, 0x1b]);
 });
 
 test('as firmware leaves it: translated, IRQ 1, the system flag set', () => {
   controller.initialize();
-  keyboard.key([0x1c]);
+  keyboard.key(0x1e, true);
   expect([irq1, status() & 0x05, read()]).toEqual([true, 0x05, 0x1e]);
 });
 
@@ -309,7 +366,7 @@ test('fuzz: whatever is written, reads stay bytes, and self-test and reset still
   for (let i = 0; i < 20_000; i++) {
     const port = random() % 2 === 0 ? controller.data : controller.command;
     const size = ([1, 2, 4] as const)[random() % 3];
-    if (random() % 3 === 0) keyboard.key([random() & 0xff, random() & 0xff]);
+    if (random() % 3 === 0) keyboard.key(random() & 0xff, random() % 2 === 0);
     port.portWrite(0, size, random());
     expect(port.portRead(0, size) % 2 ** 32).toBeGreaterThanOrEqual(0);
   }

@@ -1,37 +1,33 @@
 import { expect, test } from 'vitest';
 import { keyCode, keyNames, keyOfKeysym, keysOfCharacter } from '../../api/keys.ts';
-import { BREAK, scanCodes, toSet1 } from './scancode.ts';
-
-/** What the controller's translation makes of a sequence. */
-function translated(codes: readonly number[]): number[] {
-  const bytes: number[] = [];
-  let released = false;
-  for (const code of codes) {
-    if (code !== BREAK) bytes.push(toSet1(code, released));
-    released = code === BREAK;
-  }
-  return bytes;
-}
+import { inSet1, scanCodes } from './scancode.ts';
+import { SET3_CODES, set3Code } from './scancode-set3.ts';
 
 test('every key arrives as its code in set 1, and as the same with bit 7 when it is released', () => {
   for (const name of keyNames()) {
     const code = keyCode(name) ?? 0;
     if (name === 'KEY_PAUSE' || name === 'KEY_SYSRQ') continue;
     const prefix = code >= 0x80 ? [0xe0] : [];
-    expect([name, translated(scanCodes(code, true))]).toEqual([name, [...prefix, code & 0x7f]]);
-    expect([name, translated(scanCodes(code, false))]).toEqual([name, [...prefix, code | 0x80]]);
+    expect([name, inSet1(scanCodes(code, true))]).toEqual([name, [...prefix, code & 0x7f]]);
+    expect([name, inSet1(scanCodes(code, false))]).toEqual([name, [...prefix, code | 0x80]]);
   }
 });
 
 test('Print and Pause have sequences of their own', () => {
   const print = keyCode('sysrq') ?? 0;
-  expect(translated(scanCodes(print, true))).toEqual([0xe0, 0x2a, 0xe0, 0x37]);
-  expect(translated(scanCodes(print, false))).toEqual([0xe0, 0xb7, 0xe0, 0xaa]);
-  expect(translated(scanCodes(keyCode('KEY_PAUSE') ?? 0, true))).toEqual([
-    0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5,
-  ]);
+  expect(inSet1(scanCodes(print, true))).toEqual([0xe0, 0x2a, 0xe0, 0x37]);
+  expect(inSet1(scanCodes(print, false))).toEqual([0xe0, 0xb7, 0xe0, 0xaa]);
+  expect(inSet1(scanCodes(keyCode('KEY_PAUSE') ?? 0, true))).toEqual([0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5]);
   expect(scanCodes(keyCode('pause') ?? 0, false)).toEqual([]);
   expect(scanCodes(0, true)).toEqual([]);
+});
+
+test('every key has a code of its own in set 3, but those for the power, which have none', () => {
+  const keys = keyNames().filter((name) => !['KEY_POWER', 'KEY_SLEEP'].includes(name));
+  const codes = keys.map((name) => set3Code(keyCode(name) ?? 0));
+  expect(codes.every((code) => code > 0 && code < SET3_CODES)).toBe(true);
+  expect(new Set(codes).size).toBe(new Set(keys.map(keyCode)).size);
+  expect([0, 0x54, 0xde, 0xff].map(set3Code)).toEqual([0, 0, 0, 0]);
 });
 
 test('keysyms and characters are on the keys of an American keyboard', () => {

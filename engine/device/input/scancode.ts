@@ -53,3 +53,20 @@ export function scanCodes(key: number, down: boolean): readonly number[] {
   if (code === 0) return [];
   return [...(key >= 0x80 ? [E0] : []), ...(down ? [] : [BREAK]), code];
 }
+
+/** What a keyboard sends in set 2 for a key that is held: of Print the key without the shift before it.
+ * @returns empty for Pause, which does not repeat */
+export function repeatCodes(key: number): readonly number[] {
+  return key === PAUSE ? [] : scanCodes(key, true).slice(-2);
+}
+
+/** A sequence in set 2 as a keyboard sends it in set 1. */
+export function inSet1(codes: readonly number[]): readonly number[] {
+  const bytes: number[] = [];
+  let released = false;
+  for (const code of codes) {
+    if (code !== BREAK) bytes.push(toSet1(code, released));
+    released = code === BREAK;
+  }
+  return bytes;
+}

@@ -6,7 +6,6 @@
  */
 import { type Arena, layout, type View } from '../../memory/layout.ts';
 import type { Clock } from '../device.ts';
-import { BREAK } from './scancode.ts';
 
 /** 10.9 characters a second after half a second. */
 export const TYPEMATIC_DEFAULT = 0x2b;
@@ -15,19 +14,11 @@ export const TYPEMATIC_DEFAULT = 0x2b;
 const DELAY_UNIT = 250e6;
 const PERIOD_UNIT = 1e9 / 240;
 
-/** Pause has neither a release nor a repetition. */
-const PAUSE_PREFIX = 0xe1;
-
-/** Codes of a key at most; a longer sequence is no key. */
-const MOST_CODES = 8;
-
-const typematicLayout = layout('typematic', 1, {
+const typematicLayout = layout('typematic', 2, {
   /** When the key that is held repeats next, in guest nanoseconds. */
   next: 'f64',
-  /** Its make sequence in set 2. */
-  codes: ['u8', MOST_CODES],
-  /** How long that is; 0 where no key is held. */
-  length: 'u8',
+  /** That key; 0 where none is held. */
+  held: 'u8',
   /** Bits 6-5 delay, 4-0 rate. */
   rate: 'u8',
 });
@@ -44,7 +35,6 @@ export class Typematic {
   reset(): void {
     this.release();
     this.#at.next = 0;
-    this.#at.codes.fill(0);
     this.#at.rate = TYPEMATIC_DEFAULT;
   }
 
@@ -55,43 +45,37 @@ export class Typematic {
 
   /** No key repeats any more. */
   release(): void {
-    this.#at.length = 0;
+    this.#at.held = 0;
   }
 
   /**
-   * A key pressed or released, by its sequence in set 2.
+   * A key pressed or released.
    *
    * @returns false for a key that is pressed again without having been released
    */
-  key(codes: readonly number[]): boolean {
+  key(key: number, down: boolean): boolean {
     const at = this.#at;
-    const held = at.codes.subarray(0, at.length);
-    if (codes.includes(BREAK)) {
-      // Print has its codes in another order when it is released.
-      const released = codes.filter((code) => code !== BREAK);
-      if (released.length === held.length && held.every((code) => released.includes(code))) this.release();
+    if (!down) {
+      if (key === at.held) this.release();
       return true;
     }
-    if (codes[0] === PAUSE_PREFIX || codes.length > MOST_CODES) return true;
-    if (held.length === codes.length && held.every((code, i) => code === codes[i])) return false;
-    at.codes.set(codes);
-    at.length = codes.length;
+    if (key === at.held) return false;
+    at.held = key;
     at.next = this.#clock.now() + (1 + (at.rate >> 5)) * DELAY_UNIT;
     return true;
   }
 
   /** When {@link due} is to be asked next, in guest nanoseconds; Infinity while no key is held. */
   deadline(): number {
-    return this.#at.length === 0 ? Infinity : this.#at.next;
+    return this.#at.held === 0 ? Infinity : this.#at.next;
   }
 
-  /** The sequence that repeats now, undefined where none does. What was missed is not made up for.
+  /** The key that repeats now, undefined where none does. What was missed is not made up for.
    * @param now guest nanoseconds */
-  due(now: number): readonly number[] | undefined {
+  due(now: number): number | undefined {
     const at = this.#at;
     if (now < this.deadline()) return undefined;
     at.next = now + (8 + (at.rate & 7)) * 2 ** ((at.rate >> 3) & 3) * PERIOD_UNIT;
-    // Of Print, and keys with a shift of their own before them, the key itself.
-    return [...at.codes.subarray(Math.max(0, at.length - 2), at.length)];
+    return at.held;
   }
 }
