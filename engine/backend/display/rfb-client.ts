@@ -13,7 +13,7 @@ import { Damage, type Rectangle } from '../../device/video/damage.ts';
 import { ByteReader } from './byte-reader.ts';
 import { FORMAT_BYTES, NATIVE_FORMAT, packFormat, PixelWriter, unpackFormat } from './pixel-format.ts';
 import {
-  cut, encodeHextile, encodeRaw, encodeTight, encodeZrle, type Picture, TIGHT_MOST_WIDTH, TIGHT_STREAMS, tightPalette,
+  encodeHextile, encodeRaw, encodeTight, encodeZrle, type Picture, TIGHT_MOST_WIDTH, TIGHT_STREAMS, indexForTight,
 } from './rfb-encodings.ts'; // prettier-ignore
 import {
   ClientMessage,
@@ -73,11 +73,8 @@ const VERSION = 'RFB 003.008\n';
 /** Compression level where the client names none: fast. */
 const LEVEL = 1;
 
-/** Rectangles of an update: how many, and their bytes in pieces. */
-interface Rectangles {
-  readonly count: number;
-  readonly parts: readonly Uint8Array[];
-}
+/** An empty rectangle: of what is no part of the picture. */
+const NOWHERE: Rectangle = { x: 0, y: 0, width: 0, height: 0 };
 
 /** What is waited for, with its least number of bytes. */
 type Phase = 'version' | 'security' | 'response' | 'init' | 'messages' | 'over';
@@ -150,21 +147,21 @@ export class RfbClient {
       parts.push(rectangleHeader({ x: 0, y: 0, ...this.#known }, Encoding.DesktopSize));
       // The client asks anew for what it wants of the new picture.
       this.#requested = undefined;
-      this.#send(Promise.resolve({ count: parts.length, parts }));
+      this.#send(parts, []);
       return;
     }
     const within = intersect(this.#requested, { x: 0, y: 0, ...this.#known });
     const areas = this.#damage.take(within).flatMap((area) => divide(area));
     if (areas.length === 0 && parts.length === 0) return;
     this.#requested = undefined;
-    this.#send(this.#encode(areas, parts));
+    this.#send(parts, areas);
   }
 
-  /** Sends an update when its rectangles are there, and no other before the connection has taken it. */
-  #send(rectangles: Promise<Rectangles>): void {
+  /** Sends an update, and no other before the connection has taken it.
+   * @param parts rectangles that are complete, @param areas of the picture */
+  #send(parts: readonly Uint8Array[], areas: readonly Rectangle[]): void {
     this.#sending = true;
-    rectangles
-      .then((each) => this.#finish(each))
+    this.#sendUpdate(parts, areas)
       .catch(() => this.close())
       .finally(() => {
         this.#sending = false;
@@ -174,34 +171,54 @@ export class RfbClient {
       });
   }
 
+  /** Each area is sent when it has been encoded, so that the viewer draws it while the next one is. */
+  async #sendUpdate(parts: readonly Uint8Array[], areas: readonly Rectangle[]): Promise<void> {
+    const { screen } = this.#options;
+    const head = new Uint8Array(4);
+    head[0] = ServerMessage.Update;
+    new DataView(head.buffer).setUint16(2, parts.length + areas.length);
+    await this.#put(head, ...parts);
+    for (const area of areas) {
+      // The picture may have become smaller meanwhile. How many rectangles come has been said; what is left of the
+      // picture comes with the next update.
+      if (area.x + area.width > screen.width || area.y + area.height > screen.height) {
+        await this.#put(rectangleHeader(NOWHERE, Encoding.Raw));
+        continue;
+      }
+      const [encoding, data] = await this.#encodeArea(area);
+      await this.#put(rectangleHeader(area, encoding), data);
+    }
+  }
+
+  /** Writes, and resolves when the connection takes more, or has ended. */
+  async #put(...pieces: readonly Uint8Array[]): Promise<void> {
+    const { stream } = this.#options;
+    if (this.#phase === 'over' || !stream.writable) return;
+    let more = true;
+    stream.cork();
+    for (const piece of pieces) more = stream.write(piece);
+    stream.uncork();
+    if (more) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        stream.off('drain', done).off('close', done);
+        resolve();
+      };
+      stream.on('drain', done).on('close', done);
+    });
+  }
+
   /** What is said once, when the client has said that it understands it. */
   #announcements(): Uint8Array[] {
     if (this.#told) return [];
     this.#told = true;
     const parts: Uint8Array[] = [];
-    const nowhere = { x: 0, y: 0, width: 0, height: 0 };
     if (this.#encodings.includes(Encoding.QemuExtendedKeyEvent)) {
-      parts.push(rectangleHeader(nowhere, Encoding.QemuExtendedKeyEvent));
+      parts.push(rectangleHeader(NOWHERE, Encoding.QemuExtendedKeyEvent));
     }
     // An empty cursor: the guest draws its own.
-    if (this.#encodings.includes(Encoding.Cursor)) parts.push(rectangleHeader(nowhere, Encoding.Cursor));
+    if (this.#encodings.includes(Encoding.Cursor)) parts.push(rectangleHeader(NOWHERE, Encoding.Cursor));
     return parts;
-  }
-
-  /** @returns pieces of the message, and how many rectangles they are */
-  async #encode(areas: readonly Rectangle[], parts: readonly Uint8Array[]): Promise<Rectangles> {
-    const { screen } = this.#options;
-    const all = [...parts];
-    let count = parts.length;
-    for (const area of areas) {
-      // The picture may have become smaller while other rectangles were encoded; what is left over comes with the
-      // next update.
-      if (area.x + area.width > screen.width || area.y + area.height > screen.height) continue;
-      const [encoding, data] = await this.#encodeArea(area);
-      all.push(rectangleHeader(area, encoding), data);
-      count++;
-    }
-    return { count, parts: all };
   }
 
   async #encodeArea(area: Rectangle): Promise<[encoding: number, data: Uint8Array]> {
@@ -210,10 +227,9 @@ export class RfbClient {
     const encoding = this.#encodings.find((each) => PIXEL_ENCODINGS.includes(each)) ?? Encoding.Raw;
     switch (encoding) {
       case Encoding.Tight: {
-        const pixels = cut(screen, area);
-        const palette = tightPalette(pixels);
-        if (local && palette === undefined) break;
-        return [encoding, await encodeTight(pixels, area.width, palette, writer, this.#zlib(TIGHT_STREAMS))];
+        const indexed = indexForTight(screen, area);
+        if (local && indexed === undefined) break;
+        return [encoding, await encodeTight(screen, area, indexed, writer, this.#zlib(TIGHT_STREAMS))];
       }
       case Encoding.Zrle: {
         const stream = this.#zlib(TIGHT_STREAMS + 1)[TIGHT_STREAMS];
@@ -230,27 +246,6 @@ export class RfbClient {
   #zlib(count: number): readonly ZlibStream[] {
     while (this.#streams.length < count) this.#streams.push(new ZlibStream(this.#level));
     return this.#streams;
-  }
-
-  /** Writes an update, and resolves when the connection takes more. */
-  async #finish({ count, parts }: Rectangles): Promise<void> {
-    const { stream } = this.#options;
-    if (this.#phase === 'over' || !stream.writable) return;
-    const head = new Uint8Array(4);
-    head[0] = ServerMessage.Update;
-    new DataView(head.buffer).setUint16(2, count);
-    stream.cork();
-    let more = stream.write(head);
-    for (const part of parts) more = stream.write(part);
-    stream.uncork();
-    if (more) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        stream.off('drain', done).off('close', done);
-        resolve();
-      };
-      stream.on('drain', done).on('close', done);
-    });
   }
 
   #feed(bytes: Uint8Array): void {

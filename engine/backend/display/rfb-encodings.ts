@@ -27,7 +27,8 @@ export function cut({ pixels, width }: Picture, area: Rectangle): Uint32Array {
 export function paletteOf(pixels: Uint32Array, most: number): Map<number, number> | undefined {
   const found = new Map<number, number>();
   let last = -1;
-  for (const color of pixels) {
+  for (let i = 0; i < pixels.length; i++) {
+    const color = pixels[i];
     if (color === last) continue;
     last = color;
     if (found.has(color)) continue;
@@ -35,6 +36,45 @@ export function paletteOf(pixels: Uint32Array, most: number): Map<number, number
     found.set(color, found.size);
   }
   return found;
+}
+
+/** A rectangle by its colours: those that occur, and for each pixel, line by line, which it is. */
+export interface IndexedArea {
+  readonly colors: readonly number[];
+  readonly indices: Uint8Array;
+}
+
+/** A rectangle by its colours, looked at once; undefined where there are more than `most`, at most 256. */
+export function indexArea(
+  { pixels, width }: Picture,
+  area: Rectangle,
+  most: number,
+): IndexedArea | undefined {
+  const colors: number[] = [];
+  const known = new Map<number, number>();
+  const indices = new Uint8Array(area.width * area.height);
+  // Pixels are mostly like the one before, and then like the one before that differed: looking each up takes longer
+  // than all the rest.
+  let [color, index, other, otherIndex] = [-1, 0, -1, 0];
+  let to = 0;
+  for (let y = area.y; y < area.y + area.height; y++) {
+    const end = y * width + area.x + area.width;
+    for (let from = end - area.width; from < end; from++, to++) {
+      const next = pixels[from];
+      if (next !== color) {
+        const found = next === other ? otherIndex : (known.get(next) ?? colors.length);
+        if (found === colors.length) {
+          if (found === most) return undefined;
+          known.set(next, found);
+          colors.push(next);
+        }
+        [other, otherIndex] = [color, index];
+        [color, index] = [next, found];
+      }
+      indices[to] = index;
+    }
+  }
+  return { colors, indices };
 }
 
 /** 7.7.1. */
@@ -68,11 +108,8 @@ function packIndices(
         last = color;
         index = palette.get(color) ?? 0;
       }
-      if (bits === 8) bytes[line + x] = index;
-      else {
-        const bit = x * bits;
-        bytes[line + (bit >> 3)] |= index << (8 - bits - (bit & 7));
-      }
+      const bit = x * bits;
+      bytes[line + (bit >> 3)] |= index << (8 - bits - (bit & 7));
     }
     line += pitch;
   }
@@ -129,43 +166,55 @@ const TIGHT_LEAST = 12;
 export const TIGHT_STREAMS = 3;
 const TIGHT_STREAM = { Pixels: 0, TwoColors: 1, Palette: 2 } as const;
 
-/** The colours of a rectangle where Tight writes indices of them; undefined where it writes pixels. */
-export function tightPalette(pixels: Uint32Array): Map<number, number> | undefined {
-  return paletteOf(pixels, Math.min(256, Math.max(2, pixels.length >> 3)));
+/** A rectangle by its colours where Tight writes indices of them; undefined where it writes pixels. */
+export function indexForTight(picture: Picture, area: Rectangle): IndexedArea | undefined {
+  return indexArea(picture, area, Math.min(256, Math.max(2, (area.width * area.height) >> 3)));
 }
 
 /**
  * Tight: one colour, indices of a palette, or pixels; the latter two compressed in streams of their own.
  *
- * @param palette of the pixels, by {@link tightPalette}
+ * @param indexed the rectangle by {@link indexForTight}
  */
 export async function encodeTight(
-  pixels: Uint32Array,
-  width: number,
-  palette: Map<number, number> | undefined,
+  picture: Picture,
+  area: Rectangle,
+  indexed: IndexedArea | undefined,
   writer: PixelWriter,
   streams: readonly ZlibStream[],
 ): Promise<Uint8Array> {
   const pixelBytes = writer.threeBytes ? 3 : writer.bytes;
-  if (palette?.size === 1) {
-    const bytes = new Uint8Array(1 + pixelBytes);
-    bytes[0] = TIGHT.Fill;
-    writer.putTight(bytes, 1, pixels[0]);
-    return bytes;
-  }
-  if (palette === undefined) {
+  if (indexed === undefined) {
+    const pixels = cut(picture, area);
     const data = new Uint8Array(pixels.length * pixelBytes);
     let at = 0;
     for (const color of pixels) at = writer.putTight(data, at, color);
     return tightData(Uint8Array.of(TIGHT_STREAM.Pixels << 4), data, streams[TIGHT_STREAM.Pixels]);
   }
-  const two = palette.size === 2;
+  const { colors, indices } = indexed;
+  if (colors.length === 1) {
+    const bytes = new Uint8Array(1 + pixelBytes);
+    bytes[0] = TIGHT.Fill;
+    writer.putTight(bytes, 1, colors[0]);
+    return bytes;
+  }
+  const two = colors.length === 2;
   const stream = two ? TIGHT_STREAM.TwoColors : TIGHT_STREAM.Palette;
-  const head = new Uint8Array(3 + palette.size * pixelBytes);
-  head.set([(stream << 4) | TIGHT.ExplicitFilter, TIGHT.PaletteFilter, palette.size - 1]);
+  const head = new Uint8Array(3 + colors.length * pixelBytes);
+  head.set([(stream << 4) | TIGHT.ExplicitFilter, TIGHT.PaletteFilter, colors.length - 1]);
   let at = 3;
-  for (const color of palette.keys()) at = writer.putTight(head, at, color);
-  return tightData(head, packIndices(pixels, width, palette, two ? 1 : 8), streams[stream]);
+  for (const color of colors) at = writer.putTight(head, at, color);
+  return tightData(head, two ? packBits(indices, area.width) : indices, streams[stream]);
+}
+
+/** Indices of two colours, a bit each, the first in the highest bit, lines ending on bytes. */
+function packBits(indices: Uint8Array, width: number): Uint8Array {
+  const pitch = Math.ceil(width / 8);
+  const bytes = new Uint8Array(pitch * (indices.length / width));
+  for (let line = 0, from = 0; from < indices.length; line += pitch, from += width) {
+    for (let x = 0; x < width; x++) bytes[line + (x >> 3)] |= indices[from + x] << (7 - (x & 7));
+  }
+  return bytes;
 }
 
 async function tightData(head: Uint8Array, data: Uint8Array, stream: ZlibStream): Promise<Uint8Array> {

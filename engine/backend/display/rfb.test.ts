@@ -140,6 +140,43 @@ test('a viewer that understands it is told of another size; one that does not ke
   }
 });
 
+test('a picture that becomes smaller while it is sent ends the update in order', async () => {
+  const now = {
+    width: 1000,
+    height: 600,
+    pixels: new Uint32Array(1000 * 600).fill(0x123456),
+  };
+  const encodings = [Encoding.Tight, Encoding.DesktopSize];
+  let looks = 0;
+  const { client, viewer } = await connect(
+    { encodings },
+    {
+      screen: {
+        get width() {
+          return now.width;
+        },
+        get height() {
+          return now.height;
+        },
+        get pixels() {
+          if (looks++ === 0) queueMicrotask(shrink);
+          return now.pixels;
+        },
+      },
+    },
+  );
+  function shrink(): void {
+    Object.assign(now, { width: 500, height: 100, pixels: new Uint32Array(500 * 100).fill(0x00ff00) });
+    client.changed(new Damage(500, 100), true);
+  }
+  await viewer.update();
+  expect(viewer.seen).toEqual([Encoding.Tight, Encoding.Raw, Encoding.Raw]);
+  await viewer.update();
+  await viewer.update();
+  expect([viewer.width, viewer.height]).toEqual([500, 100]);
+  expect(viewer.pixels.every((color) => color === 0x00ff00)).toBe(true);
+});
+
 test('keys by code and by keysym, the pointer; what is held is let go at the end', async () => {
   const { viewer, gone } = await connect({ encodings: [0, Encoding.QemuExtendedKeyEvent, Encoding.Cursor] });
   await viewer.update();
