@@ -31,6 +31,7 @@ import {
   WASM_PAGE,
 } from '../../engine/memory/machine-memory.ts';
 import { edge32, edge64 } from './guest-code.ts';
+import { HostileDrivers } from './hostile-drivers.ts';
 import { cpuTopology } from '../../engine/api/topology.ts';
 
 const VCPUS = 2;
@@ -46,6 +47,9 @@ const DISKS: readonly DiskPlan[] = [
   { bus: 'sata', device: 'disk', bytes: DISK_BYTES, writable: true, serial: 'SATA' },
   { bus: 'sata', device: 'cdrom', bytes: DISK_BYTES, writable: false, serial: 'SATA CD' },
 ];
+
+/** Into how many parts weights are divided: looks at the screen take longer than all else. */
+const UNIT = 100;
 
 /** Operations in a case. */
 const OPERATIONS = 400;
@@ -115,6 +119,12 @@ export class FuzzedBoard {
     this.#board.install();
     this.#origin = time.now;
     this.#board.clock.start();
+    const drivers = new HostileDrivers(
+      this.#board,
+      RAM_BYTES,
+      (what) => this.#note(what),
+      () => this.#serveDisks(),
+    );
     this.#operations = [
       [8, 'port access', (random) => this.#port(random)],
       [8, 'memory access', (random) => this.#memoryAccess(random)],
@@ -125,6 +135,10 @@ export class FuzzedBoard {
       [1, 'PCI configuration', (random) => this.#configuration(random)],
       [4, 'disks', (random) => this.#disk(random)],
       [4, 'AHCI', (random) => this.#ahci(random)],
+      [2, 'bus-master transfers', (random) => drivers.busMaster(random)],
+      [2, 'virtio queues', (random) => drivers.virtio(random)],
+      [1, 'fw_cfg DMA', (random) => drivers.fwCfg(random)],
+      [0.05, 'display', (random) => drivers.display(random)],
       [1, 'host', (random) => this.#host(random)],
     ];
   }
@@ -139,7 +153,7 @@ export class FuzzedBoard {
       this.#time.now = this.#origin;
       this.#board.powerOn(ACCELERATOR);
       for (let i = 0; i < OPERATIONS; i++) {
-        let at = random.below(sum);
+        let at = random.below(UNIT * sum) / UNIT;
         const chosen = this.#operations.find(([weight]) => (at -= weight) < 0);
         if (chosen === undefined) continue;
         const [, name, run] = chosen;
