@@ -69,6 +69,7 @@ cases:
         case 19, code_beside_data, check_code_beside_data
         case 20, time, check_zero
         case 21, entry_taken_away, check_zero
+        case 22, copied_over, check_zero
         line "all cases"
         finish 0
 
@@ -820,6 +821,10 @@ constant:
         align 64
 beside: dq 0
 beside_locked: dq 0
+        align 2048
+inside:
+        mov eax, 0
+        ret
         align 4096
 
 ; 19: data in a page of code that everybody runs: neither plain nor locked writes are lost.
@@ -898,5 +903,57 @@ on_page_fault:
         add rsp, 8
         mov [rsp], r15
         iretq
+
+; 22: as 17, but the whole page is copied over, by string instructions that do many elements at once.
+COPY equ AREA + 0x1e0000                ; what the page is to be
+copied_over:
+        test edi, edi
+        jz .write
+        mov r8d, 1
+.see:
+        pause
+        cmp [Y], r8d
+        jb .see
+        xor eax, eax
+        cpuid
+        call inside
+        cmp eax, r8d
+        je .right
+        mov qword [X], 1
+.right:
+        lock inc dword [Y + 64]
+        inc r8d
+        cmp r8d, PATCHES
+        jbe .see
+        ret
+.write:
+        mov esi, constant
+        mov edi, COPY
+        mov ecx, 4096
+        rep movsb
+        mov r8d, 1
+.copy:
+        mov [COPY + inside - constant + 1], r8d
+        mov esi, COPY
+        mov edi, constant
+        mov ecx, 4096 / 8
+        rep movsq
+        mov [Y], r8d
+.wait:
+        pause
+        mov eax, [cpus]
+        dec eax
+        imul eax, r8d
+        cmp [Y + 64], eax
+        jne .wait
+        call inside
+        cmp eax, r8d
+        je .next
+        mov qword [X], 1
+.next:
+        inc r8d
+        cmp r8d, PATCHES
+        jbe .copy
+        ret
 
         end_smp_image

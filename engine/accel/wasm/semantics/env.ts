@@ -432,7 +432,7 @@ export abstract class Env {
         c.set(old, found as Expr<typeof type>);
         c.brIf(again, i32.eqz(isSame));
       });
-      c.unlikely(i32.load(this.cpu, P.held), () => c.drop(c.call('i32', this.runtime.commit)));
+      this.finishHeld();
     };
     if (size === 1) c.if(this.bounced(address), plain, locked, 'unlikely');
     else c.if(i32.or(i32.and(address, size - 1), this.bounced(address)), plain, locked, 'unlikely');
@@ -520,6 +520,11 @@ export abstract class Env {
     this.c.unlikely(this.bounced(address), () => {
       this.c.unlikely(i32.eqz(this.c.call('i32', this.runtime.commit)), () => this.leave());
     });
+  }
+
+  /** Ends an access to memory itself that others had to be kept out of, after its store. */
+  finishHeld(): void {
+    this.c.unlikely(i32.load(this.cpu, P.held), () => this.c.drop(this.c.call('i32', this.runtime.commit)));
   }
 
   /** Loads at a host address. */

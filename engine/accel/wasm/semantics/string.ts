@@ -65,7 +65,7 @@ function onPage(e: Env, linear: I64, left: I64, bytes: number): I64 {
 
 /**
  * {@link Env.host} of an element that others on its page may follow at once: `extent` bytes in all. Whoever has
- * decoded code there, or watches it, is told of all of them.
+ * decoded code there, or watches it, is told of all of them. After a write {@link Env.finishHeld} must follow.
  */
 function hostOf(e: Env, linear: I64, extent: I32 | undefined, write: boolean): I32 {
   if (extent === undefined) return e.host(linear, e.size, write);
@@ -108,6 +108,7 @@ define('movs', (e) => {
         },
         () => e.storeHost(target, bytes, value),
       );
+      e.finishHeld();
     } else e.storeHost(target, bytes, value);
     const moved = c.let(i64.mul(count.get, by));
     setIndex(e, RSI, i64.add(index(e, RSI), moved));
@@ -157,6 +158,7 @@ define('stos', (e) => {
         },
         () => e.storeHost(target, bytes, value),
       );
+      e.finishHeld();
     } else e.storeHost(target, bytes, value);
     setIndex(e, RDI, i64.add(index(e, RDI), i64.mul(count.get, by)));
     return count.get;

@@ -35,10 +35,10 @@ const NO_BLOCK = new Uint8Array(0);
 /** What the slow path is told about an access: see Runtime.slow. */
 export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400, lock: 0x800 } as const;
 
-/** What a locked access holds from where its operand is read to where it is written. */
+/** What an access holds from where it is found to be possible to where it is written. */
 const Held = {
   None: 0,
-  /** The lock of the operand's page, for an atomic instruction of the host. */
+  /** The lock of the operand's page, for an atomic instruction of the host, or for several elements at once. */
   Page: 1,
   /** The same, for 16 bytes in the bounce buffer. */
   Pair: 3,
@@ -294,6 +294,7 @@ export class GuestAccess implements LinearMemory, Ports {
         const held = lock && (watched || bytes === 16 || (host & (bytes - 1)) !== 0);
         if (region && (held || watched || this.#code.overlaps(host, bytes))) throw new InterpretInstead();
         if (held) this.#hold(host, bytes);
+        else if (watched && extent > bytes) this.#holdPage(host, extent);
         if (this.#held === Held.Page) return host;
         const direct = this.#held === Held.None ? this.#toWrite(host, extent) : -1;
         if (direct >= 0) return direct;
@@ -337,8 +338,14 @@ export class GuestAccess implements LinearMemory, Ports {
       this.#mmu.writing = Writing.Watched;
       this.#parts.reentered();
     }
+    this.#holdPage(host, bytes);
+  }
+
+  /** Takes the lock of a page whose writes are watched, for one that is made in place, unless there is no need. */
+  #holdPage(host: number, bytes: number): void {
+    this.#heldPage = host >>> 12;
     while (this.#held === Held.None && this.#mmu.writing === Writing.Watched) {
-      // Others may still write to it straight: the atomic instruction is atomic against these.
+      // Others may still write to it straight: an atomic instruction is atomic against these.
       if (this.#coherence.lockWatched(this.#vcpu, host >>> 12)) {
         this.#held = Held.Page;
         this.#heldAt = host;
@@ -346,7 +353,6 @@ export class GuestAccess implements LinearMemory, Ports {
         this.#parts.private.held = 1;
       } else this.#mmu.writing = this.#coherence.admit(this.#vcpu, host >>> 12);
     }
-    this.#heldPage = host >>> 12;
   }
 
   #holdMachine(): void {
