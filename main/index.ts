@@ -2,13 +2,14 @@
  * Entry of the desktop: Electron's main process. A thin shell, all of whose substance it shares with the browser
  * shell (web.ts): library, supervisor, contract and interface.
  */
-import { app, dialog, Menu, session } from 'electron';
+import { app, BrowserWindow, dialog, Menu, session } from 'electron';
 import { problemOf } from '../engine/api/problem.ts';
 import { chooseFile } from './electron/chooser.ts';
 import { acceptConnections } from './electron/connections.ts';
 import { electronLauncher } from './electron/launcher.ts';
 import { declareProtocol, serveInterface } from './electron/protocol.ts';
-import { mayQuit } from './electron/quit.ts';
+import { askOnQuit } from './electron/questions.ts';
+import { Quit } from './electron/quit.ts';
 import { makeTray } from './electron/tray.ts';
 import { MainWindow, restrictPages } from './electron/windows.ts';
 import { Services } from './service/services.ts';
@@ -28,20 +29,24 @@ async function start(): Promise<void> {
   const tray = makeTray(() => window.show());
   app.on('second-instance', () => window.show());
   app.on('activate', () => window.show());
-  // While the tray is there the program is. Closing the last window asks, as quitting does.
-  app.on('window-all-closed', () => app.quit());
-  let quitting = false;
-  const end = async () => {
-    if (!(await mayQuit(services))) return;
-    quitting = true;
+  const quit = new Quit(services, {
+    ask: askOnQuit,
+    showWindow: () => window.show(),
+    closeWindows() {
+      const windows = BrowserWindow.getAllWindows();
+      for (const each of windows) each.close();
+      return windows.length > 0;
+    },
+    quit: () => app.quit(),
+  });
+  // While the tray is there the program is.
+  app.on('window-all-closed', () => void quit.windowsClosed());
+  app.on('before-quit', (event) => {
+    if (!quit.mayEnd()) event.preventDefault();
+  });
+  app.on('will-quit', () => {
     tray.destroy();
     services.manager.close();
-    app.quit();
-  };
-  app.on('before-quit', (event) => {
-    if (quitting) return;
-    event.preventDefault();
-    void end();
   });
   window.show();
   await services.manager.watch();

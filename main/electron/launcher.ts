@@ -21,7 +21,8 @@ export const electronLauncher: EngineLauncher = {
         return child.pid;
       },
       exited,
-      kill: () => void child.kill(),
+      // A signal that it can't put off, unlike the utility process's own.
+      kill: () => void (child.pid === undefined ? child.kill() : process.kill(child.pid, 'SIGKILL')),
     };
   },
 };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isInterface, isPermitted, mayOpen } from './policy.ts';
+import { isInterface, isPermitted, mayOpen, maySave } from './policy.ts';
 
 const STRANGERS = [
   'https://example.org/',
@@ -21,14 +21,23 @@ test('windows are the interface’s, or empty until it fills them', () => {
   expect([...STRANGERS, 'about:srcdoc'].filter(mayOpen)).toEqual([]);
 });
 
-test('the clipboard is all that is permitted', () => {
+test('the clipboard and the whole screen are all that is permitted', () => {
   const asked = [
     'clipboard-read',
     'clipboard-sanitized-write',
+    'fullscreen',
+    'keyboardLock',
+    'automatic-fullscreen',
     'media',
     'geolocation',
     'openExternal',
     'usb',
   ];
-  expect(asked.filter(isPermitted)).toEqual(['clipboard-read', 'clipboard-sanitized-write']);
+  expect(asked.filter(isPermitted)).toEqual(asked.slice(0, 4));
+});
+
+test('what the interface made can be saved, and nothing else', () => {
+  expect(maySave('blob:app://guesthouse/1f0c2c7e')).toBe(true);
+  const others = ['app://guesthouse/index.html', 'blob:https://example.org/1f0c2c7e', 'blob:app://other/1f0c'];
+  expect([...STRANGERS, ...others].filter(maySave)).toEqual([]);
 });

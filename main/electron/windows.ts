@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { app, BrowserWindow, type Session as ElectronSession } from 'electron';
 import type { Services } from '../service/services.ts';
-import { isInterface, isPermitted, mayOpen, ORIGIN } from './policy.ts';
+import { isInterface, isPermitted, maySave, mayOpen, ORIGIN } from './policy.ts';
+import { mayDiscard } from './questions.ts';
 
 const SIZE = { width: 1100, height: 720 } as const;
 const LEAST = { minWidth: 480, minHeight: 320 } as const;
@@ -21,12 +22,17 @@ const PREFERENCES = {
 export function restrictPages(session: ElectronSession): void {
   session.setPermissionRequestHandler((_, permission, answer) => answer(isPermitted(permission)));
   session.setPermissionCheckHandler((_, permission) => isPermitted(permission));
-  session.on('will-download', (event) => event.preventDefault());
+  session.on('will-download', (event, item) => {
+    if (!maySave(item.getURL())) event.preventDefault();
+  });
   app.on('web-contents-created', (_, contents) => {
     contents.on('will-navigate', (event) => {
       if (!isInterface(event.url)) event.preventDefault();
     });
     contents.on('will-attach-webview', (event) => event.preventDefault());
+    contents.on('will-prevent-unload', (event) => {
+      if (mayDiscard(contents)) event.preventDefault();
+    });
     contents.setWindowOpenHandler(({ url }) =>
       // Its size is what the interface asks for: the one that it was last given.
       mayOpen(url)
