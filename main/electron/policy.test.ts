@@ -38,6 +38,10 @@ test('the clipboard and the whole screen are all that is permitted', () => {
 
 test('what the interface made can be saved, and nothing else', () => {
   expect(maySave('blob:app://guesthouse/1f0c2c7e')).toBe(true);
-  const others = ['app://guesthouse/index.html', 'blob:https://example.org/1f0c2c7e', 'blob:app://other/1f0c'];
+  const others = [
+    'app://guesthouse/index.html',
+    'blob:https://example.org/1f0c2c7e',
+    'blob:app://other/1f0c',
+  ];
   expect([...STRANGERS, ...others].filter(maySave)).toEqual([]);
 });
