@@ -1,8 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { z } from 'zod';
 import { Random } from '../../engine/base/random.ts';
 import { Client, METHODS, type MethodName, RequestError } from '../contract/index.ts';
+import { isMethodName } from '../contract/methods.ts';
 import { testHome, type TestHome } from '../testing/home.ts';
 import type { EngineLauncher } from '../vm/launcher.ts';
 import { Services } from './services.ts';
@@ -173,6 +175,7 @@ test('no message, however malformed, breaks main or reaches a file outside the l
   const outside = path.join(home.library, '..', 'outside');
   mkdirSync(outside, { recursive: true });
   writeFileSync(path.join(outside, 'machine.json'), 'precious');
+  writeFileSync(path.join(outside, 'disk.img'), 'precious');
   const { client } = connect();
   const { machine } = await client.call('machine.define', { document: { name: 'one', sample: true } });
   const { document } = await client.call('machine.get', { id: machine.id });
@@ -180,24 +183,23 @@ test('no message, however malformed, breaks main or reaches a file outside the l
   const random = new Random(5);
   const pick = <T>(values: readonly T[]): T => values[random.below(values.length)];
   const names = Object.keys(METHODS) as MethodName[];
-  const keys = [
-    'id',
-    'document',
-    'name',
-    'revision',
-    'stream',
-    'from',
-    'settings',
-    'path',
-    'tags',
-    'files',
-    'title',
-  ];
+  /** The fields that a method knows, and sometimes one that it does not. */
+  const keysOf = (method: string): string[] => {
+    const params = isMethodName(method) ? METHODS[method].params : undefined;
+    const known = params instanceof z.ZodObject ? Object.keys(params.shape) : [];
+    return [...known.filter(() => random.below(6) > 0), ...(random.below(8) === 0 ? ['colour'] : [])];
+  };
   /** A value that is right in part. */
   const value = (key: string): unknown => {
-    if (random.below(2) === 0) return pick(NASTY);
+    if (random.below(3) === 0) return pick([...NASTY, path.join(outside, 'disk.img')]);
     if (key === 'id') return machine.id;
     if (key === 'document') return { ...document, [pick(Object.keys(document ?? {}))]: pick(NASTY) };
+    if (key === 'newDisk') return { gibibytes: 1, format: 'qcow2', bus: pick(['virtio', ...NASTY]) };
+    if (key === 'pool') return 'default';
+    if (key === 'format') return pick(['qcow2', 'raw']);
+    if (key === 'capacity') return 2 ** 20;
+    if (key === 'path' || key === 'file') return path.join(home.directory, 'images', 'a.iso');
+    if (['live', 'config', 'force', 'paused'].includes(key)) return random.below(2) === 0;
     if (key === 'settings') return { [pick(['theme', 'view', 'window', 'onQuit'])]: pick(NASTY) };
     return pick(['one', 'two', 1, 0]);
   };
@@ -219,13 +221,12 @@ test('no message, however malformed, breaks main or reaches a file outside the l
   });
   const COUNT = 3000;
   for (let id = 1; id <= COUNT; id++) {
-    const chosen = keys.filter(() => random.below(3) === 0);
-    const params =
-      random.below(8) === 0 ? pick(NASTY) : Object.fromEntries(chosen.map((key) => [key, value(key)]));
     const method =
       random.below(20) === 0 ? pick(NASTY.filter((each) => typeof each === 'string')) : pick(names);
     // Starting the one good machine would make the sample guest.
     if (method === 'machine.start' || (method === 'machine.undefine' && id < COUNT / 2)) continue;
+    const chosen = keysOf(method).map((key) => [key, value(key)]);
+    const params = random.below(8) === 0 ? pick(NASTY) : Object.fromEntries(chosen);
     session.receive(
       JSON.stringify({ type: 'request', id, method: method.slice(0, 64), params: params ?? null }),
     );
@@ -237,8 +238,10 @@ test('no message, however malformed, breaks main or reaches a file outside the l
   expect(answered).toBe(ids.size);
   expect(answered).toBeGreaterThan(COUNT * 0.85);
   expect(readFileSync(path.join(outside, 'machine.json'), 'utf8')).toBe('precious');
+  expect(readFileSync(path.join(outside, 'disk.img'), 'utf8')).toBe('precious');
   expect(existsSync(path.join(home.library, '..', '..', 'outside'))).toBe(false);
-  expect(readdirSync(path.join(home.library, '..')).sort()).toEqual(['machines', 'outside']);
+  const ours = ['images', 'machines', 'outside', 'pools.json'];
+  expect(readdirSync(path.join(home.library, '..')).filter((name) => !ours.includes(name))).toEqual([]);
   // And it is still of use.
   const after = await client.call('machine.list', {});
   expect(after.machines.every(({ damaged }) => damaged === null)).toBe(true);

@@ -53,6 +53,16 @@ test('a disk that is mostly zeros takes no more space than before, and is the sa
   expect(readFileSync(copy).equals(readFileSync(file))).toBe(true);
 });
 
+test('a copy that is called off ends after the piece that is being copied', async () => {
+  // More than anybody would wait for, and no space.
+  writeFileSync(path.join(from, 'large'), '');
+  truncateSync(path.join(from, 'large'), 2 ** 40);
+  const abort = new AbortController();
+  const copying = copyFolder(from, to, { ...quiet, signal: abort.signal });
+  abort.abort(new Error('no longer wanted'));
+  await expect(copying).rejects.toThrow('no longer wanted');
+});
+
 test('progress rises to the whole, and ends it by what it throws', async () => {
   writeFileSync(path.join(from, 'a'), Buffer.alloc(9 * MIB, 'a'));
   writeFileSync(path.join(from, 'b'), Buffer.alloc(9 * MIB, 'b'));

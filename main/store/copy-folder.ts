@@ -20,20 +20,22 @@ const ZEROS = Buffer.alloc(PIECE);
 export interface CopyOptions {
   /** Paths, below the folder, that are left out. */
   readonly without: readonly string[];
-  /** Told how much has been copied, 0 to 1, each time that a hundredth more has. What it throws ends the copying. */
+  /** Told how much has been copied, 0 to 1, each time that a hundredth more has. */
   readonly progress: (share: number) => void;
+  /** Ends the copying, after the piece that is being copied. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Copies what is in a folder to another that is made for it. Where the file system can have two files share what they
  * hold, they do; else blocks of zeros take no space in the copy. Links are copied as such.
  *
- * @throws Error where a file can't be read or written, or `progress` throws; what has been copied stays
+ * @throws Error where a file can't be read or written, or the reason of `signal`; what has been copied stays
  */
 export async function copyFolder(
   from: string,
   to: string,
-  { without, progress }: CopyOptions,
+  { without, progress, signal }: CopyOptions,
 ): Promise<void> {
   const entries = readdirSync(from, { recursive: true, withFileTypes: true })
     .map((entry) => ({ entry, name: path.relative(from, path.join(entry.parentPath, entry.name)) }))
@@ -44,6 +46,7 @@ export async function copyFolder(
   let copied = 0;
   let told = 0;
   const add = (bytes: number): void => {
+    signal?.throwIfAborted();
     copied += bytes;
     const hundredths = total === 0 ? 0 : Math.floor((100 * copied) / total);
     if (hundredths > told) progress((told = hundredths) / 100);

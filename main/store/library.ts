@@ -163,12 +163,14 @@ export class Library {
    *
    * @param progress told how much has been copied, 0 to 1; what it throws ends the copying, and nothing is left
    * @param check whether the copy is good, once it is there; what it throws has it thrown away
+   * @param signal ends the copying, and nothing is left
    */
   async clone(
     original: string,
     name: string,
     progress: (share: number) => void = () => {},
     check: () => Promise<void> = async () => {},
+    signal?: AbortSignal,
   ): Promise<StoredMachine> {
     const stored = this.get(original);
     const { document, folder: source } = stored;
@@ -176,7 +178,7 @@ export class Library {
     this.#requireFreeName(name);
     const { id, folder, work } = this.#place();
     try {
-      await copyFolder(source, work, { without: OF_A_RUN, progress });
+      await copyFolder(source, work, { without: OF_A_RUN, progress, signal });
       await check();
       this.#requireFreeName(name);
       const disks = document.disks.map((disk) => moved(disk, source, folder));

@@ -174,7 +174,8 @@ export class Manager {
       const step = (share: number): void => context.step(`copying to '${name}'`, share);
       step(0);
       // Somebody else may have started it meanwhile, and then the copy is of no use.
-      const copy = await this.library.clone(id, name, step, () => this.#requireOff(id));
+      const check = (): Promise<void> => this.#requireOff(id);
+      const copy = await this.library.clone(id, name, step, check, context.signal);
       this.#note(copy.id, `cloned from '${document.name}'`);
       return this.summary(copy.id);
     });

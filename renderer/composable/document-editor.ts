@@ -23,7 +23,6 @@ export interface FieldState {
   readonly label: string;
   readonly error: string | undefined;
   readonly changed: boolean;
-  readonly changedLabel: string;
   readonly hint: string | undefined;
 }
 
@@ -229,15 +228,13 @@ export function useDocumentEditor(id: string): DocumentEditor {
     revert,
     keepMine,
     field(label, path, hint, unit) {
-      const error = validation.of(...path);
       const waits = running.value !== undefined && !same(at(running.value, path), at(stored.value, path));
       const now = waits ? TEXT.details.runningWith(shown(at(running.value, path)), unit) : undefined;
       return {
         id: `field-${path.join('-')}`,
         label,
-        error: error === undefined ? undefined : TEXT.field.error(label, error),
+        error: validation.of(...path),
         changed: !same(at(draft.value, path), at(stored.value, path)),
-        changedLabel: TEXT.field.changed,
         hint: [hint, now].filter((part) => part !== undefined).join(' ') || undefined,
       };
     },

@@ -27,8 +27,10 @@ const machines = (count: number): string => (count === 1 ? '1 machine' : `${coun
 export const FORMATS = {
   bytes,
   duration,
-  /** A line that was written to follow a name, standing by itself. */
-  sentence: (line: string) => line.slice(0, 1).toLocaleUpperCase('en') + line.slice(1),
+  /** A line that was written to follow a name, standing by itself. One that begins with a name of its own, as `vda:`,
+   * stays as it is. */
+  sentence: (line: string) =>
+    /^\p{Ll}+(?=[\s,.]|$)/u.test(line) ? line.slice(0, 1).toLocaleUpperCase('en') + line.slice(1) : line,
   percent: (value: number) => `${Math.round(value)} %`,
   rate: (value: number) => `${bytes(value)}/s`,
   perSecond: (value: number) => `${COMPACT.format(value)}/s`,

@@ -72,7 +72,8 @@ test('a machine that the host has paused says why, and goes on when it is told t
   await held.click();
   for (const page of [list, window]) {
     const card = page.getByRole('group', { name: 'Paused: the host has failed a disk' });
-    await card.getByText(reason).waitFor();
+    // As it was said: a disk's name begins with a small letter.
+    await card.getByText(reason, { exact: true }).waitFor();
     await card.getByText(/see to the host’s disk, then resume/i).waitFor();
     await picture(page, page === list ? 'held-list-light' : 'held-window-light');
     expect(await violations(page)).toEqual([]);
