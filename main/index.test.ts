@@ -13,6 +13,9 @@ const shell = await vi.hoisted(async () => {
     other: Port | undefined;
     start(): void {}
     postMessage(data: unknown): void {
+      this.say(data);
+    }
+    say(data: unknown): void {
       queueMicrotask(() => this.other?.emit('message', { data }));
     }
     close(): void {
@@ -207,7 +210,7 @@ test('our pages get the contract, and strangers get nothing', async () => {
   const port = ask('app://guesthouse/');
   if (port === undefined) throw new Error('no port');
   const client = new Client({
-    send: (message) => port.postMessage(message),
+    send: (message) => port.say(message),
     close: () => port.close(),
   });
   port.on('message', ({ data }: { data: string | Uint8Array }) => client.receive(data));
@@ -219,7 +222,7 @@ test('our pages get the contract, and strangers get nothing', async () => {
   const bad = ask('app://guesthouse/');
   let closed = false;
   bad?.on('close', () => (closed = true));
-  bad?.postMessage({ neither: 'text nor bytes' });
+  bad?.say({ neither: 'text nor bytes' });
   await vi.waitFor(() => expect(closed).toBe(true));
   expect((await client.call('machine.list', {})).machines).toHaveLength(1);
 });
