@@ -23,7 +23,7 @@ export function probe(): { ok: true; features: string[] } | { ok: false; reason:
   return { ok: true, features: [...new CpuModel('max').features] };
 }
 
-export { areaBytes } from './processor.ts';
+export { areaBytes } from './area.ts';
 export type { CompiledTier0 } from './interpreter/handlers.ts';
 
 /** As many as a machine can have local APICs. */

@@ -1,0 +1,149 @@
+/**
+ * The jump cache: where computed jumps, calls and returns of emitted code find what is at a linear address without
+ * asking TypeScript.
+ *
+ * An entry is valid while its tag is one of the two in use: of pages that survive a CR3 load, and of the rest. A tag
+ * holds a generation, the mode's number, and which of the two generations it means, so that dropping entries, and
+ * changing the mode, is writing two words. See JUMP_ENTRY for the layout.
+ */
+import {
+  firstJump, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, secondJump,
+} from './private.ts'; // prettier-ignore
+import { PageFilter } from './system/page-filter.ts';
+
+/** Bytes of a vCPU's jump cache. */
+export const JUMP_CACHE_BYTES = 2 * JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+
+/** Code modes known at a time, and generations of entries: together a tag of 32 bits. */
+export const MODES = 4096;
+const TAG_SHIFT = 13;
+const GENERATIONS = 1 << (32 - TAG_SHIFT);
+
+/** What an entry leads to. */
+export interface JumpTarget {
+  readonly record: number;
+  /** The handler of the region there that may be entered without further checks, or 0. */
+  readonly region: number;
+  /** It survives a CR3 load. */
+  readonly global: boolean;
+}
+
+export class JumpCache {
+  readonly #words: Int32Array;
+  readonly #private: ReturnType<typeof privateLayout.bind>;
+  readonly #at: number;
+  /** Which place was overwritten last. */
+  #turn = false;
+  #mode = 0;
+  #localGeneration = 1;
+  #globalGeneration = 1;
+  /** Pages that code has been looked up on since all entries were last dropped for a page's sake. */
+  readonly #pages = new PageFilter(12);
+
+  /**
+   * @param words the shared memory
+   * @param ownState where the tags in use are kept for emitted code
+   * @param at byte address of {@link JUMP_CACHE_BYTES}
+   */
+  constructor(words: Int32Array, ownState: ReturnType<typeof privateLayout.bind>, at: number) {
+    this.#words = words;
+    this.#private = ownState;
+    this.#at = at;
+  }
+
+  /** Notes what is at a linear address, given by its halves. */
+  put(low: number, high: number, { record, region, global }: JumpTarget): void {
+    const words = this.#words;
+    const at = this.#placeFor(low, high);
+    words[at + JUMP_ENTRY.linear / 4] = low;
+    words[at + JUMP_ENTRY.linear / 4 + 1] = high;
+    words[at + JUMP_ENTRY.record / 4] = record;
+    words[at + JUMP_ENTRY.tag / 4] = global ? this.#private.tagGlobal : this.#private.tagLocal;
+    words[at + JUMP_ENTRY.region / 4] = region;
+  }
+
+  /** The record at a linear address, or 0. */
+  recordAt(linear: bigint): number {
+    const at = this.#entryAt(linear);
+    return at < 0 ? 0 : this.#words[at + JUMP_ENTRY.record / 4]!;
+  }
+
+  /** Drops the entry of a linear address. */
+  forget(linear: bigint): void {
+    const at = this.#entryAt(linear);
+    if (at >= 0) this.#words[at + JUMP_ENTRY.tag / 4] = 0;
+  }
+
+  /** Notes that code is looked up on the page of a linear address: entries may depend on where it lies. */
+  usePage(low: number, high: number): void {
+    this.#pages.add(low, high);
+  }
+
+  /** The page of a linear address is mapped elsewhere. Entries of a page cannot be told apart cheaply, so all go if
+   * code has been looked up there. */
+  invalidatePage(low: number, high: number): void {
+    if (this.#pages.mayHave(low, high)) this.translationsChanged();
+  }
+
+  /** After translations have changed: drops every entry, and no page is known to be code. */
+  translationsChanged(): void {
+    this.#pages.clear();
+    this.drop(true);
+  }
+
+  /** Makes every entry invalid, or those of pages that are not global. */
+  drop(global: boolean): void {
+    this.#localGeneration++;
+    if (global) this.#globalGeneration++;
+    if (Math.max(this.#localGeneration, this.#globalGeneration) >= GENERATIONS) {
+      this.#words.fill(0, this.#at >> 2, (this.#at + JUMP_CACHE_BYTES) >> 2);
+      this.#localGeneration = this.#globalGeneration = 1;
+    }
+    this.#setTags();
+  }
+
+  /** From now on code is run in a mode, by its number below {@link MODES}. Also to be called when the vCPU's own state
+   * has been cleared. */
+  enterMode(mode: number): void {
+    this.#mode = mode;
+    this.#setTags();
+  }
+
+  #setTags(): void {
+    const mode = this.#mode << 1;
+    this.#private.tagLocal = (this.#localGeneration << TAG_SHIFT) | mode;
+    this.#private.tagGlobal = (this.#globalGeneration << TAG_SHIFT) | mode | 1;
+  }
+
+  /** Whether the entry at an index of words is anyone's. */
+  #isValid(at: number): boolean {
+    const tag = this.#words[at + JUMP_ENTRY.tag / 4]! >>> 0;
+    return tag === this.#private.tagLocal || tag === this.#private.tagGlobal;
+  }
+
+  /** Index in words of the entry of a linear address, given by its halves; -1 where there is none. */
+  #entry(low: number, high: number): number {
+    const words = this.#words;
+    const first = (this.#at + firstJump(low)) >> 2;
+    if (words[first] === low && words[first + 1] === high && this.#isValid(first)) return first;
+    const second = (this.#at + secondJump(low)) >> 2;
+    return words[second] === low && words[second + 1] === high && this.#isValid(second) ? second : -1;
+  }
+
+  #entryAt(linear: bigint): number {
+    return this.#entry(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
+  }
+
+  /** Where to put the entry of a linear address: where it is, else where there is room, else in one place or the other
+   * in turn. */
+  #placeFor(low: number, high: number): number {
+    const present = this.#entry(low, high);
+    if (present >= 0) return present;
+    const first = (this.#at + firstJump(low)) >> 2;
+    if (!this.#isValid(first)) return first;
+    const second = (this.#at + secondJump(low)) >> 2;
+    if (!this.#isValid(second)) return second;
+    this.#turn = !this.#turn;
+    return this.#turn ? first : second;
+  }
+}
