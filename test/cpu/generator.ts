@@ -20,7 +20,7 @@ import { leavesUndefined } from './masks.ts';
 export const TEMPLATES: readonly Template[] = [...INTEGER, ...SYSTEM, ...X87, ...SIMD];
 
 /** What a processor of level x86-64-v2 has not, and the default of the generator: what our models may offer. */
-export const DEFAULT_FEATURES = ['aes', 'pclmulqdq', 'movbe', 'bmi1', 'bmi2', 'lzcnt', 'adx'] as const;
+export const DEFAULT_FEATURES = ['aes', 'pclmulqdq', 'movbe', 'bmi1', 'bmi2', 'lzcnt', 'adx', 'sha'] as const;
 
 export interface GeneratorOptions {
   readonly seed: number;

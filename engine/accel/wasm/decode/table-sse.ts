@@ -1,5 +1,5 @@
 /**
- * Opcode rows of MMX, SSE to SSE4.2, AES-NI and PCLMULQDQ, in the notation of rows.ts.
+ * Opcode rows of MMX, SSE to SSE4.2, AES-NI, PCLMULQDQ and SHA, in the notation of rows.ts.
  *
  * Instructions that differ in name only (ANDPS, ANDPD and PAND; MOVAPS, MOVAPD and MOVDQA) share the name of one
  * of them, and so its code. A `_mmx` suffix marks the form on 64-bit MMX registers. Instructions whose memory
@@ -489,6 +489,20 @@ const PCLMULQDQ = rows(
 `,
 );
 
+/** The SHA extensions (SDM 1, 12.14.2). */
+const SHA = rows(
+  'sse feature=sha_ni',
+  `
+  np 0f38 c8 sha1nexte Vx,Wx
+  np 0f38 c9 sha1msg1 Vx,Wx
+  np 0f38 ca sha1msg2 Vx,Wx
+  np 0f38 cb sha256rnds2 Vx,Wx
+  np 0f38 cc sha256msg1 Vx,Wx
+  np 0f38 cd sha256msg2 Vx,Wx
+  np 0f3a cc sha1rnds4 Vx,Wx,Ib
+`,
+);
+
 export const SSE_ROWS = [
   MMX,
   MMX_SSE,
@@ -505,4 +519,5 @@ export const SSE_ROWS = [
   SSE4_2,
   AES,
   PCLMULQDQ,
+  SHA,
 ].join('');

@@ -344,6 +344,8 @@ export const i8x16 = {
     swizzle: 0x0e, eq: 0x23, ne: 0x24, lt_s: 0x25, lt_u: 0x26, gt_s: 0x27, gt_u: 0x28, le_s: 0x29, le_u: 0x2a, ge_s: 0x2b,
     ge_u: 0x2c, narrow_i16x8_s: 0x65, narrow_i16x8_u: 0x66, add: 0x6e, add_sat_s: 0x6f, add_sat_u: 0x70, sub: 0x71,
     sub_sat_s: 0x72, sub_sat_u: 0x73, min_s: 0x76, min_u: 0x77, max_s: 0x78, max_u: 0x79, avgr_u: 0x7b,
+    // As swizzle for indices below 16; 0 for those from 128 on; the host's choice for those between.
+    relaxed_swizzle: 0x100,
   }),
   ...simd1({ abs: 0x60, neg: 0x61, popcnt: 0x62 }),
   ...simdTest({ all_true: 0x63, bitmask: 0x64 }),

@@ -7,22 +7,9 @@ import { i16x8, i32, i32x4, i64, i64x2, i8x16, v128, type I32, type I64, type V1
 import { define, type Env, type Operand } from './env.ts';
 import { flagsExplicit } from './flags.ts';
 import {
-  choose, element, imm8, joined, lowHalf, mmxCommit, mmxEnter, bytes, dwords, IOTA, readMmx, words, writeMmx,
-  ZERO,
+  choose, element, imm8, joined, lowHalf, mmxCommit, mmxEnter, bytes, dwords, IOTA, onXmm, readMmx, words, writeMmx,
+  ZERO, type Compute,
 } from './sse-operand.ts'; // prettier-ignore
-
-/** What an instruction computes from its first operand, also its destination, and its second. */
-type Compute = (a: V128, b: V128, e: Env) => V128;
-
-/** Defines the form on XMM registers. */
-function onXmm(name: string, compute: Compute): void {
-  define(name, (e) => {
-    const [target, operand] = e.operands;
-    const b = e.readV(operand);
-    const a = e.readV(target);
-    e.writeV(target, compute(a, b, e));
-  });
-}
 
 /** Defines the form on MMX registers; the result is the low half of what is computed. */
 function onMmx(name: string, compute: Compute, memoryBytes: 4 | 8 = 8): void {

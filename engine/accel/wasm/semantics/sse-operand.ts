@@ -15,7 +15,7 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { S } from '../private.ts';
-import { xmmOffset, type Env, type Operand } from './env.ts';
+import { define, xmmOffset, type Env, type Operand } from './env.ts';
 import { waitForException } from './x87-wait.ts';
 
 /** A vector constant of 16 bytes computed from their positions; only the low eight bits of each are kept. */
@@ -96,8 +96,11 @@ export function element(v: V128, n: I32, size: 1 | 2 | 4): I32 {
 }
 
 /** Element `n` (taken modulo two) of 8 bytes. */
-export const element64 = (v: V128, n: I32): I64 =>
-  i64.select(i32.and(n, 1), i64x2.extract(v, 1), i64x2.extract(v, 0));
+export function element64(v: V128, n: I32): I64 {
+  const known = constant(n);
+  if (known !== undefined) return i64x2.extract(v, Number(known & 1n));
+  return i64.select(i32.and(n, 1), i64x2.extract(v, 1), i64x2.extract(v, 0));
+}
 
 /** A mask of all ones in element `n` (taken modulo their number) of `size` bytes. */
 export const elementMask = (n: I32, size: number): V128 =>
@@ -105,6 +108,19 @@ export const elementMask = (n: I32, size: number): V128 =>
     bytes((i) => Math.floor(i / size)),
     i8x16.splat(i32.and(n, 16 / size - 1)),
   );
+
+/** What an instruction computes from its first operand, also its destination, and its second; both are bound. */
+export type Compute = (a: V128, b: V128, e: Env) => V128;
+
+/** Defines an instruction on XMM registers, the second operand a register or memory. */
+export function onXmm(name: string, compute: Compute): void {
+  define(name, (e) => {
+    const [target, operand] = e.operands;
+    const b = e.readV(operand);
+    const a = e.readV(target);
+    e.writeV(target, compute(a, b, e));
+  });
+}
 
 // MMX registers.
 

@@ -108,7 +108,10 @@ define('shufps', (e) => {
   const b = e.readV(operand);
   const a = e.readV(target);
   const positions = e.c.let(dwordPositions(imm8(e)));
-  e.writeV(target, v128.bitselect(i8x16.swizzle(a, positions), i8x16.swizzle(b, positions), LOW_HALF));
+  e.writeV(
+    target,
+    v128.bitselect(i8x16.relaxed_swizzle(a, positions), i8x16.relaxed_swizzle(b, positions), LOW_HALF),
+  );
 });
 define('shufpd', (e) => {
   const [target, operand] = e.operands;
@@ -124,7 +127,7 @@ define('pshufb', (e) => {
   const b = e.readV(operand);
   e.writeV(
     target,
-    i8x16.swizzle(
+    i8x16.relaxed_swizzle(
       e.readV(target),
       v128.and(
         b,
@@ -139,7 +142,7 @@ define('pshufb_mmx', (e) => {
   const b = readMmx(e, operand);
   const result = e.c.let(
     lowHalf(
-      i8x16.swizzle(
+      i8x16.relaxed_swizzle(
         readMmx(e, target),
         v128.and(
           b,

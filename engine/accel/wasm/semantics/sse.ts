@@ -3,7 +3,8 @@ import type { Func } from '../emit/code.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
 import type { FloatLibrary } from '../float/library.ts';
 import { addAesLibrary } from './aes.ts';
-import './pclmul.ts';
+import { addPclmulLibrary } from './pclmul.ts';
+import { addShaLibrary } from './sha.ts';
 import './sse-arithmetic.ts';
 import './sse-compare.ts';
 import './sse-convert.ts';
@@ -15,5 +16,11 @@ import { addStringLibrary } from './sse-string.ts';
 
 /** Adds the functions that SIMD instructions call to a module; they belong in {@link Runtime.extra}. */
 export function addSseLibrary(m: ModuleBuilder, float: FloatLibrary): Map<string, Func> {
-  return new Map([...addFloatHelpers(m, float), ...addStringLibrary(m), ...addAesLibrary(m)]);
+  return new Map([
+    ...addFloatHelpers(m, float),
+    ...addStringLibrary(m),
+    ...addAesLibrary(m),
+    ...addPclmulLibrary(m),
+    ...addShaLibrary(m),
+  ]);
 }

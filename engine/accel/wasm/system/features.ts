@@ -97,6 +97,7 @@ parse(`
   smap 9 7.b:20
   clflushopt 9 7.b:23 clflush
   clwb 9 7.b:24 clflush
+  sha_ni 9 7.b:29 sse2
   umip 9 7.c:2
   la57 9 7.c:16 lm
   rdpid 9 7.c:22
