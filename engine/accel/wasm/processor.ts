@@ -309,6 +309,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       if (!replaying) {
         const exit = this.#takeEvents();
         if (exit >= 0) return exit as ExitReason;
+        this.#code.dropWorn();
         if (state.injected !== 0) continue;
         if (this.#stale) this.#refresh();
         if (state.activity !== Activity.Running) return ExitReason.Halt;

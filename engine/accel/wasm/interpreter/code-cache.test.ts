@@ -47,3 +47,16 @@ test('a page that was only looked at is not watched', () => {
   code.find(NEXT - 1, 0, MODE);
   expect([...watched].toSorted()).toEqual([PAGE, NEXT]);
 });
+
+test('a page that is written again and again beside its code is not watched, but the longer each time', () => {
+  const { code, watched } = cache([0x90, 0xc3], PAGE);
+  for (const patience of [64, 128, 256]) {
+    code.find(PAGE, 0, MODE);
+    for (let i = 1; i < patience; i++) code.written(PAGE + 512, 8);
+    code.dropWorn();
+    expect([...watched]).toEqual([PAGE]);
+    code.written(PAGE + 512, 8);
+    code.dropWorn();
+    expect([...watched]).toEqual([]);
+  }
+});

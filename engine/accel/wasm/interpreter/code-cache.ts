@@ -62,6 +62,13 @@ const BLOCK_LIMIT = 48;
 /** Blocks at most, or all are dropped: what is known of each takes some 200 bytes of the vCPU's heap, and a guest may
  * have made them of one instruction each. */
 const MOST_BLOCKS = 500_000;
+/**
+ * Writes to a page beside its code after which the code is dropped, so that writes to it need not be noticed any
+ * more: what was code once is data now, as memory is that a kernel used while it started. Where code comes back the
+ * page has twice the patience each time, up to the most.
+ */
+const PATIENCE = 64;
+const MOST_PATIENCE = 2 ** 20;
 /** Room a block may need: a wait and an address record before each instruction, and the record that continues. */
 const BLOCK_ROOM = (3 * BLOCK_LIMIT + 1) * REC_BYTES;
 
@@ -85,6 +92,10 @@ export class CodeCache implements CodeWatch {
   readonly #blocks = new BlockIndex();
   #blockCount = 0;
   readonly #pages = new Map<number, Set<Block>>();
+  /** Patience with writes to pages that have or had code, and how much of it is left. */
+  readonly #patience = new Map<number, { whole: number; left: number }>();
+  /** Pages that it has run out with. */
+  readonly #worn: number[] = [];
   /** Pages that were given an entry there while the present block is decoded. */
   readonly #claimed: number[] = [];
   readonly #reader: CodeReader;
@@ -156,6 +167,9 @@ export class CodeCache implements CodeWatch {
     const key = (host & ~0xfff) >>> 0;
     const page = this.#pages.get(key);
     if (page === undefined) return;
+    let patience = this.#patience.get(key);
+    if (patience === undefined) this.#patience.set(key, (patience = { whole: PATIENCE, left: PATIENCE }));
+    if (--patience.left === 0) this.#worn.push(key);
     const end = host + bytes;
     for (const region of this.#regions.get(key) ?? []) {
       const hit = region.ranges.some(({ from, to }) => from < end && host < to);
@@ -163,6 +177,18 @@ export class CodeCache implements CodeWatch {
     }
     for (const block of page) {
       if ((block.from < end && host < block.to) || (block.from2 < end && host < block.to2)) this.#drop(block);
+    }
+  }
+
+  /** Drops the code of pages that are written again and again beside it. Only between instructions: a region does
+   * not see its own code change once nobody notices writes to it. */
+  dropWorn(): void {
+    if (this.#worn.length === 0) return;
+    for (const key of this.#worn.splice(0)) {
+      const patience = this.#patience.get(key)!;
+      patience.left = patience.whole = Math.min(2 * patience.whole, MOST_PATIENCE);
+      for (const region of this.#regions.get(key) ?? []) this.dropRegion(region, 'written');
+      for (const block of this.#pages.get(key) ?? []) this.#drop(block);
     }
   }
 
@@ -244,6 +270,8 @@ export class CodeCache implements CodeWatch {
     this.#blockCount = 0;
     for (const page of this.#pages.keys()) this.onPageFree(page);
     this.#pages.clear();
+    this.#patience.clear();
+    this.#worn.length = 0;
     this.#next = this.#arena;
     this.generation++;
     this.onFlush();
