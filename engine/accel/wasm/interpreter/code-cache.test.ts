@@ -60,3 +60,16 @@ test('a page that is written again and again beside its code is not watched, but
     expect([...watched]).toEqual([]);
   }
 });
+
+test('blocks are limited, whatever room their records have', { timeout: 60_000 }, () => {
+  const PAGES = 1024;
+  const arena = 16 * 2 ** 20;
+  const code = 0x2_0000;
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  // jmp to the next instruction, a block each.
+  new Uint16Array(memory.buffer).fill(0x00eb, code / 2, arena / 2);
+  const found = new CodeCache(tier0(), memory, arena, PAGES * 0x1_0000 - arena, { fetch: (low) => low });
+  const blocks = 510_000;
+  for (let i = 0; i < blocks; i++) found.find(code + 2 * i, 0, MODE);
+  expect(found.generation).toBe(1);
+});
