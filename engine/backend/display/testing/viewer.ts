@@ -1,6 +1,7 @@
 /** A viewer for tests: speaks RFB, and keeps the picture that it is sent. */
 import type { Duplex } from 'node:stream';
 import { constants, createInflate, type Inflate } from 'node:zlib';
+import type { Rectangle } from '../../../device/video/damage.ts';
 import { ByteReader } from '../byte-reader.ts';
 import { vncResponse } from '../vnc-password.ts';
 
@@ -136,13 +137,16 @@ export class Viewer {
     switch (encoding) {
       case 0: {
         const data = await this.#read(width * height * PIXEL);
-        for (let i = 0; i < width * height; i++) put(i % width, Math.floor(i / width), pixel(data, 4 * i));
+        const words = new Uint32Array(data.buffer, data.byteOffset, width * height);
+        this.#lines({ x, y, width, height }, (line, row) => {
+          for (let i = 0; i < width; i++) line[i] = words[row * width + i] & 0xff_ffff;
+        });
         return;
       }
       case 5:
         return this.#hextile(width, height, put);
       case 7:
-        return this.#tight(width, height, put);
+        return this.#tight({ x, y, width, height });
       case 16:
         return this.#zrle(width, height, put);
       case -223:
@@ -182,29 +186,38 @@ export class Viewer {
     }
   }
 
-  async #tight(width: number, height: number, put: Put): Promise<void> {
+  async #tight(area: Rectangle): Promise<void> {
+    const { width, height } = area;
     const [control] = await this.#read(1);
-    const color = (data: Uint8Array, at: number) => (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
     if (control === 0x80) {
-      const fill = color(await this.#read(3), 0);
-      for (let i = 0; i < width * height; i++) put(i % width, Math.floor(i / width), fill);
+      const [fill] = colorsOf(await this.#read(3));
+      this.#lines(area, (line) => line.fill(fill));
       return;
     }
     const stream = (control >> 4) & 3;
     if ((control & 0x40) === 0) {
-      const data = await this.#compact(stream, 3 * width * height);
-      for (let i = 0; i < width * height; i++) put(i % width, Math.floor(i / width), color(data, 3 * i));
+      const colors = colorsOf(await this.#compact(stream, 3 * width * height));
+      this.#lines(area, (line, y) => line.set(colors.subarray(y * width, (y + 1) * width)));
       return;
     }
     const [filter, last] = await this.#read(2);
     if (filter !== 1) throw new Error(`filter ${filter}`);
-    const palette = await this.#read(3 * (last + 1));
+    const palette = colorsOf(await this.#read(3 * (last + 1)));
     const pitch = last === 1 ? Math.ceil(width / 8) : width;
     const data = await this.#compact(stream, pitch * height);
-    for (let i = 0; i < width * height; i++) {
-      const [dx, dy] = [i % width, Math.floor(i / width)];
-      const index = last === 1 ? (data[dy * pitch + (dx >> 3)] >> (7 - (dx & 7))) & 1 : data[i];
-      put(dx, dy, color(palette, 3 * index));
+    this.#lines(area, (line, y) => {
+      const from = y * pitch;
+      for (let x = 0; x < width; x++) {
+        line[x] = palette[last === 1 ? (data[from + (x >> 3)] >> (7 - (x & 7))) & 1 : data[from + x]];
+      }
+    });
+  }
+
+  /** Has the pixels of each line of an area filled in. */
+  #lines({ x, y, width, height }: Rectangle, body: (line: Uint32Array, y: number) => void): void {
+    for (let line = 0; line < height; line++) {
+      const at = (y + line) * this.width + x;
+      body(this.pixels.subarray(at, at + width), line);
     }
   }
 
@@ -257,7 +270,12 @@ export class Viewer {
     inflate.on('data', take);
     await new Promise<void>((resolve, reject) => {
       inflate.once('error', reject);
-      inflate.write(data, () => inflate.flush(() => resolve()));
+      inflate.write(data, () =>
+        inflate.flush(() => {
+          inflate.off('error', reject);
+          resolve();
+        }),
+      );
     });
     inflate.off('data', take);
     return Buffer.concat(chunks);
@@ -279,6 +297,15 @@ export class Viewer {
   #write(bytes: Uint8Array | readonly number[]): void {
     this.#stream.write(Uint8Array.from(bytes));
   }
+}
+
+/** Colours of three bytes each, red first. */
+function colorsOf(data: Uint8Array): Uint32Array {
+  const colors = new Uint32Array(data.length / 3);
+  for (let i = 0; i < colors.length; i++) {
+    colors[i] = (data[3 * i] << 16) | (data[3 * i + 1] << 8) | data[3 * i + 2];
+  }
+  return colors;
 }
 
 type Put = (dx: number, dy: number, color: number) => void;
