@@ -46,7 +46,7 @@ export const NO_INTERRUPTS: InterruptSource = {
  * @param more how it is to run code, and what to tell of it */
 export function bareMachine(
   interrupts: InterruptSource = NO_INTERRUPTS,
-  more: Partial<Pick<VcpuOptions, 'tier' | 'watch' | 'readTsc'>> = {},
+  more: Partial<Pick<VcpuOptions, 'tier' | 'watch' | 'readTsc' | 'coherence'>> = {},
 ): BareMachine {
   const stateAddress = 0x1_0000;
   const tables = 0x2_0000;

@@ -85,8 +85,8 @@ export class GuestAccess implements LinearMemory, Ports {
   #storeHigh = 0;
   #storeBytes = 0;
   #held: Held = Held.None;
-  #heldPage = 0;
-  /** Of {@link Held.Page}: where the operand is. */
+  /** In a page that is held: where the operand is. It is not looked up again, since a page walk may have to set a bit in
+   * a page with the same lock. */
   #heldAt = 0;
   #heldBytes = 0;
   /** Data breakpoints are set: every access is compared with them. */
@@ -221,12 +221,7 @@ export class GuestAccess implements LinearMemory, Ports {
         this.#copy(host, from, bytes);
         return;
       case Writing.Watched:
-        if (this.#held === Held.Pair) {
-          this.#copy(host, from, bytes);
-          this.#release();
-        } else {
-          this.#coherence.locked(host >>> 12, () => this.#copy(host, from, bytes));
-        }
+        this.#coherence.locked(host >>> 12, () => this.#copy(host, from, bytes));
         this.#code.written(host, bytes);
         this.#coherence.written(this.#vcpu, host, bytes);
     }
@@ -296,6 +291,10 @@ export class GuestAccess implements LinearMemory, Ports {
         if (held) this.#hold(host, bytes);
         else if (watched && extent > bytes) this.#holdPage(host, extent);
         if (this.#held === Held.Page) return host;
+        if (this.#held === Held.Pair) {
+          this.#copy(this.#bounce, host, bytes);
+          return this.#bounce;
+        }
         const direct = this.#held === Held.None ? this.#toWrite(host, extent) : -1;
         if (direct >= 0) return direct;
       }
@@ -335,7 +334,6 @@ export class GuestAccess implements LinearMemory, Ports {
     else if (bytes === 16) {
       this.#coherence.lockPair(this.#vcpu, host >>> 12, () => this.#mmu.protectHostPage(host & ~0xfff));
       this.#held = Held.Pair;
-      this.#mmu.writing = Writing.Watched;
       this.#parts.reentered();
     }
     this.#holdPage(host, bytes);
@@ -343,13 +341,12 @@ export class GuestAccess implements LinearMemory, Ports {
 
   /** Takes the lock of a page whose writes are watched, for one that is made in place, unless there is no need. */
   #holdPage(host: number, bytes: number): void {
-    this.#heldPage = host >>> 12;
+    this.#heldAt = host;
+    this.#heldBytes = bytes;
     while (this.#held === Held.None && this.#mmu.writing === Writing.Watched) {
       // Others may still write to it straight: an atomic instruction is atomic against these.
       if (this.#coherence.lockWatched(this.#vcpu, host >>> 12)) {
         this.#held = Held.Page;
-        this.#heldAt = host;
-        this.#heldBytes = bytes;
         this.#parts.private.held = 1;
       } else this.#mmu.writing = this.#coherence.admit(this.#vcpu, host >>> 12);
     }
@@ -362,7 +359,7 @@ export class GuestAccess implements LinearMemory, Ports {
   }
 
   #release(): void {
-    if (this.#held === Held.Page || this.#held === Held.Pair) this.#coherence.unlock(this.#heldPage);
+    if (this.#held === Held.Page || this.#held === Held.Pair) this.#coherence.unlock(this.#heldAt >>> 12);
     else if (this.#held === Held.Machine) this.#coherence.gate.beTogether();
     this.#held = Held.None;
   }
@@ -381,7 +378,8 @@ export class GuestAccess implements LinearMemory, Ports {
   /** Carries the bounce buffer to where `slow` found the access to go, or ends a locked access that was made in
    * place. @throws AccessPending */
   commit(): void {
-    if (this.#held === Held.Page) {
+    if (this.#held === Held.Page || this.#held === Held.Pair) {
+      if (this.#held === Held.Pair) this.#copy(this.#heldAt, this.#bounce, this.#heldBytes);
       this.#parts.private.held = 0;
       this.#release();
       this.#code.written(this.#heldAt, this.#heldBytes);
