@@ -103,7 +103,11 @@ test('a write to code is told to those who have it, but not to the one who write
   coherence.written(1, ADDRESS + 4096, 2);
   expect(events()).toEqual([]);
   const found: number[][] = [];
-  coherence.codeWrites.read(from, (address, bytes) => found.push([address, bytes]));
+  coherence.codeWrites.read(
+    from,
+    (address, bytes) => found.push([address, bytes]),
+    () => [],
+  );
   expect(found).toEqual([
     [ADDRESS, 8],
     [ADDRESS + 8, 2],

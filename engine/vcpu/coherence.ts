@@ -13,7 +13,7 @@
  */
 import { Mutex } from '../base/mutex.ts';
 import { Arena } from '../memory/layout.ts';
-import { CODE_WRITES_BYTES, CodeWrites } from './code-writes.ts';
+import { CodeWrites, codeWritesBytes } from './code-writes.ts';
 import { gateBytes, GuestGate } from './guest-gate.ts';
 import { VcpuEvent } from './state.ts';
 
@@ -48,7 +48,7 @@ export interface Poster {
 
 /** Bytes of the machine area for a machine with so many pages in its memory. */
 export const coherenceBytes = (pages: number, vcpus: number): number =>
-  pages * 16 + LOCKS * 64 + CODE_WRITES_BYTES + gateBytes(vcpus) + 256;
+  pages * 16 + LOCKS * 64 + codeWritesBytes(pages) + gateBytes(vcpus) + 256;
 
 export class Coherence {
   readonly gate: GuestGate;
@@ -70,7 +70,7 @@ export class Coherence {
     this.#vcpus = vcpus;
     this.#poster = poster;
     this.gate = new GuestGate(arena, vcpus);
-    this.codeWrites = new CodeWrites(arena);
+    this.codeWrites = new CodeWrites(arena, pages);
     const locks = arena.reserve(LOCKS * 64, 64);
     this.#locks = Array.from({ length: LOCKS }, (_, i) => new Mutex(buffer, locks + 64 * i));
     this.#writer = words(pages);

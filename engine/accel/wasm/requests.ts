@@ -67,12 +67,12 @@ export class Requests {
   /** Drops decoded code that others have overwritten. */
   #dropWritten(): void {
     this.#done(VcpuEvent.CodeWritten);
-    const { code } = this.#parts;
-    const log = this.#parts.coherence.codeWrites;
-    const now = log.position();
-    const next = log.read(this.#codeWrites, (host, bytes) => code.written(host, bytes));
-    if (next < 0) code.flush();
-    this.#codeWrites = next < 0 ? now : next;
+    const { code, coherence } = this.#parts;
+    this.#codeWrites = coherence.codeWrites.read(
+      this.#codeWrites,
+      (host, bytes) => code.written(host, bytes),
+      () => code.pages(),
+    );
   }
 
   #done(event: number): void {

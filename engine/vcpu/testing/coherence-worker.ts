@@ -106,11 +106,11 @@ class StressVcpu {
     Atomics.and(events, this.#task.vcpu * 16, ~pending);
     if ((pending & VcpuEvent.DropWrites) !== 0) this.#dropWrites();
     if ((pending & VcpuEvent.CodeWritten) === 0) return;
-    const now = coherence.codeWrites.position();
-    const drop = (address: number) => this.#dropCode(Math.floor(address / 4096) - FIRST);
-    const next = coherence.codeWrites.read(this.#codeWrites, drop);
-    if (next < 0) for (const page of this.#code.keys()) this.#dropCode(page);
-    this.#codeWrites = next < 0 ? now : next;
+    this.#codeWrites = coherence.codeWrites.read(
+      this.#codeWrites,
+      (address) => this.#dropCode(Math.floor(address / 4096) - FIRST),
+      () => Array.from(this.#code.keys(), (page) => FIRST + page),
+    );
   }
 
   #dropWrites(): void {

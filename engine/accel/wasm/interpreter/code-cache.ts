@@ -192,6 +192,11 @@ export class CodeCache implements CodeWatch {
     }
   }
 
+  /** Numbers of the pages of the shared memory that code has been decoded from. */
+  pages(): number[] {
+    return Array.from(this.#pages.keys(), (page) => page / 4096);
+  }
+
   /** Remembers where a direct jump leads: to the block last found, at its first record. */
   link(jump: number, target: number): void {
     this.#words[(jump + REC.chain) >> 2] = target;
