@@ -57,15 +57,15 @@ export class JumpCache {
     const at = this.#placeFor(low, high);
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = high;
-    words[at + JUMP_ENTRY.record / 4] = record;
+    words[at + JUMP_ENTRY.where / 4] = region === 0 ? record : 2 * region + 1;
     words[at + JUMP_ENTRY.tag / 4] = global ? this.#private.tagGlobal : this.#private.tagLocal;
-    words[at + JUMP_ENTRY.region / 4] = region;
   }
 
-  /** The record at a linear address, or 0. */
-  recordAt(linear: bigint): number {
+  /** The record at a linear address, or 0. @param recordOf the record of a region by its handler, or 0 */
+  recordAt(linear: bigint, recordOf: (region: number) => number): number {
     const at = this.#entryAt(linear);
-    return at < 0 ? 0 : this.#words[at + JUMP_ENTRY.record / 4]!;
+    const where = at < 0 ? 0 : this.#words[at + JUMP_ENTRY.where / 4]! >>> 0;
+    return (where & 1) === 0 ? where : recordOf(where >>> 1);
   }
 
   /** Drops the entry of a linear address. */

@@ -98,24 +98,30 @@ export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 }
 export const TLB_ENTRY_BYTES = 32;
 
 /**
- * A jump-cache entry: linear address, record, tag, and the handler of the region there, which may be entered
- * without further checks; 0 where the record has to be asked. A linear address has two places, one in each half of
- * the cache: by {@link firstJump}, where it is looked for first, and by {@link secondJump}.
+ * A jump-cache entry: linear address, where to go on, and tag. That is the address of a record, which is even, or
+ * twice the handler of a region that may be entered without further checks, plus one. A linear address has two
+ * places, one in each half of the cache: by {@link firstJump}, where it is looked for first, and by {@link secondJump}.
  */
 export const JUMP_ENTRIES = 16384;
-export const JUMP_ENTRY = { linear: 0, record: 8, tag: 12, region: 16 } as const;
-export const JUMP_ENTRY_LOG = 5;
-export const JUMP_ENTRY_BYTES = 1 << JUMP_ENTRY_LOG;
-/** A multiplier that spreads addresses, which are mostly multiples of 16, and a shift that mixes them otherwise. */
+export const JUMP_ENTRY = { linear: 0, where: 8, tag: 12 } as const;
+export const JUMP_ENTRY_BYTES = 16;
+/**
+ * First places: what is looked for together mostly lies together, so the four entries of a cache line of the host
+ * are those of 64 bytes of the guest's code, which lines are by a multiplier that spreads them.
+ */
+export const JUMP_LINE_SHIFT = 6;
 export const JUMP_FACTOR = 0x9e37_79b1 | 0;
+export const JUMP_LINE_BITS = Math.log2(JUMP_ENTRIES * JUMP_ENTRY_BYTES) - JUMP_LINE_SHIFT;
+export const JUMP_IN_LINE = 0x30;
+/** Second places: by the address's low bits, mixed with those above. */
 export const JUMP_SHIFT = 14;
-export const JUMP_BITS = Math.log2(JUMP_ENTRIES);
 
 /** Byte offsets in the jump cache of the entries of a linear address, given by its low half. */
 export const firstJump = (low: number): number =>
-  (Math.imul(low, JUMP_FACTOR) >>> (32 - JUMP_BITS)) << JUMP_ENTRY_LOG;
+  ((Math.imul(low >>> JUMP_LINE_SHIFT, JUMP_FACTOR) >>> (32 - JUMP_LINE_BITS)) << JUMP_LINE_SHIFT) |
+  (low & JUMP_IN_LINE);
 export const secondJump = (low: number): number =>
-  (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) << JUMP_ENTRY_LOG;
+  (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) * JUMP_ENTRY_BYTES;
 
 /** Where computed jumps and calls of tier 0 have led last: RIPs, by a hash of their records' addresses. */
 export const JUMP_TARGETS = 16384;

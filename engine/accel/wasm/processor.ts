@@ -187,7 +187,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       translator: link === undefined ? new Translator(tier0()) : link.port,
       watch: options.watch,
       places: {
-        lookup: (rip) => this.#jumps.recordAt(rip),
+        lookup: (rip) => this.#jumps.recordAt(rip, (handler) => this.#code.recordOf(handler)),
         page: (rip) => this.#finder.page(rip),
         target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),

@@ -114,6 +114,8 @@ export class CodeCache implements CodeWatch {
   readonly #regions = new Map<number, Set<InstalledRegion>>();
   /** By first record. */
   readonly #regionAt = new Map<number, InstalledRegion>();
+  /** First records by {@link InstalledRegion.direct}, also of regions that are gone, while nobody else has it. */
+  readonly #recordOf = new Map<number, number>();
   /** Told when a region is dropped, so that its handler can be used again. */
   onRegionDropped: (region: InstalledRegion, why: RegionDropped) => void = () => {};
 
@@ -239,12 +241,18 @@ export class CodeCache implements CodeWatch {
       regions.add(region);
     }
     this.#regionAt.set(region.record, region);
+    this.#recordOf.set(region.direct, region.record);
     this.#words[region.record >> 2] = region.handler;
   }
 
   /** The region that has taken a record's place. */
   regionAt(record: number): InstalledRegion | undefined {
     return this.#regionAt.get(record);
+  }
+
+  /** The record that the last region with a handler took the place of, or 0. It may have been dropped since. */
+  recordOf(direct: number): number {
+    return this.#recordOf.get(direct) ?? 0;
   }
 
   /** The handler a record had before a region took its place. */
@@ -269,6 +277,7 @@ export class CodeCache implements CodeWatch {
   flush(): void {
     for (const region of this.#regionAt.values()) this.onRegionDropped(region, 'flushed');
     this.#regionAt.clear();
+    this.#recordOf.clear();
     this.#regions.clear();
     this.found = undefined;
     this.#blocks.clear();

@@ -10,11 +10,13 @@ import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import {
-  JUMP_BITS,
   JUMP_ENTRIES,
   JUMP_ENTRY,
-  JUMP_ENTRY_LOG,
+  JUMP_ENTRY_BYTES,
   JUMP_FACTOR,
+  JUMP_IN_LINE,
+  JUMP_LINE_BITS,
+  JUMP_LINE_SHIFT,
   JUMP_SHIFT,
   Leave,
   Mem,
@@ -145,11 +147,14 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
     const go = () => {
-      const record = c.let(i32.load(entry, JUMP_ENTRY.record));
-      const region = c.let(i32.load(entry, JUMP_ENTRY.region));
+      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
       c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
-      c.if(region, () => c.returnCallIndirect(handlerType, region, cpu, record, budget));
-      enter(c, cpu, record, budget);
+      c.if(i32.and(where, 1), () => {
+        // For whoever finds the region gone: see `run`.
+        c.store('i64', cpu, rip, S.rip);
+        c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+      });
+      enter(c, cpu, where, budget);
     };
     c.if(found, go, undefined, 'likely');
   };
@@ -171,7 +176,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const linear = linearOf(c, cpu, rip);
     const low = c.let(i32.wrap(linear));
     const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
-    const place = i32.shl(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_LOG);
+    const place = i32.mul(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_BYTES);
     const second = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
     enterBy(c, cpu, rip, linear, second, budget);
     c.returnCall(refind, cpu, rip, budget);
@@ -182,8 +187,10 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     const linear = linearOf(c, cpu, rip);
-    const hash = i32.shr_u(i32.mul(i32.wrap(linear), JUMP_FACTOR), 32 - JUMP_BITS);
-    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), i32.shl(hash, JUMP_ENTRY_LOG)));
+    const low = c.let(i32.wrap(linear));
+    const hash = i32.shr_u(i32.mul(i32.shr_u(low, JUMP_LINE_SHIFT), JUMP_FACTOR), 32 - JUMP_LINE_BITS);
+    const place = i32.or(i32.shl(hash, JUMP_LINE_SHIFT), i32.and(low, JUMP_IN_LINE));
+    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
     enterBy(c, cpu, rip, linear, entry, budget);
     c.returnCall(lookupSecond, cpu, rip, budget);
   });
@@ -329,14 +336,10 @@ export function buildTier0(): Tier0 {
   const shared = shareRuntime(m, runtime, functions);
   m.elements(0, functions);
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
-    const record = c.param('i32', 1).get;
-    c.returnCallIndirect(
-      type,
-      i32.load(record, REC.handler),
-      c.param('i32', 0).get,
-      record,
-      c.param('i32', 2).get,
-    );
+    const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
+    // A region that is gone was come to by the jump cache, which has no record of it.
+    c.unlikely(i32.eqz(record), () => c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget));
+    c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
   });
   m.export('run', run);
   const copy16 = m.function(['i32', 'i32'], [], (c) => {
