@@ -15,6 +15,7 @@ import { attachConsole } from './console.ts';
 import { blockStatistics, DISK_COMMANDS } from './disk-commands.ts';
 import { withAbsolutePath } from './disk-options.ts';
 import { editDocument } from './edit.ts';
+import { helpOf } from './help.ts';
 import { parseRunOptions } from './run-options.ts';
 import { facts, table } from './table.ts';
 import { VOLUME_COMMANDS } from './volume-commands.ts';
@@ -125,6 +126,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 export function isMachineCommand(name: string): boolean {
   return Object.hasOwn(COMMANDS, name);
+}
+
+export const MACHINE_COMMANDS: readonly string[] = Object.keys(COMMANDS);
+
+/** What `--help` after a command over the library prints. */
+export function commandHelp(name: string): string {
+  return helpOf(name, COMMANDS[name].syntax);
 }
 
 /**

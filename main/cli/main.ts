@@ -25,10 +25,9 @@ export async function main(words: readonly string[]): Promise<number> {
 
 async function command(words: readonly string[]): Promise<number> {
   const [name, ...rest] = words;
-  if (name !== 'run' && rest.some((word) => word === '--help' || word === '-h')) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  if (name === 'help' && rest.length === 1) return help(rest[0]);
+  // Among the words of run they may be the kernel's.
+  if (name !== 'run' && rest.some((word) => word === '--help' || word === '-h')) return help(name);
   switch (name) {
     case 'run': {
       // The engine is loaded only by what needs it.
@@ -56,8 +55,7 @@ async function command(words: readonly string[]): Promise<number> {
     case '--help':
     case '-h':
     case 'help':
-      process.stdout.write(USAGE);
-      return 0;
+      return help();
     case '--version':
       process.stdout.write(`guesthouse ${programVersion()}\n`);
       return 0;
@@ -69,6 +67,13 @@ async function command(words: readonly string[]): Promise<number> {
       throw usage(`unknown command '${name}'`);
     }
   }
+}
+
+/** Prints the help of a command over the library, or of all there is. */
+async function help(name?: string): Promise<number> {
+  const { commandHelp, isMachineCommand } = await import('./machines.ts');
+  process.stdout.write(name !== undefined && isMachineCommand(name) ? commandHelp(name) : USAGE);
+  return 0;
 }
 
 function usage(message: string): GuesthouseError {

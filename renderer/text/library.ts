@@ -1,5 +1,5 @@
 /** The list of machines, and what is done with them. */
-import type { MachineState } from '../../main/contract/index.ts';
+import type { MachineState, Problem } from '../../main/contract/index.ts';
 import { FORMATS } from './format.ts';
 
 const { machines } = FORMATS;
@@ -10,6 +10,21 @@ const STATES: Record<MachineState, string> = {
   'in shutdown': 'Shutting down',
   'shut off': 'Off',
   crashed: 'Crashed',
+};
+
+/** What to do about a failure that does not say so itself, by its code. */
+const HINTS: Readonly<Record<Problem['code'], string | undefined>> = {
+  config: 'Change the configuration in Details, then try again.',
+  file: 'See that the file is there and can be read, or choose another in Details.',
+  resources: 'See that the host has memory, space and permission for it, then try again.',
+  unsupported: 'Choose something in Details that this computer offers.',
+  'guest-crash':
+    'The guest broke off by itself. What it wrote last is in its console; it can be started again.',
+  internal:
+    'This is a defect of Guesthouse: please copy the details for a report. The machine can be started again.',
+  // These say it themselves, where anything can be done.
+  state: undefined,
+  usage: undefined,
 };
 
 export const LIBRARY = {
@@ -111,6 +126,7 @@ export const LIBRARY = {
     copyDetails: 'Copy details',
     dismiss: 'Dismiss',
     whatToDo: 'What to do:',
+    hints: HINTS,
     lastRun: 'The last run failed',
     ioError: 'Paused: the host has failed a disk',
     damaged: 'The configuration cannot be read',

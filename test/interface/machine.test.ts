@@ -265,6 +265,7 @@ test('an engine that is killed is said, with what to do and details to copy', as
   process.kill(pid, 'SIGKILL');
   const failure = list.getByRole('group', { name: 'The last run failed' });
   await failure.getByText(/SIGKILL|killed/i).waitFor();
+  await failure.getByText('What to do:').waitFor();
   await picture(list, 'killed-light');
   await list.context().grantPermissions(['clipboard-read', 'clipboard-write']);
   await failure.getByRole('button', { name: 'Copy details' }).click();
