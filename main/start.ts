@@ -3,14 +3,14 @@
  * to a browser instead.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT_STATUS, GuesthouseError } from '../engine/base/errors.ts';
+import { ELECTRON_PACKAGE, electronProgram } from './electron-program.ts';
 import { serve } from './web.ts';
 import { RENDERER_DIRECTORY } from './web/assets.ts';
 
 const ROOT = path.dirname(import.meta.dirname);
-const ELECTRON = path.join(ROOT, 'node_modules', 'electron');
 
 /** How long fetching Electron may take, in milliseconds. */
 const PATIENCE = 5 * 60_000;
@@ -45,15 +45,12 @@ function displayMissing(): string | undefined {
 
 /** Electron's program, fetched where it is not there yet; undefined where it can't be. */
 async function findElectron(): Promise<string | undefined> {
-  if (!existsSync(ELECTRON)) return undefined;
-  const named = path.join(ELECTRON, 'path.txt');
-  if (!existsSync(named)) {
-    say('Fetching Electron …');
-    const { status } = await run(process.execPath, [path.join(ELECTRON, 'install.js')]);
-    if (status !== 0 || !existsSync(named)) return undefined;
-  }
-  const program = path.join(ELECTRON, 'dist', readFileSync(named, 'utf8').trim());
-  return existsSync(program) ? program : undefined;
+  if (!existsSync(ELECTRON_PACKAGE)) return undefined;
+  const found = electronProgram();
+  if (found !== undefined) return found;
+  say('Fetching Electron …');
+  const { status } = await run(process.execPath, [path.join(ELECTRON_PACKAGE, 'install.js')]);
+  return status === 0 ? electronProgram() : undefined;
 }
 
 /** @throws GuesthouseError `internal` with the last line that the script wrote */

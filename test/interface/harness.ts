@@ -1,12 +1,13 @@
 /**
  * The browser shell as its users have it: `guesthouse serve` on a library of its own, and the system's Chromium
- * looking at it.
+ * looking at it. With `DESKTOP=1` it is Electron instead, where its program is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
+import { Desktop } from './desktop.ts';
 import { processesWith } from './processes.ts';
 
 const ROOT = path.dirname(path.dirname(import.meta.dirname));
@@ -27,6 +28,8 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+const IS_DESKTOP = process.env['DESKTOP'] === '1';
+
 /** Milliseconds for something on the page to come. Long, for a host that has other work as well: a test that
  * succeeds waits for none of it. */
 const PATIENCE = 45_000;
@@ -45,16 +48,18 @@ export interface WindowOptions {
 export class Shell {
   /** Where its library, settings and sockets are. */
   readonly home: string;
-  readonly #browser: Browser;
+  /** None with the desktop, which is one itself. */
+  readonly #browser: Browser | undefined;
   readonly #environment: NodeJS.ProcessEnv;
   /** What a browser complained about: errors of scripts and breaches of the security policy. */
   readonly complaints: string[] = [];
   #server: ChildProcess | undefined;
+  #desktop: Desktop | undefined;
   #address = '';
   /** The browser that has used the address. */
   #context: BrowserContext | undefined;
 
-  private constructor(home: string, browser: Browser) {
+  private constructor(home: string, browser: Browser | undefined) {
     this.home = home;
     this.#browser = browser;
     this.#environment = {
@@ -69,12 +74,10 @@ export class Shell {
   }
 
   static async start(): Promise<Shell> {
-    const executablePath = CHROMIUM.find((file) => existsSync(file));
-    if (executablePath === undefined) throw new Error('no Chromium: install the package chromium');
     // Not deep: a socket's path has 108 bytes at most.
     const home = mkdtempSync(path.join(tmpdir(), 'gh-'));
     mkdirSync(path.join(home, 'run'), { mode: 0o700 });
-    const shell = new Shell(home, await chromium.launch({ executablePath, args: FLAGS }));
+    const shell = new Shell(home, IS_DESKTOP ? undefined : await launchBrowser());
     try {
       await shell.serve();
     } catch (error) {
@@ -86,6 +89,10 @@ export class Shell {
 
   /** Starts the server, again where it was ended; windows opened from now on go there. */
   async serve(): Promise<void> {
+    if (this.#browser === undefined) {
+      this.#desktop = await Desktop.start(this.#environment);
+      return;
+    }
     const server = spawn(process.execPath, [COMMAND, 'serve'], {
       env: this.#environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -110,6 +117,8 @@ export class Shell {
 
   /** Ends the server as a signal does; machines keep running. */
   async endServer(): Promise<void> {
+    await this.#desktop?.end();
+    this.#desktop = undefined;
     const server = this.#server;
     this.#server = undefined;
     // Another server's address is for another browser.
@@ -122,6 +131,7 @@ export class Shell {
 
   /** The server's process id. */
   get pid(): number {
+    if (this.#desktop !== undefined) return this.#desktop.pid;
     if (this.#server?.pid === undefined) throw new Error('the server is not running');
     return this.#server.pid;
   }
@@ -130,14 +140,16 @@ export class Shell {
   async open(options: WindowOptions = {}): Promise<Page> {
     const { colorScheme = 'light', width = 1100, height = 680 } = options;
     const address = this.#context === undefined ? this.#address : new URL('/', this.#address).href;
-    this.#context ??= await this.#makeContext();
-    const page = await this.#context.newPage();
+    if (this.#context === undefined) await this.#enter((this.#context = await this.#makeContext()));
+    const page = await (this.#desktop?.open() ?? this.#context.newPage());
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme });
     // Windows that this one opens look the same.
     // One that is closed at once need not.
     page.on('popup', (popup) => void popup.emulateMedia({ colorScheme }).catch(() => undefined));
-    await page.goto(address);
+    if (this.#desktop === undefined) await page.goto(address);
+    // So that what its context adds to pages is there.
+    else await page.reload();
     await page.getByRole('button', { name: 'New machine…' }).waitFor();
     return page;
   }
@@ -176,6 +188,7 @@ export class Shell {
 
   /** Processor time of the browser's processes that run pages, in seconds. */
   async pageSeconds(): Promise<number> {
+    if (this.#browser === undefined) throw new Error('only a browser tells what its pages take');
     const session = await this.#browser.newBrowserCDPSession();
     const { processInfo } = await session.send('SystemInfo.getProcessInfo');
     await session.detach();
@@ -187,12 +200,18 @@ export class Shell {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.endServer();
     for (const pid of processesWith(this.home)) kill(pid);
-    await this.#browser.close();
+    await this.#browser?.close();
     rmSync(this.home, { recursive: true, force: true });
   }
 
   async #makeContext(): Promise<BrowserContext> {
-    const context = await this.#browser.newContext();
+    if (this.#desktop !== undefined) return this.#desktop.context;
+    if (this.#browser === undefined) throw new Error('the shell is not running');
+    return this.#browser.newContext();
+  }
+
+  /** Readies a context for its pages. */
+  async #enter(context: BrowserContext): Promise<void> {
     context.setDefaultTimeout(PATIENCE);
     context.on('page', (page) => this.#watch(page));
     // Also those that a library tried and got over.
@@ -201,7 +220,6 @@ export class Shell {
         console.error(`refused by ${effectiveDirective}: ${blockedURI}`);
       });
     });
-    return context;
   }
 
   #watch(page: Page): void {
@@ -212,6 +230,12 @@ export class Shell {
       if (message.type() === 'error' && !isIcon) this.complaints.push(message.text());
     });
   }
+}
+
+async function launchBrowser(): Promise<Browser> {
+  const executablePath = CHROMIUM.find((file) => existsSync(file));
+  if (executablePath === undefined) throw new Error('no Chromium: install the package chromium');
+  return chromium.launch({ executablePath, args: FLAGS });
 }
 
 function kill(pid: number): void {
