@@ -14,7 +14,8 @@ import type { Manager } from '../vm/manager.ts';
  * Lets the user edit a machine's document, and asks again while it is wrong.
  *
  * @returns whether it was changed
- * @throws GuesthouseError where the editor can't be run, or the user gave up on a document that is wrong
+ * @throws GuesthouseError where the editor can't be run, or the user gave up on a document that is wrong, which is
+ * kept then
  */
 export async function editDocument(manager: Manager, id: string): Promise<boolean> {
   const { document, revision } = await manager.get(id);
@@ -22,6 +23,7 @@ export async function editDocument(manager: Manager, id: string): Promise<boolea
   const before = `${JSON.stringify(document, undefined, 2)}\n`;
   const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-edit-'));
   const file = path.join(folder, `${document.name}.json`);
+  let given = false;
   try {
     writeFileSync(file, before, { mode: 0o600 });
     for (;;) {
@@ -34,18 +36,24 @@ export async function editDocument(manager: Manager, id: string): Promise<boolea
         await manager.configure(id, revision, value);
         return true;
       } catch (error) {
-        if (!(await again(problemOf(error).message))) throw error;
+        const problem = problemOf(error);
+        if (await again(problem.message)) continue;
+        // What was typed is not thrown away for a mistake in it.
+        given = true;
+        throw new GuesthouseError(problem.code, problem.message, `what you wrote is in ${file}`, {
+          cause: error,
+        });
       }
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (!given) rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** Runs the user's editor; a variable may hold options too. */
 function runEditor(file: string): Promise<void> {
   const { VISUAL: visual, EDITOR: editor } = process.env;
-  const command = visual ?? editor ?? (process.platform === 'win32' ? 'notepad' : 'vi');
+  const command = visual || editor || (process.platform === 'win32' ? 'notepad' : 'vi');
   const [program, ...words] = command.split(/\s+/).filter((word) => word !== '');
   const failed = (reason: string) =>
     new GuesthouseError('resources', `cannot run the editor ${command}: ${reason}`, 'set EDITOR');

@@ -85,6 +85,20 @@ test('a machine that the host has paused says why, and goes on when it is told t
     .waitFor({ state: 'detached' });
 });
 
+test('the reset button is pressed after a question', async () => {
+  const question = window.getByRole('alertdialog', { name: 'Reset the machine?' });
+  const choose = async (answer: string): Promise<void> => {
+    await window.getByRole('button', { name: 'More actions' }).click();
+    await window.getByRole('menuitem', { name: 'Reset' }).click();
+    await question.getByRole('button', { name: answer }).click();
+    await question.waitFor({ state: 'detached' });
+  };
+  await choose('Cancel');
+  expect(engine.requests).not.toContain('reset');
+  await choose('Reset');
+  await expect.poll(() => engine.requests).toContain('reset');
+});
+
 test('nothing broke the security policy', () => {
   expect(shell.complaints).toEqual([]);
 });

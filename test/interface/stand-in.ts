@@ -32,6 +32,8 @@ export class StandIn implements ControlTarget, AsyncDisposable {
   readonly #connections = new Set<ControlConnection>();
   /** What was typed on its console. */
   typed = '';
+  /** What it was asked for beside its figures, in order. */
+  readonly requests: string[] = [];
   /** How often its figures were asked for. */
   asked = 0;
 
@@ -73,6 +75,7 @@ export class StandIn implements ControlTarget, AsyncDisposable {
 
   handle({ kind }: Exclude<ControlRequest, { kind: 'attach' | 'display' }>): Usage | ExitStatistics | null {
     if (kind === 'usage') return this.#usage();
+    this.requests.push(kind);
     if (kind === 'resume') this.#enter({ ...this.#state, phase: 'running', ioError: null });
     return kind === 'statistics' ? STATISTICS : null;
   }
