@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { keyOfKeysym } from '../../api/keys.ts';
 import { Damage, type Rectangle } from '../../device/video/damage.ts';
+import { lengthOf } from '../image/buffers.ts';
 import { ByteReader } from './byte-reader.ts';
 import { FORMAT_BYTES, NATIVE_FORMAT, packFormat, PixelWriter, unpackFormat } from './pixel-format.ts';
 import {
@@ -67,6 +68,9 @@ const MOST_WAITING = 2 * MOST_CUT_TEXT;
 
 /** Pixels of a rectangle that is encoded in one go: bounds how long a vCPU's host thread is kept from other things. */
 const MOST_PIXELS = 0x4_0000;
+
+/** Bytes that are copied to make one piece of several. */
+const MOST_JOINED = 0x1_0000;
 
 const VERSION = 'RFB 003.008\n';
 
@@ -177,27 +181,29 @@ export class RfbClient {
     const head = new Uint8Array(4);
     head[0] = ServerMessage.Update;
     new DataView(head.buffer).setUint16(2, parts.length + areas.length);
-    await this.#put(head, ...parts);
+    let pieces: Uint8Array[] = [head, ...parts];
     for (const area of areas) {
       // The picture may have become smaller meanwhile. How many rectangles come has been said; what is left of the
       // picture comes with the next update.
       if (area.x + area.width > screen.width || area.y + area.height > screen.height) {
-        await this.#put(rectangleHeader(NOWHERE, Encoding.Raw));
+        pieces.push(rectangleHeader(NOWHERE, Encoding.Raw));
         continue;
       }
       const [encoding, data] = await this.#encodeArea(area);
-      await this.#put(rectangleHeader(area, encoding), data);
+      await this.#put([...pieces, rectangleHeader(area, encoding), data]);
+      pieces = [];
     }
+    if (pieces.length > 0) await this.#put(pieces);
   }
 
   /** Writes, and resolves when the connection takes more, or has ended. */
-  async #put(...pieces: readonly Uint8Array[]): Promise<void> {
+  async #put(pieces: readonly Uint8Array[]): Promise<void> {
     const { stream } = this.#options;
     if (this.#phase === 'over' || !stream.writable) return;
     let more = true;
-    stream.cork();
-    for (const piece of pieces) more = stream.write(piece);
-    stream.uncork();
+    // What is small goes in one piece, as each is a message on its way to the desktop.
+    const joined = lengthOf(pieces) <= MOST_JOINED ? [Buffer.concat(pieces)] : pieces;
+    for (const piece of joined) more = stream.write(piece);
     if (more) return;
     await new Promise<void>((resolve) => {
       const done = () => {
