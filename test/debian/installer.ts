@@ -6,7 +6,7 @@
  * text mode from the adapter's memory, else by `tesseract`. Status 1 where a dialog does not come.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -87,9 +87,12 @@ async function makeDisc(kind: KindName): Promise<string> {
   for (const name of [LOADER, MODULE]) copyFileSync(name, path.join(tree, path.basename(name)));
   const config = ['DEFAULT install', 'LABEL install', 'KERNEL linux', `APPEND initrd=initrd.gz ${append}`];
   writeFileSync(path.join(tree, 'isolinux.cfg'), `${config.join('\n')}\n`);
+  const part = `${disc}.part`;
+  rmSync(part, { force: true });
   const record = ['-b', 'isolinux.bin', '-c', 'boot.cat', '-no-emul-boot'];
   const options = [...record, '-boot-load-size', '4', '-boot-info-table', '-V', 'INSTALL'];
-  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, '-o', disc, tree], { stdio: 'pipe' });
+  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, '-o', part, tree], { stdio: 'pipe' });
+  renameSync(part, disc);
   for (const folder of [tree, unpacked]) rmSync(folder, { recursive: true });
   return disc;
 }
