@@ -18,7 +18,8 @@ import { bootLinux, type Cost, idleLinux, type Linux, median } from './measure.t
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { demandOneResult, middle, report, type Series, takeTurns } from './series.ts';
 import { measureScreen, SCREEN } from './screen.ts';
-import { measureKick, measureSmp, type SmpFigures } from './smp.ts';
+import { type KickLatency, measureKick, measureKickFloor } from './kick.ts';
+import { measureSmp, type SmpFigures } from './smp.ts';
 import { costLine, head, line, ratioLine, type Speed, speeds, summary } from './table.ts';
 import { workloadTree } from './workloads/tree.ts';
 import { runInGuest, runOnHost, type Workload, WORKLOADS } from './workloads/workloads.ts';
@@ -204,13 +205,17 @@ async function benchScreen({ limit }: Options): Promise<void> {
   console.log(`key to changed pixel  median ${at(0.5)}, 95 of 100 within ${at(0.95)}, worst ${at(1)}`);
 }
 
-/** How soon vCPUs that work without end stand still. */
+/** How soon vCPUs that work without end stand still, beside as many threads of a C program. */
 async function benchKick(): Promise<void> {
-  console.log('\nfrom a request to all vCPUs standing still');
+  console.log('\nfrom a request to all standing still');
+  const show = (what: string, { middle, worst }: KickLatency) =>
+    console.log(`${what.padEnd(12)}median ${middle.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`);
   for (const vcpus of [1, 2, 2 * availableParallelism()]) {
-    const { middle: usual, worst } = await measureKick(vcpus);
-    console.log(`${`${vcpus} vCPUs`.padEnd(10)}median ${usual.toFixed(2)} ms, worst ${worst.toFixed(2)} ms`);
+    const floor = measureKickFloor(vcpus);
+    show(`${vcpus} vCPUs`, await measureKick(vcpus));
+    if (floor !== undefined) show(`${vcpus} threads`, floor);
   }
+  console.log('(threads: a C program whose threads only look at a flag, on the same host: its scheduler)');
 }
 
 /** How quick the interface is. A program of its own, since part of it runs in a browser.

@@ -2,10 +2,6 @@
  * What several vCPUs are worth: Linux with two, beside one. A host with other work to do makes two vCPUs share a core
  * at times, which the clock shows and processor time does not.
  */
-import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Machine } from '../engine/host/machine.ts';
-import { assemble } from '../test/guest/assemble.ts';
 import { guesthouse } from '../test/guest/engines.ts';
 import { Console } from '../test/machine/harness.ts';
 import { type Cost, cpuSeconds, type Linux, median } from './measure.ts';
@@ -111,36 +107,4 @@ async function timed(machine: Console, prompt: string, command: string, limit: n
   machine.send(`${command}\n`);
   await machine.expect(prompt, limit);
   return { seconds: (performance.now() - start) / 1000, cpuSeconds: cpuSeconds(machine.pid) - used };
-}
-
-/** Milliseconds from asking until every vCPU stands still. */
-export interface KickLatency {
-  readonly middle: number;
-  readonly worst: number;
-}
-
-/** Pauses measured for {@link measureKick}. */
-const PAUSES = 25;
-
-/** How soon a machine whose vCPUs all work without end stands still.
- * @throws Error where it cannot be started or paused */
-export async function measureKick(vcpus: number): Promise<KickLatency> {
-  const kernel = assemble(path.join(import.meta.dirname, '../test/machine/guests/smp-storm.asm'));
-  const machine = Machine.create({ accel: 'wasm', memory: 64, vcpus, kernel }, { log: () => {} });
-  machine.start();
-  try {
-    while (!machine.vcpus().every(({ instructions }) => instructions > 0)) await sleep(20);
-    const times: number[] = [];
-    for (let i = 0; i < PAUSES; i++) {
-      await sleep(20);
-      const start = performance.now();
-      await machine.pause();
-      times.push(performance.now() - start);
-      machine.resume();
-    }
-    return { middle: median(times), worst: Math.max(...times) };
-  } finally {
-    machine.stop();
-    await machine.ended;
-  }
 }
