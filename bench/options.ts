@@ -15,12 +15,15 @@ export const USAGE = `Usage: npm run bench -- [OPTION]…
                     and the words kernels and workloads for all of a kind
   --engines LIST  just these columns, by commas: ${COLUMNS.map(({ name }) => name).join(',')}
   --runs N        runs of each guest in each column (default: 3)
+  --rounds N      times a guest does its workload once started; the first time and the others are
+                  told apart, since the others find translated code (default: 1)
   --scale N       percent of the time that a kernel usually runs, 2.5 s or more (default: 100)
   --limit N       seconds a run may take (default: 300)
 `;
 
 export interface Options {
   readonly runs: number;
+  readonly rounds: number;
   readonly scale: number;
   readonly limit: number;
   /** Those that were asked for and can be had. */
@@ -40,13 +43,14 @@ export function parseOptions(words: readonly string[]): Options {
     args: [...words],
     options: {
       runs: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '1' },
       scale: { type: 'string', default: '100' },
       limit: { type: 'string', default: '300' },
       engines: { type: 'string', default: COLUMNS.map(({ name }) => name).join(',') },
       only: { type: 'string', multiple: true },
     },
   });
-  const whole = (name: 'runs' | 'scale' | 'limit'): number => {
+  const whole = (name: 'runs' | 'rounds' | 'scale' | 'limit'): number => {
     const value = Number(values[name]);
     if (!Number.isInteger(value) || value < 1)
       throw new Error(`--${name} must be a whole number of at least 1`);
@@ -68,6 +72,7 @@ export function parseOptions(words: readonly string[]): Options {
   const columns = COLUMNS.filter(({ name }) => asked.includes(name));
   return {
     runs: whole('runs'),
+    rounds: whole('rounds'),
     scale: whole('scale'),
     limit: whole('limit'),
     columns: columns.filter((column) => missing(column) === undefined),
