@@ -201,11 +201,12 @@ export class CodeCache implements CodeWatch {
 
   /** Remembers where a direct jump leads: to the block last found, at its first record. */
   link(jump: number, target: number): void {
-    this.#words[(jump + REC.chain) >> 2] = target;
-    if (this.found?.record !== target) return;
-    const { links } = this.found;
-    if (links === undefined) this.found.links = jump;
-    else if (typeof links === 'number') this.found.links = [links, jump];
+    const { found } = this;
+    if (found?.record !== target) return;
+    this.#words[(jump + REC.chain) >> 2] = found.to2 === 0 ? target : found.end - REC_BYTES;
+    const { links } = found;
+    if (links === undefined) found.links = jump;
+    else if (typeof links === 'number') found.links = [links, jump];
     else links.push(jump);
   }
 
@@ -215,7 +216,8 @@ export class CodeCache implements CodeWatch {
     // A jump that has been dropped itself keeps nothing in the place of its link.
     const { links = [] } = block;
     for (const jump of typeof links === 'number' ? [links] : links) {
-      if (this.#words[(jump + REC.chain) >> 2] === block.record) this.#words[(jump + REC.chain) >> 2] = 0;
+      const chain = (jump + REC.chain) >> 2;
+      if (this.#words[chain]! >= block.record && this.#words[chain]! < block.end) this.#words[chain] = 0;
     }
     for (let at = block.record; at < block.end; at += REC_BYTES) this.#words[at >> 2] = Fixed.Stale;
     this.#blocks.remove(block);
@@ -415,6 +417,14 @@ export class CodeCache implements CodeWatch {
       this.#words[at >> 2] = Fixed.Continue;
       this.#putRip(at + REC.imm64, done);
       this.#common(at, done, 0, this.#bytes[at - REC_BYTES + REC.ordinal]!);
+      at += REC_BYTES;
+    }
+    if (to2 > 0) {
+      // What links lead to: the second page may be mapped elsewhere by then, so the block is looked for again.
+      this.#clearRecord(at);
+      this.#words[at >> 2] = Fixed.Continue;
+      this.#putRip(at + REC.imm64, 0);
+      this.#common(at, 0, 0, 0);
       at += REC_BYTES;
     }
     this.#next = at;

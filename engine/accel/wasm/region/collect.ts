@@ -146,12 +146,18 @@ export function collectRegion(
       if (form === undefined || LEFT_OUT.has(form.name)) break;
       const length = reader.bytes[at + REC.length]!;
       const offset = Number(rip - page);
-      // The second page of an instruction that crosses is nobody's to watch.
-      if (offset + length > 4096) break;
       const range = rangeOf(page);
       if (range === undefined) break;
+      const rest = offset + length - 4096;
+      if (rest > 0) {
+        // It crosses onto the next page, which is then one of the region's.
+        const next = rangeOf(page + 4096n);
+        if (next === undefined) break;
+        next.from = next.host;
+        next.to = Math.max(next.to, next.host + rest);
+      }
       range.from = Math.min(range.from, range.host + offset);
-      range.to = Math.max(range.to, range.host + offset + length);
+      range.to = Math.max(range.to, range.host + Math.min(offset + length, 4096));
       seen.add(rip);
       found.push({ record: at, address, handler, addressHandler, page });
       if (isDirect(form.name)) {
