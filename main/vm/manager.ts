@@ -88,8 +88,9 @@ export class Manager {
     await this.list();
   }
 
-  /** Ends following, and goes away from the engines, which go on. */
+  /** Ends following, cancels what is under way, and goes away from the engines, which go on. */
   close(): void {
+    this.operations.close();
     this.#unwatch?.();
     clearInterval(this.#sampler);
     for (const { supervised } of this.#known.values()) supervised.disconnect();

@@ -104,6 +104,14 @@ export class Operations {
     abort.abort(cancellation(operation));
   }
 
+  /** Cancels all that can be: nobody is there any more to see what comes of them. */
+  close(): void {
+    for (const [id, abort] of this.#aborts) {
+      const operation = this.#operations.get(id);
+      if (operation !== undefined) abort.abort(cancellation(operation));
+    }
+  }
+
   #forget(): void {
     const ended = this.list().filter(({ state }) => state !== 'running');
     for (const { id } of ended.slice(0, Math.max(0, ended.length - KEPT))) this.#operations.delete(id);

@@ -31,6 +31,8 @@ export const useMachines = defineStore('machines', () => {
   const loaded = shallowRef(false);
   const operations = shallowReactive(new Map<number, Operation>());
   const complaints = shallowReactive(new Map<string, Complaint>());
+  /** Machines whose last operation was cancelled, until what asked for it has heard so. */
+  const cancelled = new Set<string>();
   /** Replaced as a whole once a second, so what shows graphs is drawn once. */
   const samples = shallowRef(new Map<string, readonly Sample[]>());
 
@@ -70,6 +72,7 @@ export const useMachines = defineStore('machines', () => {
   function track(operation: Operation): void {
     if (operation.state === 'running') operations.set(operation.id, operation);
     else operations.delete(operation.id);
+    if (operation.state === 'cancelled' && operation.machine !== null) cancelled.add(operation.machine);
   }
 
   connection.on('machine.changed', ({ machine }) => put(machine));
@@ -92,14 +95,16 @@ export const useMachines = defineStore('machines', () => {
   const operationOf = (id: string): Operation | undefined =>
     [...operations.values()].find(({ machine }) => machine === id);
 
-  /** Runs a request about a machine; what fails is kept as a complaint about it.
+  /** Runs a request about a machine; what fails is kept as a complaint about it, unless it was cancelled.
    * @returns whether it was done */
   async function attempt(id: string, wanted: string, request: () => Promise<unknown>): Promise<boolean> {
     complaints.delete(id);
+    cancelled.delete(id);
     try {
       await request();
       return true;
     } catch (error) {
+      if (cancelled.delete(id)) return false;
       const problem = problemOfError(error);
       // What a start fails by is the machine's last error as well: one of the two is enough.
       if (byId.get(id)?.lastError?.message !== problem.message) {

@@ -1,6 +1,6 @@
 /** The list: damaged machines, the keyboard alone, search, groups, many machines, both colour schemes. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -282,6 +282,37 @@ test('every screen is usable by everybody, in both colour schemes', async () => 
   await window.close();
   await list.close();
   expect(found).toEqual([]);
+});
+
+test('cloning a large disk shows how far it is, and is cancelled without a trace', async () => {
+  await shell.run('define', '--name', 'large', '--sample');
+  const folders = (): string[] => readdirSync(shell.library).sort();
+  const textOf = (id: string): string => readFileSync(path.join(shell.library, id, 'machine.json'), 'utf8');
+  const id = folders().find((each) => textOf(each).includes('"name": "large"'));
+  if (id === undefined) throw new Error('no folder of large');
+  // Takes no space, and longer to read than anybody waits.
+  const disk = path.join(shell.library, id, 'disk.raw');
+  writeFileSync(disk, '');
+  truncateSync(disk, 2 ** 40);
+  const before = folders();
+  await row(page, 'large').click({ button: 'right' });
+  await page.getByRole('menuitem', { name: 'Clone…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox', { name: 'Name of the clone' }).fill('copy');
+  await dialog.getByRole('button', { name: 'Clone', exact: true }).click();
+  const card = page.getByLabel('Details of the selection');
+  const progress = card.getByRole('progressbar', { name: 'Progress of large' });
+  await progress.waitFor();
+  await card.getByText("copying to 'copy'").waitFor();
+  await picture(page, 'cloning-light');
+  await card.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await progress.waitFor({ state: 'detached' });
+  expect(folders()).toEqual(before);
+  expect(await shell.run('list', '--all')).not.toContain('copy');
+  // It was wanted, so nothing is complained of, and the machine is free again.
+  expect(await page.getByText('Cloning failed').count()).toBe(0);
+  await shell.run('undefine', 'large');
+  await row(page, 'large').waitFor({ state: 'detached' });
 });
 
 test('choices are remembered', async () => {
