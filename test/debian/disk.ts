@@ -63,6 +63,7 @@ function makeRoot(disk: string): void {
   if (!existsSync(archive)) {
     run('mmdebstrap', [
       '--variant=minbase',
+      '--format=tar',
       `--include=${PACKAGES.join(',')}`,
       `--customize-hook=echo root:${PASSWORD} | chroot "$1" chpasswd`,
       `--customize-hook=echo ${HOST_NAME} > "$1/etc/hostname"`,
