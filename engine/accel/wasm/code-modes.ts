@@ -8,6 +8,9 @@ import { Vector } from './system/cpu.ts';
 import type { CpuModel } from './system/cpuid.ts';
 import { Cr0, Cr4, Efer, stackWidth } from './system/registers.ts';
 
+/** XCR0 as vector instructions need it: SSE and AVX state (SDM 1, 14.1.1). */
+const XCR0_YMM = 6;
+
 export class CodeModes {
   readonly #words: Int32Array;
   readonly #state: VcpuState;
@@ -18,7 +21,7 @@ export class CodeModes {
   readonly #modes = new Map<string, CodeMode>();
   /** What the mode follows from, as last seen; compared as plain numbers, since this runs after every interrupt and
    * system call. */
-  readonly #seen = new Int32Array(9);
+  readonly #seen = new Int32Array(10);
   #current: CodeMode;
   #single: CodeMode;
 
@@ -85,8 +88,9 @@ export class CodeModes {
     compare(5, words[at + (S.flagsSys >> 2)]! & Flag.VM);
     compare(6, long ? 0 : words[at + (S.segBase >> 2) + 2 * Seg.CS]!);
     compare(7, long ? 0 : words[at + (S.segLimit >> 2) + Seg.CS]!);
+    compare(8, words[at + (S.xcr0 >> 2)]! & XCR0_YMM);
     // Never zero, so that the first comparison finds a difference.
-    compare(8, 1);
+    compare(9, 1);
     return changed;
   }
 
@@ -97,7 +101,7 @@ export class CodeModes {
 
   /** The mode of what was last seen. @param step one instruction a block */
   #mode(step: boolean): CodeMode {
-    const [cr0 = 0, cr4 = 0, lma = 0, code = 0, , vm = 0, csBase = 0, csLimit = 0] = this.#seen;
+    const [cr0 = 0, cr4 = 0, lma = 0, code = 0, , vm = 0, csBase = 0, csLimit = 0, xcr0 = 0] = this.#seen;
     const long = lma !== 0 && (code & SegAttr.Long) !== 0;
     const key = `${this.#seen.join(' ')} ${step}`;
     let mode = this.#modes.get(key);
@@ -122,6 +126,7 @@ export class CodeModes {
         mmx: emulated ? Vector.UD : unavailable,
         sse: emulated || (cr4 & Cr4.OSFXSR) === 0 ? Vector.UD : unavailable,
         avx: (cr4 & Cr4.OSXSAVE) === 0 ? Vector.UD : unavailable,
+        ymm: (cr4 & Cr4.OSXSAVE) === 0 || xcr0 !== XCR0_YMM ? Vector.UD : unavailable,
         step,
       };
       this.#modes.set(key, mode);

@@ -176,7 +176,7 @@ export class Decoder {
 
     // Operand size. A mandatory 66 is not a size prefix; the other mandatory prefixes leave it one.
     const size16 = (mode.code === 16) !== (operand66 && row.prefix !== '66' && !vex);
-    let size: Size = wide ? 8 : size16 ? 2 : 4;
+    let size: Size = wide && long ? 8 : size16 ? 2 : 4;
     if (long && a.f64) size = 8;
     else if (long && a.d64 && size === 4) size = 8;
     d.rep = a.rep ? (repeat === 0xf3 ? 1 : repeat === 0xf2 ? 2 : 0) : 0;
@@ -185,7 +185,7 @@ export class Decoder {
     d.rm = (opcode & 7) | ((rex & 1) << 3);
     d.segment = segment >= 0 ? segment : Seg.DS;
     if (row.shape.modrm) this.#modrm(long, rex, segment, row);
-    d.size = this.#immediates(row, size);
+    d.size = this.#immediates(row, size, long);
     d.length = this.#at;
     // Known to be undefined only once the whole instruction has been fetched.
     if (d.lock && !(a.lock && d.memory)) return this.#undefined();
@@ -301,7 +301,7 @@ export class Decoder {
   }
 
   /** Reads immediates and settles the size of the form. */
-  #immediates(row: Row, opSize: Size): Size {
+  #immediates(row: Row, opSize: Size, long: boolean): Size {
     const d = this.decoded;
     let size: Size | 0 = row.attributes.sized ? opSize : 0;
     let shift = 0;
@@ -312,6 +312,9 @@ export class Decoder {
         const value = this.#immediate(operand.size, opSize);
         d.imm = shift === 0 ? value : (d.imm & 0xffff) | (value << 16);
         shift = 16;
+      } else if (where === 'Y') {
+        // Outside 64-bit mode there are eight registers.
+        d.imm = this.#byte() & (long ? 0xf0 : 0x70);
       } else if (where === 'L') {
         if (opSize === 8) {
           const low = this.#dword();

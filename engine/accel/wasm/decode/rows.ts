@@ -14,7 +14,7 @@
  *   only, Z register in the opcode, B VEX.vvvv general, I immediate, L 64-bit immediate, J relative
  *   target, A far pointer in the instruction, O direct offset, S modrm.reg segment, C/D control/debug
  *   register by modrm.reg, V modrm.reg XMM, W modrm.rm XMM or memory, U modrm.rm XMM only, H VEX.vvvv XMM,
- *   P modrm.reg MMX, Q modrm.rm MMX or memory, N modrm.rm MMX only; `al`, `cl`, `dx`, `rax` (by operand
+ *   Y XMM in the upper half of an immediate byte, P modrm.reg MMX, Q modrm.rm MMX or memory, N modrm.rm MMX only; `al`, `cl`, `dx`, `rax` (by operand
  *   size) and numbers stand for themselves.
  *   Sizes: b 1, w 2, d 4, q 8, v 2/4/8 by operand size, y 4/8, z as v for registers and at most 4
  *   sign-extended for immediates, x 16 bytes, p far pointer, s none or irregular.
@@ -53,6 +53,8 @@ export interface Attributes {
   mmx: boolean;
   sse: boolean;
   avx: boolean;
+  /** VEX-encoded and on vector registers. */
+  ymm: boolean;
   /** The form depends on the operand size although no operand says so. */
   sized: boolean;
   /** CPUID feature that must be offered, by its name in system/cpuid.ts. */
@@ -92,7 +94,7 @@ export interface Row {
 
 const FLAGS = [
   'lock', 'locked', 'd64', 'f64', 'i64', 'o64', 'end', 'ts', 'hot', 'stack', 'string', 'rep', 'ro', 'nocheck',
-  'x87', 'mmx', 'sse', 'avx', 'sized',
+  'x87', 'mmx', 'sse', 'avx', 'ymm', 'sized',
 ] as const; // prettier-ignore
 
 const MAPS: Record<string, 0 | 1 | 2 | 3> = { '0f': 1, '0f38': 2, '0f3a': 3 };

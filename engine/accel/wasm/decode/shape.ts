@@ -36,7 +36,7 @@ export function shapeOf(row: Omit<Row, 'shape'>): Shape {
   const { operands } = row;
   const has = (letters: string): boolean => operands.some(({ where }) => letters.includes(where));
   const slots = operands.filter(
-    ({ where }) => where !== 'fixed' && where !== 'const' && !'IJLAXO'.includes(where),
+    ({ where }) => where !== 'fixed' && where !== 'const' && !'IJLAXOY'.includes(where),
   );
   const ignoresMod = has('CD');
   return {
@@ -46,7 +46,7 @@ export function shapeOf(row: Omit<Row, 'shape'>): Shape {
     ignoresMod,
     vvvv: has('BH'),
     target: has('J'),
-    immediate: has('I'),
+    immediate: has('IY'),
     wide: has('L'),
     far: has('A'),
     rm: operands.find(({ where }) => isRm(where)),

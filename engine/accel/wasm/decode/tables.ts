@@ -4,10 +4,11 @@ import { INTEGER_ROWS } from './table-integer.ts';
 import { SSE_ROWS } from './table-sse.ts';
 import { STATE_ROWS } from './table-state.ts';
 import { SYSTEM_ROWS } from './table-system.ts';
+import { VEX_ROWS } from './table-vex.ts';
 import { X87_ROWS } from './table-x87.ts';
 
 /** Every row. */
-export const rows: readonly Row[] = [INTEGER_ROWS, SYSTEM_ROWS, STATE_ROWS, X87_ROWS, SSE_ROWS].flatMap(
+export const rows: readonly Row[] = [INTEGER_ROWS, SYSTEM_ROWS, STATE_ROWS, X87_ROWS, SSE_ROWS, VEX_ROWS].flatMap(
   parseRows,
 );
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type Block, BlockIndex, type CodeMode } from './block-index.ts';
 
 const mode = (id: number): CodeMode => ({
-  id, code: 64, real: false, features: new Set(), stack: 8, csBase: 0, csLimit: 0, x87: 0, fwait: 0, mmx: 0, sse: 0, avx: 0,
+  id, code: 64, real: false, features: new Set(), stack: 8, csBase: 0, csLimit: 0, x87: 0, fwait: 0, mmx: 0, sse: 0, avx: 0, ymm: 0,
   step: false,
 }); // prettier-ignore
 const MODE = mode(1);

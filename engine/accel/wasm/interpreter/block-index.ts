@@ -16,6 +16,7 @@ export interface CodeMode extends DecodeMode {
   readonly mmx: number;
   readonly sse: number;
   readonly avx: number;
+  readonly ymm: number;
   /** One instruction a block. */
   readonly step: boolean;
 }

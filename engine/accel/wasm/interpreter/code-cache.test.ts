@@ -11,7 +11,7 @@ const NEXT = PAGE + 0x1000;
 
 const MODE: CodeMode = {
   id: 0, code: 64, stack: 8, real: false, features: new Set(), csBase: 0, csLimit: 0xffff_ffff,
-  x87: 0, fwait: 0, mmx: 0, sse: 0, avx: 0, step: false,
+  x87: 0, fwait: 0, mmx: 0, sse: 0, avx: 0, ymm: 0, step: false,
 }; // prettier-ignore
 
 /** A cache over memory with code at an address, and the pages it has watched. */

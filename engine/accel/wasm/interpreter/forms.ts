@@ -8,6 +8,7 @@ import { isRm } from '../decode/shape.ts';
 import { operandSize, type Decoded } from '../decode/decoder.ts';
 import { Mem } from '../private.ts';
 import type { AddressMode, FormContext, Operand, Size } from '../semantics/env.ts';
+import type { VexForm } from '../semantics/vex.ts';
 
 /** Handlers that belong to no instruction: they come first in the table. */
 export const Fixed = {
@@ -82,7 +83,7 @@ function operandsOf(row: Row, memory: boolean): Operand[] {
   for (const { where, size, value } of row.operands) {
     if (where === 'fixed') operands.push({ kind: 'fixed', offset: FIXED_OFFSET[size]! });
     else if (where === 'const') operands.push({ kind: 'const', value });
-    else if (where === 'I') operands.push({ kind: 'imm' });
+    else if (where === 'I' || where === 'Y') operands.push({ kind: 'imm' });
     else if (where === 'L') operands.push({ kind: 'imm64' });
     else if (where === 'J' || where === 'X') continue;
     else if (isRm(where) && memory) operands.push({ kind: 'mem' });
@@ -138,6 +139,18 @@ export interface FormTable {
   handler(row: Row, variant: Variant): number;
 }
 
+/** Conversions whose results are half as wide as their operands. */
+const NARROWING = new Set(['cvtpd2ps', 'cvtpd2dq', 'cvttpd2dq']);
+
+function vexForm(row: Row): VexForm | undefined {
+  if (!row.attributes.ymm) return undefined;
+  return {
+    bytes: row.vexL === 1 ? 32 : 16,
+    separate: row.operands.some(({ where }) => where === 'H'),
+    narrow: NARROWING.has(row.name),
+  };
+}
+
 /** Numbers all forms of the rows that are not done in TypeScript. */
 export function buildForms(rows: readonly Row[]): FormTable {
   const forms: Form[] = [];
@@ -147,16 +160,17 @@ export function buildForms(rows: readonly Row[]): FormTable {
     if (row.attributes.ts) continue;
     const handlers = new Map<number, number>();
     byRow.set(row, handlers);
+    const vex = vexForm(row);
     for (const variant of variants(row)) {
       // A locked or indexed hot form exists only with the address in a record of its own.
       if (variant.memory && variant.mem !== Mem.Record && (variant.lock || row.attributes.locked)) continue;
       const operands = operandsOf(row, variant.memory);
-      const key = JSON.stringify([row.name, operands, variant]);
+      const key = JSON.stringify([row.name, operands, variant, vex]);
       let handler = shared.get(key);
       if (handler === undefined) {
         handler = FIXED_HANDLERS + forms.length;
         shared.set(key, handler);
-        forms.push({ ...variant, name: row.name, operands, handler, end: row.attributes.end });
+        forms.push({ ...variant, name: row.name, operands, handler, end: row.attributes.end, vex });
       }
       handlers.set(variantKey(variant), handler);
     }

@@ -2,7 +2,7 @@
  * Builds tier 0: one WebAssembly module with a handler for every form, and the runtime functions that
  * handlers share. It depends on nothing but the opcode table, so all vCPUs of a process use one.
  */
-import '../semantics/index.ts';
+import { meaning } from '../semantics/index.ts';
 import { Seg } from '../../../vcpu/state.ts';
 import type { Code, Func } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
@@ -29,7 +29,6 @@ import { addX87Library } from '../semantics/x87-library.ts';
 import {
   complexNames,
   complexNumber,
-  semantics,
   type AddressMode,
   type FormContext,
   type Runtime,
@@ -329,7 +328,7 @@ export function buildTier0(): Tier0 {
   });
 
   for (const form of forms.forms) {
-    const semantic = semantics.get(form.name);
+    const semantic = meaning(form);
     if (!semantic) throw new Error(`instruction ${form.name} is in the table but has no meaning`);
     add(form, form.end, semantic);
   }

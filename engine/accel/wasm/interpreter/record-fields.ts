@@ -35,7 +35,7 @@ export function memoryBytes(row: Row, d: Decoded): number {
     case 'q':
       return 8;
     case 'x':
-      return 16;
+      return row.attributes.ymm && row.vexL === 1 ? 32 : 16;
     default:
       return d.size;
   }
@@ -81,5 +81,5 @@ export function registerOffset(d: Decoded, where: string, size: string): number 
 export function classFault(row: Row, mode: CodeMode): number {
   const a = row.attributes;
   if (row.name === 'fwait') return mode.fwait;
-  return (a.x87 && mode.x87) || (a.sse && mode.sse) || (a.mmx && mode.mmx) || (a.avx && mode.avx) || 0;
+  return (a.x87 && mode.x87) || (a.sse && mode.sse) || (a.mmx && mode.mmx) || (a.avx && mode.avx) || (a.ymm && mode.ymm) || 0;
 }

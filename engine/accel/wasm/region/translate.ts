@@ -5,7 +5,7 @@ import { ModuleBuilder } from '../emit/module.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
-import { semantics } from '../semantics/env.ts';
+import { meaning } from '../semantics/index.ts';
 import { flagNeeds } from './flag-needs.ts';
 import { buildGraph, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState, Untranslatable, Way } from './region-env.ts';
@@ -112,7 +112,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
             c.if(i64.eq(target, e.placed(site.rip)), () => e.aside(() => follow(site, site.rip)));
           }
         };
-        semantics.get(name)!(e);
+        meaning(instruction.form)!(e);
         if (ALIGNMENT_CHECK.has(name)) state.loadTlb();
       }
       if (node.nextRip !== undefined) {

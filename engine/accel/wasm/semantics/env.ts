@@ -23,6 +23,7 @@ import {
   type Type,
   type V128,
 } from '../emit/expr.ts';
+import type { VexForm, VexOperands } from './vex.ts';
 import { P, S, TLB_ENTRIES, TLB_ENTRY, type Mem } from '../private.ts';
 
 /** Operand width in bytes. */
@@ -58,6 +59,8 @@ export interface FormContext {
   readonly rep: 0 | 1 | 2;
   /** Direct jumps: the target is on the page of the jump, so the link to it can be kept. */
   readonly chained: boolean;
+  /** VEX-encoded vector instructions. */
+  readonly vex?: VexForm | undefined;
 }
 
 /**
@@ -121,6 +124,8 @@ export abstract class Env {
   readonly runtime: Runtime;
   /** Address of the vCPU's state. */
   readonly cpu: I32;
+  /** While a function runs for a lane of a VEX form: where its vectors are. */
+  vex: VexOperands | undefined;
 
   constructor(c: Code, form: FormContext, runtime: Runtime, cpu: I32) {
     this.c = c;
@@ -178,7 +183,7 @@ export abstract class Env {
     return this.form.size * 8;
   }
   get operands(): readonly Operand[] {
-    return this.form.operands;
+    return this.vex?.operands ?? this.form.operands;
   }
 
   /** Leaves; the exit code has been set by a runtime function. */
@@ -330,6 +335,8 @@ export abstract class Env {
 
   /** Reads raw bytes: 1, 2, 4 → i32 (zero-extended), 8 → i64, 16 → v128. Bound to a local. */
   readN(operand: Operand, bytes: number): Expr {
+    if (this.vex !== undefined && (operand.kind === 'mem' || operand.kind === 'reg'))
+      return this.vex.read(operand, bytes);
     switch (operand.kind) {
       case 'reg':
       case 'fixed':
@@ -352,6 +359,10 @@ export abstract class Env {
 
   /** Writes raw bytes; no extension into the rest of a register. Memory must be written before registers. */
   writeN(operand: Operand, bytes: number, value: Expr): void {
+    if (this.vex !== undefined) {
+      this.vex.write(operand, bytes, value);
+      return;
+    }
     if (operand.kind === 'mem') {
       this.storeLinear(this.memLinear(), bytes, value);
       return;
@@ -567,14 +578,14 @@ export abstract class Env {
 
   /** Reads a 16-byte operand, which in memory must be aligned unless said otherwise (SDM 1, 4.1.1). */
   readV(operand: Operand, aligned = true): V128 {
-    if (operand.kind !== 'mem') return this.readN(operand, 16) as V128;
+    if (operand.kind !== 'mem' || this.vex !== undefined) return this.readN(operand, 16) as V128;
     const linear = this.c.let(this.memLinear());
     if (aligned) this.requireAligned(linear, 16);
     return this.loadLinear(linear, 16) as V128;
   }
 
   writeV(operand: Operand, value: V128, aligned = true): void {
-    if (operand.kind !== 'mem') {
+    if (operand.kind !== 'mem' || this.vex !== undefined) {
       this.writeN(operand, 16, value);
       return;
     }

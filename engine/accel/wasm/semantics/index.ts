@@ -1,4 +1,5 @@
 /** Every instruction's meaning: importing this fills the registry in env.ts. */
+import './avx.ts';
 import './bits.ts';
 import './flow.ts';
 import './integer.ts';
@@ -6,3 +7,14 @@ import './shift.ts';
 import './sse.ts';
 import './string.ts';
 import './x87.ts';
+import { semantics, type FormContext, type Semantic } from './env.ts';
+import { settle } from './sse-float.ts';
+import { onLanes } from './vex.ts';
+
+/** What the instruction of a form does; undefined where nothing of that name is defined. */
+export function meaning(form: FormContext & { readonly name: string }): Semantic | undefined {
+  const { name, vex } = form;
+  const semantic = semantics.get(name);
+  if (semantic === undefined || vex === undefined) return semantic;
+  return (e) => onLanes(e, vex, name, semantic, settle);
+}

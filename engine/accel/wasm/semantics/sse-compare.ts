@@ -54,7 +54,10 @@ const flagsOf = (relation: I32): I32 =>
 compare(SS);
 compare(SD);
 
-/** Predicates 0 … 7: equal, less, less or equal, unordered, and their negations. */
+/**
+ * Predicates 0 … 7: equal, less, less or equal, unordered, and their negations. VEX forms have 8 … 15, which differ from
+ * these for unordered operands, and 16 … 31, which differ in what quiet NaNs raise.
+ */
 function predicate<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128'>(
   name: string,
   shape: Shape<V, M>,
@@ -63,7 +66,7 @@ function predicate<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128'>(
     const [target, operand] = e.operands;
     const b = shape.read(e, operand);
     const a = shape.read(e, target);
-    const which = e.c.let(i32.and(imm8(e), 7));
+    const which = e.c.let(i32.and(imm8(e), e.vex === undefined ? 7 : 31));
     const less = shape.lt(a, b);
     const equal = shape.eq(a, b);
     const orderedPredicates = shape.pick(field(which, 0, 1), less, equal);

@@ -210,7 +210,9 @@ const arithmetic =
 
 function shiftCount(e: Env, operand: Operand, vector: (operand: Operand) => V128): I64 {
   if (operand.kind === 'imm') return e.c.let(i64.extend_u(imm8(e)));
-  return e.c.let(i64x2.extract(vector(operand), 0));
+  // In VEX forms one count serves both lanes.
+  const count = e.vex === undefined ? vector(operand) : (e.vex.shared(operand, 16) as V128);
+  return e.c.let(i64x2.extract(count, 0));
 }
 
 function shifts(name: string, shift: (v: V128, count: I64) => V128): void {
@@ -261,7 +263,7 @@ define('ptest', (e) => {
 });
 
 /** ZF and CF (0 or 1) with OF, AF, PF and SF clear. */
-function ptestFlags(e: Env, zf: I32, cf: I32): void {
+export function ptestFlags(e: Env, zf: I32, cf: I32): void {
   const z = e.c.let(zf);
   // A result of one has SF, ZF and PF clear; zero has PF set, which an odd bit in the parity byte mends.
   const carry = e.c.let(cf);

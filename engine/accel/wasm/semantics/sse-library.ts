@@ -66,18 +66,21 @@ function addExceptions(m: ModuleBuilder): Func {
   });
 }
 
-/** (a, b, MXCSR, predicate) → (all ones or zero, flags): predicates 0 … 7 of CMPPS (SDM 2, table 3-1). */
+/** (a, b, MXCSR, predicate) → (all ones or zero, flags): predicates 0 … 31 of VCMPPS (SDM 2, table 3-1). */
 function addPredicate(m: ModuleBuilder, type: 'i32' | 'i64', compare: Func): Func {
   return m.function([type, type, 'i32', 'i32'], [type, 'i32'], (c) => {
     const [a, b] = [c.param(type, 0).get, c.param(type, 1).get];
     const predicate = c.param('i32', 3).get;
-    // Less-than and less-or-equal, 1 and 2, mind quiet NaNs, negated or not.
-    const signaling = i32.and(i32.xor(predicate, i32.shr_u(predicate, 1)), 1);
+    // Less-than and less-or-equal, 1 and 2, mind quiet NaNs, negated or not; from 16 on it is the others.
+    const other = i32.xor(i32.shr_u(predicate, 1), i32.shr_u(predicate, 4));
+    const signaling = i32.and(i32.xor(predicate, other), 1);
     const [found, flags] = call(c, compare, ['i32', 'i32'], a, b, c.param('i32', 2).get, signaling);
     const relations = [Relation.Equal, Relation.Less, Relation.Less | Relation.Equal, Relation.Unordered];
     const table = relations.reduce((all, each, i) => all | (each << (4 * i)), 0);
     const wanted = i32.and(i32.shr_u(table, i32.shl(i32.and(predicate, 3), 2)), 15);
-    const holds = i32.xor(i32.ne(i32.and(found, wanted), 0), i32.and(i32.shr_u(predicate, 2), 1));
+    const unordered = i32.ne(i32.and(found, Relation.Unordered), 0);
+    const inverted = i32.xor(i32.shr_u(predicate, 2), i32.and(i32.shr_u(predicate, 3), unordered));
+    const holds = i32.xor(i32.ne(i32.and(found, wanted), 0), i32.and(inverted, 1));
     c.return(type === 'i32' ? i32.sub(0, holds) : i64.sub(0, i64.extend_u(holds)), flags);
   });
 }

@@ -47,6 +47,7 @@ function source(e: Env, operand: Operand, size: number): { base: I32; offset: nu
 
 /** The low 2, 4 or 8 bytes of a register or memory, zero-extended to a vector. Bound. */
 export function readLow(e: Env, operand: Operand, size: 2 | 4 | 8): V128 {
+  if (e.vex !== undefined) return e.vex.readLow(operand, size);
   const { base, offset } = source(e, operand, size);
   if (size === 8) return e.c.let(v128.load64_zero(base, offset));
   if (size === 4) return e.c.let(v128.load32_zero(base, offset));
@@ -61,12 +62,19 @@ export function readHigh(e: Env, operand: Operand): I64 {
 
 /** Writes the high 64 bits of a vector register. */
 export function writeHigh(e: Env, operand: Operand, value: I64): void {
+  if (e.vex !== undefined) {
+    e.writeV(operand, i64x2.replace(e.readV(operand), 1, value));
+    return;
+  }
   const { base, offset } = e.register(operand);
   e.c.store('i64', base, value, offset + 8);
 }
 
 /** The eight-bit immediate, zero-extended. Bound. */
-export const imm8 = (e: Env): I32 => e.c.let(i32.and(e.imm(), 0xff));
+export function imm8(e: Env): I32 {
+  const imm = i32.and(e.imm(), 0xff);
+  return e.c.let(e.vex?.immediate(imm) ?? imm);
+}
 
 /** Bits `low` … `low + width - 1` of an immediate. */
 export const field = (imm: I32, low: number, width: number): I32 =>

@@ -13,8 +13,9 @@ export interface FeatureInfo {
   readonly bits: ReadonlyArray<readonly [word: Word, bit: number]>;
   /** Features without which it is not offered. */
   readonly needs: readonly string[];
-  /** Lowest model that has it: 1 `x86-64-v1`, 2 `x86-64-v2`, 9 only `max`. */
-  readonly level: 1 | 2 | 9;
+  /** Lowest model that has it: 1 `x86-64-v1`, 2 `x86-64-v2`, 9 only `max`,
+   * 10 none: by name only. */
+  readonly level: 1 | 2 | 9 | 10;
 }
 
 const table: Record<string, FeatureInfo> = {};
@@ -84,6 +85,7 @@ parse(`
   movbe 9 1.c:22
   aes 9 1.c:25 sse2
   xsave 9 1.c:26 fxsr
+  avx 9 1.c:28 xsave sse4_2
   rdrand 9 1.c:30
   fsgsbase 9 7.b:0 lm
   tsc_adjust 9 7.b:1 tsc
@@ -93,6 +95,7 @@ parse(`
   erms 9 7.b:9
   invpcid 9 7.b:10
   rdseed 9 7.b:18
+  avx2 9 7.b:5 avx
   adx 9 7.b:19
   smap 9 7.b:20
   clflushopt 9 7.b:23 clflush
