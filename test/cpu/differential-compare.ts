@@ -157,10 +157,14 @@ export function compareResults(of: Case, oracle: Result, subject: Result): Diffe
     differ(`st${i}`, little(a.st(i)), little(b.st(i)));
   }
   for (let i = 0; i < 16; i++) {
-    if (excused.singleError > 0 && closeSingles(a.xmm(i), b.xmm(i), excused.singleError)) continue;
-    differ(`xmm${i}`, little(a.xmm(i)), little(b.xmm(i)));
+    for (const [name, ours, theirs] of [
+      [`xmm${i}`, a.xmm(i), b.xmm(i)],
+      [`ymm${i} high`, a.ymmHigh(i), b.ymmHigh(i)],
+    ] as const) {
+      if (excused.singleError > 0 && closeSingles(ours, theirs, excused.singleError)) continue;
+      differ(name, little(ours), little(theirs));
+    }
   }
-  for (let i = 0; i < 16; i++) differ(`ymm${i} high`, little(a.ymmHigh(i)), little(b.ymmHigh(i)));
   if (!excused.memory) found.push(...compareMemory(of, oracle, subject, excused.operand));
   return found;
 }

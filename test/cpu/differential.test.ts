@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import type { Case, Result, Subject } from './case.ts';
 import { reportFailure, reportTotals } from './differential-report.ts';
@@ -80,5 +81,23 @@ native(
       const summary = await runDifferential({ source, oracle, subjects, cases });
       expect(failures(summary)).toBe('');
     }
+  },
+);
+
+const hasAvx2 = /^flags\s*:.*\bavx2\b.*\bvaes\b/m.test(
+  existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'latin1') : '',
+);
+
+test.skipIf(unavailable !== null || !hasAvx2)(
+  'our processor agrees with the host on AVX and AVX2, interpreted and compiled',
+  { timeout: 300_000 },
+  async (context) => {
+    const processors = await Promise.all(['0', 'eager'].map((tier) => loadProcessor({ tier, avx: true })));
+    const subjects = processors.filter((each) => each !== null);
+    if (subjects.length < processors.length) return context.skip('no processor of ours in this checkout');
+    const features = ['avx', 'avx2', 'aes', 'pclmulqdq'];
+    const source = new Generator({ seed: 20_261_123, features, only: /^v/ });
+    const summary = await runDifferential({ source, oracle, subjects, cases: 3000 });
+    expect(failures(summary)).toBe('');
   },
 );

@@ -251,8 +251,67 @@ function vexForm(template: Template): Template[] {
   return [make(0), make(1)];
 }
 
+/** What exists as VEX only. */
+const VEX_ONLY = (['128', '256'] as const)
+  .flatMap((l) => {
+    const whole = l === '128' ? 16 : 32;
+    const avx = (row: string): string => row.replaceAll('LEN', l).replaceAll('m=V', `m=${whole}`);
+    return [
+      'vzero | vex.LEN.NP.0F 77 | sse feat=avx',
+      'vpermilps by | vex.LEN.66.0F38.W0 0C /r | m=V sse feat=avx',
+      'vpermilpd by | vex.LEN.66.0F38.W0 0D /r | m=V sse feat=avx',
+      'vtestps | vex.LEN.66.0F38.W0 0E /r | m=V sse feat=avx',
+      'vtestpd | vex.LEN.66.0F38.W0 0F /r | m=V sse feat=avx',
+      'vbroadcastss | vex.LEN.66.0F38.W0 18 /r | m=4 sse feat=avx2',
+      'vbroadcastsd | vex.LEN.66.0F38.W0 19 /r | m=8 sse feat=avx2',
+      'vbroadcastf128 | vex.LEN.66.0F38.W0 1A /r | m=16 sse feat=avx',
+      'vmaskmovps | vex.LEN.66.0F38.W0 2C /r | m=V sse feat=avx',
+      'vmaskmovpd | vex.LEN.66.0F38.W0 2D /r | m=V sse feat=avx',
+      'vmaskmovps st | vex.LEN.66.0F38.W0 2E /r | m=V sse feat=avx',
+      'vmaskmovpd st | vex.LEN.66.0F38.W0 2F /r | m=V sse feat=avx',
+      'vpermilps | vex.LEN.66.0F3A.W0 04 /r ib | m=V sse feat=avx',
+      'vpermilpd | vex.LEN.66.0F3A.W0 05 /r ib | m=V sse feat=avx',
+      'vperm2f128 | vex.LEN.66.0F3A.W0 06 /r ib | m=V sse feat=avx',
+      'vinsertf128 | vex.LEN.66.0F3A.W0 18 /r ib | m=16 sse feat=avx',
+      'vextractf128 | vex.LEN.66.0F3A.W0 19 /r ib | m=16 sse feat=avx',
+      'vblendvps | vex.LEN.66.0F3A.W0 4A /r ib | m=V sse feat=avx',
+      'vblendvpd | vex.LEN.66.0F3A.W0 4B /r ib | m=V sse feat=avx',
+      'vpblendvb | vex.LEN.66.0F3A.W0 4C /r ib | m=V sse feat=avx2',
+      'vpbroadcastb | vex.LEN.66.0F38.W0 78 /r | m=1 sse feat=avx2',
+      'vpbroadcastw | vex.LEN.66.0F38.W0 79 /r | m=2 sse feat=avx2',
+      'vpbroadcastd | vex.LEN.66.0F38.W0 58 /r | m=4 sse feat=avx2',
+      'vpbroadcastq | vex.LEN.66.0F38.W0 59 /r | m=8 sse feat=avx2',
+      'vbroadcasti128 | vex.LEN.66.0F38.W0 5A /r | m=16 sse feat=avx2',
+      'vpermd | vex.LEN.66.0F38.W0 36 /r | m=V sse feat=avx2',
+      'vpermps | vex.LEN.66.0F38.W0 16 /r | m=V sse feat=avx2',
+      'vpermq | vex.LEN.66.0F3A.W1 00 /r ib | m=V sse feat=avx2',
+      'vpermpd | vex.LEN.66.0F3A.W1 01 /r ib | m=V sse feat=avx2',
+      'vperm2i128 | vex.LEN.66.0F3A.W0 46 /r ib | m=V sse feat=avx2',
+      'vinserti128 | vex.LEN.66.0F3A.W0 38 /r ib | m=16 sse feat=avx2',
+      'vextracti128 | vex.LEN.66.0F3A.W0 39 /r ib | m=16 sse feat=avx2',
+      'vpblendd | vex.LEN.66.0F3A.W0 02 /r ib | m=V sse feat=avx2',
+      'vpsrlvd | vex.LEN.66.0F38.W0 45 /r | m=V sse feat=avx2',
+      'vpsrlvq | vex.LEN.66.0F38.W1 45 /r | m=V sse feat=avx2',
+      'vpsravd | vex.LEN.66.0F38.W0 46 /r | m=V sse feat=avx2',
+      'vpsllvd | vex.LEN.66.0F38.W0 47 /r | m=V sse feat=avx2',
+      'vpsllvq | vex.LEN.66.0F38.W1 47 /r | m=V sse feat=avx2',
+      'vpmaskmovd | vex.LEN.66.0F38.W0 8C /r | m=V sse feat=avx2',
+      'vpmaskmovq | vex.LEN.66.0F38.W1 8C /r | m=V sse feat=avx2',
+      'vpmaskmovd st | vex.LEN.66.0F38.W0 8E /r | m=V sse feat=avx2',
+      'vpmaskmovq st | vex.LEN.66.0F38.W1 8E /r | m=V sse feat=avx2',
+      // In 64-bit mode random indices reach what the host has mapped and we have not.
+      ...['0', '1', '2', '3'].flatMap((op) =>
+        ['W0', 'W1'].map(
+          (w) => `vpgather 9${op} ${w} | vex.LEN.66.0F38.${w} 9${op} /r | m=V o32 sse feat=avx2`,
+        ),
+      ),
+    ].map((row) => avx(row.replace(' |', ` ${l} |`)));
+  })
+  .join('\n');
+
 export const SIMD: readonly Template[] = [
   ...SIMD_LEGACY,
   ...parseTable('state', STATE),
   ...SIMD_LEGACY.flatMap(vexForm),
+  ...parseTable('avx', VEX_ONLY),
 ];

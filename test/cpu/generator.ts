@@ -104,7 +104,7 @@ export class Generator {
     if (template.file === 'x87') draft.fillX87('f80');
     else if (template.file === 'mmx') draft.fillX87(this.#random.chance(90) ? 'int' : 'f80');
     if (template.file === 'sse') draft.fillVectors(template.kind);
-    if (template.feature === 'avx') draft.fillUpperVectors(template.kind);
+    if (template.vex !== undefined && template.file === 'sse') draft.fillUpperVectors(template.kind);
     return draft;
   }
 

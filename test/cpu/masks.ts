@@ -149,7 +149,7 @@ export const MASKS: readonly Mask[] = [
     source: 'SDM 2, F2XM1, FYL2XP1: the result is undefined where the source lies outside its range',
   },
   {
-    forms: /^(rcp|rsqrt)[ps]s$/,
+    forms: /^v?(rcp|rsqrt)[ps]s( 128| 256)?$/,
     excused: { singleError: 3 * 2 ** -12 },
     source: 'SDM 2, RCPPS, RSQRTPS: relative error at most 1.5 * 2^-12',
   },

@@ -34,6 +34,8 @@ export interface Decoded {
   reg: number;
   rm: number;
   vvvv: number;
+  /** The vector register that is the index of a VSIB operand. */
+  vsib: number;
   /** The modrm byte as it is. */
   modrm: number;
   /** A REX prefix is there: SPL, BPL, SIL, DIL instead of AH, CH, DH, BH. */
@@ -65,7 +67,7 @@ const FORMS_16: ReadonlyArray<readonly [base: number, index: number]> = [
 
 export class Decoder {
   readonly decoded: Decoded = {
-    row: undefined, length: 0, size: 4, address: '64', rep: 0, lock: false, reg: 0, rm: 0, vvvv: 0, modrm: 0, rex: false,
+    row: undefined, length: 0, size: 4, address: '64', rep: 0, lock: false, reg: 0, rm: 0, vvvv: 0, vsib: 0, modrm: 0, rex: false,
     memory: false, base: -1, index: -1, scale: 0, disp: 0, segment: 3, moffs: undefined, imm: 0, imm64: 0n, relative: 0,
   }; // prettier-ignore
   readonly #fetchAt: (index: number) => number;
@@ -185,10 +187,13 @@ export class Decoder {
     d.rm = (opcode & 7) | ((rex & 1) << 3);
     d.segment = segment >= 0 ? segment : Seg.DS;
     if (row.shape.modrm) this.#modrm(long, rex, segment, row);
+    const vsib = row.shape.vsib && this.#takeIndex(rex);
     d.size = this.#immediates(row, size, long);
+    if (vsib) d.imm = 1 << d.scale;
     d.length = this.#at;
     // Known to be undefined only once the whole instruction has been fetched.
     if (d.lock && !(a.lock && d.memory)) return this.#undefined();
+    if (vsib && !this.#isGather(row)) return this.#undefined();
     if (a.locked && d.memory) d.lock = true;
     d.row = row;
     return d;
@@ -298,6 +303,23 @@ export class Decoder {
     if (mod === 1) d.disp = (this.#byte() << 24) >> 24;
     else if (mod === 2) d.disp = this.#dword();
     if (segment < 0) d.segment = d.base === 4 || d.base === 5 ? Seg.SS : Seg.DS;
+  }
+
+  /** A VSIB operand needs a SIB byte, and its destination, mask and index differ (SDM 2, 2.3.12). */
+  #isGather(row: Row): boolean {
+    const { reg, vvvv, vsib, modrm, address } = this.decoded;
+    return (
+      row.shape.vsib && address !== '16' && (modrm & 7) === 4 && reg !== vvvv && reg !== vsib && vvvv !== vsib
+    );
+  }
+
+  /** Makes a vector register of the index of a VSIB operand; the rest is its address. @returns true */
+  #takeIndex(rex: number): boolean {
+    const d = this.decoded;
+    // Index 4 is a register like any other here.
+    d.vsib = d.index < 0 ? 4 | ((rex & 2) << 2) : d.index;
+    d.index = -1;
+    return true;
   }
 
   /** Reads immediates and settles the size of the form. */

@@ -14,7 +14,7 @@
  *   only, Z register in the opcode, B VEX.vvvv general, I immediate, L 64-bit immediate, J relative
  *   target, A far pointer in the instruction, O direct offset, S modrm.reg segment, C/D control/debug
  *   register by modrm.reg, V modrm.reg XMM, W modrm.rm XMM or memory, U modrm.rm XMM only, H VEX.vvvv XMM,
- *   Y XMM in the upper half of an immediate byte, P modrm.reg MMX, Q modrm.rm MMX or memory, N modrm.rm MMX only; `al`, `cl`, `dx`, `rax` (by operand
+ *   T XMM index of a memory operand (VSIB), Y XMM in the upper half of an immediate byte, P modrm.reg MMX, Q modrm.rm MMX or memory, N modrm.rm MMX only; `al`, `cl`, `dx`, `rax` (by operand
  *   size) and numbers stand for themselves.
  *   Sizes: b 1, w 2, d 4, q 8, v 2/4/8 by operand size, y 4/8, z as v for registers and at most 4
  *   sign-extended for immediates, x 16 bytes, p far pointer, s none or irregular.
@@ -102,7 +102,7 @@ const MAPS: Record<string, 0 | 1 | 2 | 3> = { '0f': 1, '0f38': 2, '0f3a': 3 };
 function operand(text: string): OperandSpec {
   if (/^-?\d+$/.test(text)) return { where: 'const', size: '', value: Number(text) };
   if (['al', 'cl', 'dx', 'rax'].includes(text)) return { where: 'fixed', size: text, value: 0 };
-  const match = /^([EGRMZBILJAOSCDVWUHPQNXY])([bwdqvyzxps])$/.exec(text);
+  const match = /^([EGRMZBILJAOSCDVWUHPQNXYT])([bwdqvyzxps])$/.exec(text);
   if (!match) throw new Error(`operand '${text}' is not in the notation`);
   return { where: match[1]!, size: match[2]!, value: 0 };
 }

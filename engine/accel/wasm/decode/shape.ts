@@ -13,6 +13,8 @@ export interface Shape {
   readonly ignoresMod: boolean;
   /** VEX.vvvv names an operand. */
   readonly vvvv: boolean;
+  /** The memory operand's index is a vector register. */
+  readonly vsib: boolean;
   /** A relative target, an immediate, a 64-bit immediate, a far pointer. */
   readonly target: boolean;
   readonly immediate: boolean;
@@ -45,8 +47,9 @@ export function shapeOf(row: Omit<Row, 'shape'>): Shape {
     needsRegister: !ignoresMod && has('RUN'),
     ignoresMod,
     vvvv: has('BH'),
+    vsib: has('T'),
     target: has('J'),
-    immediate: has('IY'),
+    immediate: has('IYT'),
     wide: has('L'),
     far: has('A'),
     rm: operands.find(({ where }) => isRm(where)),

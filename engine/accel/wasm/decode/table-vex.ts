@@ -16,7 +16,7 @@ const SCALAR =
 
 /** Those that exist with 128-bit vectors only. */
 const NARROW =
-  /^(mov[lh]ps|movhlps|movlhps|movhps_store|movd|movd_store|movq_load|movq_store|pinsr.|pextr.*|extractps|insertps|phminposuw|pcmp[ei]str.|aes.*|pclmulqdq|dppd|maskmovdqu|ldmxcsr|stmxcsr)$/;
+  /^(mov[lh]ps|movhlps|movlhps|movhps_store|movd|movd_store|movq_load|movq_store|pinsr.|pextr.*|extractps|insertps|phminposuw|pcmp[ei]str.|aesimc|aeskeygenassist|dppd|maskmovdqu|ldmxcsr|stmxcsr)$/;
 
 /** Opcodes whose 256-bit forms came with AVX; those of the others, on integers, came with AVX2. */
 const AVX_OPCODES: Readonly<Record<string, RegExp>> = {
@@ -39,8 +39,17 @@ const BYTES: Readonly<Record<string, number>> = { w: 2, d: 4, q: 8, x: 16 };
 function vexForms(row: string): string[] {
   const match = /^(np|66|f3|f2) (0f\w*) (\w\w)(\/\d)?( [rm])? (\w+) (\S+)(.*)$/.exec(row);
   if (match === null) return [];
-  const [, prefix = '', map = '', opcode = '', extension = '', mod = '', name = '', operands = '', rest = ''] =
-    match;
+  const [
+    ,
+    prefix = '',
+    map = '',
+    opcode = '',
+    extension = '',
+    mod = '',
+    name = '',
+    operands = '',
+    rest = '',
+  ] = match;
   const words = rest.split(' ').filter((word) => word !== '');
   const isSse = words.includes('sse') && !words.includes('mmx') && !words.includes('feature=sha_ni');
   // Blends by XMM0 have another encoding, and scalar stores an operand more between registers.
@@ -56,10 +65,13 @@ function vexForms(row: string): string[] {
   const needs = feature === 'aes' || feature === 'pclmulqdq' ? `feature=${feature}` : 'feature=avx';
   const form = (l: string, as: string, attributes: string): string =>
     `vex${l} ${prefix} ${map} ${opcode}${extension}${mod} ${as} ${all.join(',')} ymm ${attributes}\n`;
-  if (SCALAR.test(name) || (name === 'movq_load' && prefix === 'f2')) return [form('', name, `${kept} ${needs}`)];
+  if (SCALAR.test(name) || (name === 'movq_load' && prefix === 'f2'))
+    return [form('', name, `${kept} ${needs}`)];
   const narrow = form('.l0', name, `${kept} ${needs}`);
   if (NARROW.test(name)) return [narrow];
-  const wide = AVX_OPCODES[map]?.test(opcode) === true && !group ? 'avx' : 'avx2';
+  if (feature === 'aes') return [narrow, form('.l1', name, 'feature=vaes')];
+  if (feature === 'pclmulqdq') return [narrow, form('.l1', name, 'feature=vpclmulqdq')];
+  const wide = (AVX_OPCODES[map]?.test(opcode) ?? false) && !group ? 'avx' : 'avx2';
   const rm = all.find((operand) => /^[WM]/.test(operand));
   const memory = MEMORY[name] ?? 2 * (BYTES[rm?.[1] ?? ''] ?? 0);
   const size = rm === undefined || memory === 0 ? '' : `memory=${memory}`;
@@ -117,4 +129,46 @@ const AVX = `
   .map((row) => `${row} ymm feature=avx\n`)
   .join('');
 
-export const VEX_ROWS = DERIVED + AVX;
+/** Both vector lengths of the same. */
+const both = (row: string): string[] => [`vex.l0${row}`, `vex.l1${row}`];
+
+const AVX2 = [
+  'vex.l0.w0 66 0f38 18 r vbroadcastss Vx,Ux',
+  'vex.l1.w0 66 0f38 18 r vbroadcastss Vx,Ux',
+  'vex.l1.w0 66 0f38 19 r vbroadcastsd Vx,Ux',
+  ...both('.w0 66 0f38 78 vpbroadcastb Vx,Wx memory=1'),
+  ...both('.w0 66 0f38 79 vpbroadcastw Vx,Wx memory=2'),
+  ...both('.w0 66 0f38 58 vbroadcastss Vx,Wx memory=4'), // VPBROADCASTD
+  ...both('.w0 66 0f38 59 vbroadcastsd Vx,Wx memory=8'), // VPBROADCASTQ
+  'vex.l1.w0 66 0f38 5a m vbroadcastf128 Vx,Mx memory=16', // VBROADCASTI128
+  'vex.l1.w0 66 0f38 36 vpermd Vx,Hx,Wx',
+  'vex.l1.w0 66 0f38 16 vpermd Vx,Hx,Wx', // VPERMPS
+  'vex.l1.w1 66 0f3a 00 vpermq Vx,Wx,Ib',
+  'vex.l1.w1 66 0f3a 01 vpermq Vx,Wx,Ib', // VPERMPD
+  'vex.l1.w0 66 0f3a 46 vperm2f128 Vx,Hx,Wx,Ib', // VPERM2I128
+  'vex.l1.w0 66 0f3a 38 vinsertf128 Vx,Hx,Wx,Ib memory=16', // VINSERTI128
+  'vex.l1.w0 66 0f3a 39 vextractf128 Wx,Vx,Ib memory=16', // VEXTRACTI128
+  ...both('.w0 66 0f3a 02 blendps Vx,Hx,Wx,Ib'), // VPBLENDD
+  'vex.l1.w0 66 0f3a 4c vpblendvb Vx,Hx,Wx,Yx',
+  ...both('.w0 66 0f38 45 vpsrlvd Vx,Hx,Wx'),
+  ...both('.w1 66 0f38 45 vpsrlvq Vx,Hx,Wx'),
+  ...both('.w0 66 0f38 46 vpsravd Vx,Hx,Wx'),
+  ...both('.w0 66 0f38 47 vpsllvd Vx,Hx,Wx'),
+  ...both('.w1 66 0f38 47 vpsllvq Vx,Hx,Wx'),
+  ...both('.w0 66 0f38 8c m vmaskmovps Vx,Hx,Mx'), // VPMASKMOVD
+  ...both('.w1 66 0f38 8c m vmaskmovpd Vx,Hx,Mx'), // VPMASKMOVQ
+  ...both('.w0 66 0f38 8e m vmaskmovps_store Mx,Hx,Vx'),
+  ...both('.w1 66 0f38 8e m vmaskmovpd_store Mx,Hx,Vx'),
+  ...['90', '92'].flatMap((opcode) => [
+    ...both(`.w0 66 0f38 ${opcode} m vpgatherdd Vx,Mx,Hx,Tx string nocheck ro`),
+    ...both(`.w1 66 0f38 ${opcode} m vpgatherdq Vx,Mx,Hx,Tx string nocheck ro`),
+  ]),
+  ...['91', '93'].flatMap((opcode) => [
+    ...both(`.w0 66 0f38 ${opcode} m vpgatherqd Vx,Mx,Hx,Tx string nocheck ro`),
+    ...both(`.w1 66 0f38 ${opcode} m vpgatherqq Vx,Mx,Hx,Tx string nocheck ro`),
+  ]),
+]
+  .map((row) => `${row} ymm feature=avx2\n`)
+  .join('');
+
+export const VEX_ROWS = DERIVED + AVX + AVX2;

@@ -8,9 +8,14 @@ import { VEX_ROWS } from './table-vex.ts';
 import { X87_ROWS } from './table-x87.ts';
 
 /** Every row. */
-export const rows: readonly Row[] = [INTEGER_ROWS, SYSTEM_ROWS, STATE_ROWS, X87_ROWS, SSE_ROWS, VEX_ROWS].flatMap(
-  parseRows,
-);
+export const rows: readonly Row[] = [
+  INTEGER_ROWS,
+  SYSTEM_ROWS,
+  STATE_ROWS,
+  X87_ROWS,
+  SSE_ROWS,
+  VEX_ROWS,
+].flatMap(parseRows);
 
 const RANK = { f3: 0, f2: 0, '66': 1, np: 2, '': 3 };
 /** More particular rows come first: a whole modrm byte before an extension, a mandatory prefix before none. */

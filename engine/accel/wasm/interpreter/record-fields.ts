@@ -61,6 +61,8 @@ export function registerOffset(d: Decoded, where: string, size: string): number 
     case 'W':
     case 'U':
       return xmmOffset(d.rm);
+    case 'T':
+      return xmmOffset(d.vsib);
     case 'H':
       return xmmOffset(d.vvvv);
     case 'P':
@@ -81,5 +83,12 @@ export function registerOffset(d: Decoded, where: string, size: string): number 
 export function classFault(row: Row, mode: CodeMode): number {
   const a = row.attributes;
   if (row.name === 'fwait') return mode.fwait;
-  return (a.x87 && mode.x87) || (a.sse && mode.sse) || (a.mmx && mode.mmx) || (a.avx && mode.avx) || (a.ymm && mode.ymm) || 0;
+  return (
+    (a.x87 && mode.x87) ||
+    (a.sse && mode.sse) ||
+    (a.mmx && mode.mmx) ||
+    (a.avx && mode.avx) ||
+    (a.ymm && mode.ymm) ||
+    0
+  );
 }

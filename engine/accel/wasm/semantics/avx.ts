@@ -3,7 +3,7 @@
  * 256-bit registers. Intel SDM volume 1, 14.2; volume 2, each instruction.
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
-import { i32, i32x4, i64, i64x2, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
+import { i16x8, i32, i32x4, i64, i64x2, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
 import { define, type Env, type Operand } from './env.ts';
 import { bytes, dwords, element64, field, imm8, ZERO } from './sse-operand.ts';
 import { ptestFlags } from './sse-integer.ts';
@@ -25,8 +25,14 @@ function whole(name: string, does: (e: Env, vex: VexOperands) => void): void {
 
 // The whole register file. Outside 64-bit mode there are eight registers.
 const YMM = vcpuLayout.offset.ymm;
-for (const [suffix, count] of [['', 16], ['8', 8]] as const) {
-  for (const [name, halves] of [['vzeroupper', [16]], ['vzeroall', [0, 16]]] as const) {
+for (const [suffix, count] of [
+  ['', 16],
+  ['8', 8],
+] as const) {
+  for (const [name, halves] of [
+    ['vzeroupper', [16]],
+    ['vzeroall', [0, 16]],
+  ] as const) {
     whole(`${name}${suffix}`, (e) => {
       for (let n = 0; n < count; n++)
         for (const at of halves) e.c.store('v128', e.cpu, ZERO, YMM + 32 * n + at);
@@ -48,21 +54,34 @@ define('vbroadcastf128', (e) => {
   e.writeV(target, vexOf(e).shared(operand, 16) as V128);
 });
 
-// Permutations within lanes.
-define('vpermilps', (e) => {
+define('vpbroadcastb', (e) => {
   const [target, operand] = e.operands;
+  e.writeV(target, i8x16.splat(vexOf(e).shared(operand, 1) as I32));
+});
+define('vpbroadcastw', (e) => {
+  const [target, operand] = e.operands;
+  e.writeV(target, i16x8.splat(vexOf(e).shared(operand, 2) as I32));
+});
+
+// Permutations within lanes.
+/** Positions of the bytes of doublewords whose numbers are in the low two bits of each doubleword. */
+function dwordPositions(numbers: V128): V128 {
   const chosen = v128.and(
-    e.readV(operand),
+    numbers,
     dwords(() => 3),
   );
   const scaled = i32x4.mul(
     chosen,
     dwords(() => 0x0404_0404),
   );
-  const positions = i32x4.add(
+  return i32x4.add(
     scaled,
     dwords(() => 0x0302_0100),
   );
+}
+define('vpermilps', (e) => {
+  const [target, operand] = e.operands;
+  const positions = dwordPositions(e.readV(operand));
   e.writeV(target, i8x16.relaxed_swizzle(e.readV(target), positions));
 });
 define('vpermilpd_by', (e) => {
@@ -79,12 +98,31 @@ define('vpermilpd', (e) => {
 });
 
 // Between lanes.
+/** Doublewords of the second operand by the low three bits of the first. */
+define('vpermd', (e) => {
+  const [target, operand] = e.operands;
+  const vex = vexOf(e);
+  const c = e.c;
+  const index = e.readV(target);
+  const positions = c.let(dwordPositions(index));
+  const upper = i32x4.shr_s(i32x4.shl(index, 29), 31);
+  const from = (lane: 0 | 1): V128 => i8x16.relaxed_swizzle(vex.half(operand, lane), positions);
+  e.writeV(target, v128.bitselect(from(1), from(0), upper));
+});
+define('vpermq', (e) => {
+  const [target, operand] = e.operands;
+  const vex = vexOf(e);
+  const imm = imm8(e);
+  const [low, high] = [vex.half(operand, 0), vex.half(operand, 1)];
+  const chosen = (at: number): I64 =>
+    i64.select(field(imm, at + 1, 1), element64(high, field(imm, at, 1)), element64(low, field(imm, at, 1)));
+  e.writeV(target, i64x2.replace(i64x2.splat(chosen(0)), 1, chosen(2)));
+});
 define('vperm2f128', (e) => {
   const [target, operand] = e.operands;
   const vex = vexOf(e);
   const imm = imm8(e);
-  const either = (from: Operand): V128 =>
-    v128.select(i32.and(imm, 1), vex.half(from, 1), vex.half(from, 0));
+  const either = (from: Operand): V128 => v128.select(i32.and(imm, 1), vex.half(from, 1), vex.half(from, 0));
   const chosen = v128.select(i32.and(imm, 2), either(operand), either(target));
   e.writeV(target, v128.select(i32.and(imm, 8), ZERO, chosen));
 });
@@ -113,6 +151,42 @@ function blend(name: string, mask: (v: V128) => V128): void {
 blend('vblendvps', (v) => i32x4.shr_s(v, 31));
 blend('vblendvpd', (v) => i64x2.shr_s(v, 63));
 blend('vpblendvb', (v) => i8x16.shr_s(v, 7));
+
+// Shifts of each element by its own count.
+function shiftEach32(name: string, shift: (v: I32, count: I32) => I32): void {
+  define(name, (e) => {
+    const [target, operand] = e.operands;
+    const counts = e.readV(operand);
+    const v = e.readV(target);
+    let result = v;
+    for (let i = 0; i < 4; i++) {
+      const count = e.c.let(i32x4.extract(counts, i));
+      result = i32x4.replace(result, i, shift(i32x4.extract(v, i), count));
+    }
+    e.writeV(target, result);
+  });
+}
+const within32 = (count: I32, shifted: I32): I32 => i32.select(i32.lt_u(count, 32), shifted, 0);
+shiftEach32('vpsllvd', (v, count) => within32(count, i32.shl(v, count)));
+shiftEach32('vpsrlvd', (v, count) => within32(count, i32.shr_u(v, count)));
+shiftEach32('vpsravd', (v, count) => i32.shr_s(v, i32.select(i32.lt_u(count, 32), count, 31)));
+for (const [name, shift] of [
+  ['vpsllvq', i64.shl],
+  ['vpsrlvq', i64.shr_u],
+] as const) {
+  define(name, (e) => {
+    const [target, operand] = e.operands;
+    const counts = e.readV(operand);
+    const v = e.readV(target);
+    let result = v;
+    for (let i = 0; i < 2; i++) {
+      const count = e.c.let(i64x2.extract(counts, i));
+      const shifted = i64.select(i64.lt_u(count, 64), shift(i64x2.extract(v, i), count), 0);
+      result = i64x2.replace(result, i, shifted);
+    }
+    e.writeV(target, result);
+  });
+}
 
 // Tests and masks of all lanes.
 function test(name: string, mask: V128): void {
@@ -147,7 +221,10 @@ for (const [name, bitmask, bits] of [
 }
 
 // Masked moves: elements whose mask has its top bit set; the others are not accessed, and are zero when loaded.
-for (const [suffix, size] of [['ps', 4], ['pd', 8]] as const) {
+for (const [suffix, size] of [
+  ['ps', 4],
+  ['pd', 8],
+] as const) {
   const bitmask = size === 4 ? i32x4.bitmask : i64x2.bitmask;
   const count = 16 / size;
   /** One bit for each element of all lanes. Bound. */
@@ -182,20 +259,64 @@ for (const [suffix, size] of [['ps', 4], ['pd', 8]] as const) {
     if (memory === undefined || data === undefined || by === undefined) throw new Error('no operands');
     const mask = maskOf(e, vex, by);
     const linear = c.let(e.memLinear());
-    const at = (index: I32): I64 => i64.add(linear, i64.extend_u(i32.mul(index, size)));
     c.if(mask, () => {
-      // All the elements lie on two pages at most: where the first and the last can be stored all can.
-      e.host(at(i32.ctz(mask)), size, true);
-      e.host(at(i32.sub(31, i32.clz(mask))), size, true);
+      // None is stored unless all can be; the first that can't is the one reported.
+      for (let n = 0; n < count * vex.lanes.length; n++) {
+        c.if(i32.and(mask, 1 << n), () => e.host(i64.add(linear, size * n), size, true));
+      }
       for (const lane of vex.lanes) {
         const v = vex.half(data, lane);
         for (let i = 0; i < count; i++) {
           const n = count * lane + i;
           c.if(i32.and(mask, 1 << n), () =>
-            e.storeLinear(i64.add(linear, size * n), size, size === 4 ? i32x4.extract(v, i) : i64x2.extract(v, i)),
+            e.storeLinear(
+              i64.add(linear, size * n),
+              size,
+              size === 4 ? i32x4.extract(v, i) : i64x2.extract(v, i),
+            ),
           );
         }
       }
     });
+  });
+}
+
+/**
+ * Gathers: elements whose mask has its top bit set, in order, each by an index of its own. What is loaded is written at
+ * once and its mask cleared, so that after a fault the instruction goes on where it was (SDM 2, VPGATHERDD).
+ */
+for (const [name, indexSize, size] of [
+  ['vpgatherdd', 4, 4],
+  ['vpgatherdq', 4, 8],
+  ['vpgatherqd', 8, 4],
+  ['vpgatherqq', 8, 8],
+] as const) {
+  whole(name, (e, vex) => {
+    const c = e.c;
+    const [target, , mask, index] = e.form.operands;
+    if (target === undefined || mask === undefined || index === undefined) throw new Error('no operands');
+    const [to, by, from] = [target, mask, index].map((operand) => e.register(operand));
+    if (to === undefined || by === undefined || from === undefined) throw new Error('no registers');
+    const length = 16 * vex.lanes.length;
+    const count = length / Math.max(indexSize, size);
+    const scale = i64.extend_u(e.imm());
+    for (let i = 0; i < count; i++) {
+      const top = i32.load8_s(by.base, by.offset + size * (i + 1) - 1);
+      c.if(i32.lt_s(top, 0), () => {
+        const at = from.offset + indexSize * i;
+        const number = indexSize === 4 ? i64.load32_s(from.base, at) : i64.load(from.base, at);
+        const linear = e.memLinearAt(c.let(i64.mul(number, scale)), size, false);
+        const value = e.loadLinear(linear, size);
+        if (size === 4) c.store('i32', to.base, value as I32, to.offset + 4 * i);
+        else c.store('i64', to.base, value as I64, to.offset + 8 * i);
+      });
+      if (size === 4) c.store('i32', by.base, 0, by.offset + 4 * i);
+      else c.store('i64', by.base, 0, by.offset + 8 * i);
+    }
+    const done = size * count;
+    c.store('v128', by.base, ZERO, by.offset);
+    c.store('v128', by.base, ZERO, by.offset + 16);
+    if (done === 8) c.store('i64', to.base, 0, to.offset + 8);
+    if (done <= 16) c.store('v128', to.base, ZERO, to.offset + 16);
   });
 }

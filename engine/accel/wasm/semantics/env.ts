@@ -335,7 +335,10 @@ export abstract class Env {
 
   /** Reads raw bytes: 1, 2, 4 → i32 (zero-extended), 8 → i64, 16 → v128. Bound to a local. */
   readN(operand: Operand, bytes: number): Expr {
-    if (this.vex !== undefined && (operand.kind === 'mem' || operand.kind === 'reg'))
+    if (
+      this.vex !== undefined &&
+      (operand.kind === 'mem' || operand.kind === 'reg' || operand.kind === 'fixed')
+    )
       return this.vex.read(operand, bytes);
     switch (operand.kind) {
       case 'reg':

@@ -8,7 +8,7 @@ import './sse.ts';
 import './string.ts';
 import './x87.ts';
 import { semantics, type FormContext, type Semantic } from './env.ts';
-import { settle } from './sse-float.ts';
+import { settleLanes } from './sse-float.ts';
 import { onLanes } from './vex.ts';
 
 /** What the instruction of a form does; undefined where nothing of that name is defined. */
@@ -16,5 +16,5 @@ export function meaning(form: FormContext & { readonly name: string }): Semantic
   const { name, vex } = form;
   const semantic = semantics.get(name);
   if (semantic === undefined || vex === undefined) return semantic;
-  return (e) => onLanes(e, vex, name, semantic, settle);
+  return (e) => onLanes(e, vex, name, semantic, settleLanes);
 }

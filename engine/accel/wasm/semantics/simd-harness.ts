@@ -8,7 +8,9 @@ import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { Mem, P } from '../private.ts';
-import { Env, semantics, xmmOffset, type FormContext, type Operand, type Runtime, type Size } from './env.ts';
+import { meaning } from './index.ts';
+import type { VexForm } from './vex.ts';
+import { Env, xmmOffset, type FormContext, type Operand, type Runtime, type Size } from './env.ts';
 import { addSseLibrary } from './sse.ts';
 import { addX87Library } from './x87-library.ts';
 
@@ -25,6 +27,7 @@ export interface TestForm {
   readonly size?: Size;
   /** Known when the code is emitted, as in compiled regions; else handed over at run time. */
   readonly constant?: number;
+  readonly vex?: VexForm;
 }
 
 /** XMM n as an operand. */
@@ -112,12 +115,12 @@ export class SimdMachine {
       extra: new Map([...addSseLibrary(m, float), ...addX87Library(m, float)]),
     }; // prettier-ignore
     forms.forEach((form, i) => {
-      const semantic = semantics.get(form.name);
-      if (!semantic) throw new Error(`no instruction ${form.name}`);
       const context: FormContext = {
         size: form.size ?? 4, operands: form.operands, mem: Mem.BaseDisp, lock: false, address: '64', stack: 8,
-        rep: 0, chained: false,
+        rep: 0, chained: false, vex: form.vex,
       }; // prettier-ignore
+      const semantic = meaning({ ...context, name: form.name });
+      if (!semantic) throw new Error(`no instruction ${form.name}`);
       const func = m.function(['i32', 'i32', 'i32'], ['i32'], (c) => {
         const immediate = form.constant === undefined ? c.param('i32', 1).get : i32.const(form.constant);
         semantic(new TestEnv(c, context, runtime, immediate));

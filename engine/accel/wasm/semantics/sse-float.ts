@@ -15,7 +15,7 @@ import type { Code, Func } from '../emit/code.ts';
 import {
   f32, f32x4, f64, f64x2, i32, i32x4, i64, i64x2, v128, type Expr, type I32, type I64, type In, type Type, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
-import { call } from '../float/format.ts';
+import { call, FloatFlag, Mxcsr } from '../float/format.ts';
 import type { Env, Operand } from './env.ts';
 import { helper, mxcsr, read32, read64, ZERO } from './sse-operand.ts';
 
@@ -230,6 +230,17 @@ export function settle(e: Env, flags: I32): void {
   if (e.vex?.keepFlags(flags) === true) return;
   const vector = e.c.let(e.c.call('i32', helper(e, 'sse.exceptions'), e.cpu, flags));
   e.c.if(vector, () => e.raiseDynamic(vector));
+}
+
+/**
+ * The same for the exceptions of both lanes of a VEX form: where one that is not masked comes before the operation, none
+ * of those that come after it (SDM 1, 11.5.3).
+ */
+export function settleLanes(e: Env, flags: I32): void {
+  const before = FloatFlag.IE | FloatFlag.DE | FloatFlag.ZE;
+  const masks = i32.shr_u(mxcsr(e), Mxcsr.MaskShift);
+  const stopped = i32.and(flags, i32.and(i32.xor(masks, -1), before));
+  settle(e, e.c.let(i32.select(stopped, i32.and(flags, before), flags)));
 }
 
 /**

@@ -30,6 +30,7 @@ const IMMEDIATE_STEP: Readonly<Record<string, number>> = {
   vpermilpd: 2,
   mpsadbw: 3,
   vperm2f128: 4,
+  vpermq: 4,
 };
 
 export class VexOperands {
@@ -40,6 +41,7 @@ export class VexOperands {
   readonly #target: Operand | undefined;
   readonly #source: Operand | undefined;
   readonly #step: number;
+  readonly #aligned: boolean;
   #lane: 0 | 1 = 0;
   /** Host address of the memory operand, read once. */
   #host: I32 | undefined;
@@ -55,6 +57,7 @@ export class VexOperands {
     this.#target = target;
     this.#source = form.separate ? source : target;
     this.operands = form.separate && target !== undefined ? [target, ...others] : e.form.operands;
+    this.#aligned = name === 'movaps';
     this.#step = IMMEDIATE_STEP[name] ?? 0;
   }
 
@@ -127,8 +130,15 @@ export class VexOperands {
       const { base, offset } = this.#e.register(operand);
       return { base, offset: offset + at };
     }
-    this.#host ??= this.#e.memHost(memoryBytes, false);
+    this.#host ??= this.#hostOf(memoryBytes, false);
     return { base: this.#host, offset: at };
+  }
+
+  /** Host address of the memory operand. Only aligned moves mind where it is (SDM 1, 14.9). */
+  #hostOf(bytes: number, write: boolean): I32 {
+    const linear = this.#e.c.let(this.#e.memLinear());
+    if (this.#aligned) this.#e.requireAligned(linear, this.#form.bytes);
+    return this.#e.host(linear, bytes, write);
   }
 
   /** Keeps what this lane writes; fewer than 16 bytes of a register go with the rest of the first source. */
@@ -167,7 +177,7 @@ export class VexOperands {
     const stores = this.#written.filter(({ operand }) => operand.kind === 'mem');
     const [first] = stores;
     if (first !== undefined) {
-      const host = this.#e.memHost(first.bytes * stores.length, true);
+      const host = this.#hostOf(first.bytes * stores.length, true);
       for (const { lane, bytes, value } of stores) this.#e.storeRaw(i32.add(host, LANE * lane), bytes, value);
       this.#e.finishStore(host);
     }
@@ -184,7 +194,8 @@ export class VexOperands {
         );
         c.store('v128', base, joined, offset);
       } else c.store('v128', base, value as V128, offset + LANE * lane);
-      if (lane === 0 && (other === undefined || this.#form.narrow)) c.store('v128', base, ZERO, offset + LANE);
+      if (lane === 0 && (other === undefined || this.#form.narrow))
+        c.store('v128', base, ZERO, offset + LANE);
     }
   }
 }

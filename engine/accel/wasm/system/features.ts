@@ -102,6 +102,8 @@ parse(`
   clwb 9 7.b:24 clflush
   sha_ni 9 7.b:29 sse2
   umip 9 7.c:2
+  vaes 9 7.c:9 aes avx
+  vpclmulqdq 9 7.c:10 pclmulqdq avx
   la57 9 7.c:16 lm
   rdpid 9 7.c:22
   serialize 9 7.d:14
