@@ -150,7 +150,7 @@ test('control registers that do not exist are #UD, and all of them #GP(0) beyond
   }
 });
 
-test('XSETBV takes x87 and SSE, and nothing without x87 (SDM 2, XSETBV)', () => {
+test('XSETBV takes x87, SSE and AVX, nothing without x87, and AVX only with SSE (SDM 2, XSETBV)', () => {
   const cpu = fakeCpu();
   enterLongMode(cpu);
   const set = (value: bigint, index = 0n) => {
@@ -163,8 +163,9 @@ test('XSETBV takes x87 and SSE, and nothing without x87 (SDM 2, XSETBV)', () => 
   cpu.state.cr4 |= BigInt(Cr4.OSXSAVE);
   expect(set(3n)).toBe(null);
   expect(cpu.state.xcr0).toBe(3n);
-  expect([set(2n), set(7n), set(3n, 1n)]).toEqual([GP, GP, GP]);
+  expect([set(2n), set(5n), set(15n), set(3n, 1n)]).toEqual([GP, GP, GP, GP]);
+  expect(set(7n)).toBe(null);
   cpu.state.gpr[1] = 0n;
   run(cpu, 'xgetbv');
-  expect(cpu.state.gpr[0]).toBe(3n);
+  expect(cpu.state.gpr[0]).toBe(7n);
 });

@@ -102,11 +102,12 @@ test('topology: sockets, cores and threads (SDM 2A, leaf 0xB; APM 3, E.4.7, E.4.
   expect(model.cpuid(1, 0, state, sockets)[3] & (1 << 28)).toBe(0);
 });
 
-test('XSAVE sizes: the legacy area and the header (SDM 1, 13.2)', () => {
+test('XSAVE sizes: the legacy area, the header, and the upper halves of YMM0 to YMM15 (SDM 1, 13.2 and 13.5.3)', () => {
   const { state, model } = fakeCpu();
-  expect(model.cpuid(0xd, 0, state, alone)).toEqual([3, 576, 576, 0]);
+  expect(model.cpuid(0xd, 0, state, alone)).toEqual([7, 576, 832, 0]);
   expect(model.cpuid(0xd, 1, state, alone)).toEqual([0xf, 576, 0, 0]);
-  expect(model.cpuid(0xd, 2, state, alone)).toEqual([0, 0, 0, 0]);
+  expect(model.cpuid(0xd, 2, state, alone)).toEqual([256, 576, 0, 0]);
+  expect(model.cpuid(0xd, 3, state, alone)).toEqual([0, 0, 0, 0]);
   expect(new CpuModel('x86-64-v2').cpuid(0xd, 0, state, alone)).toEqual([0, 0, 0, 0]);
 });
 
