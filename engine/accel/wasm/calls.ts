@@ -9,7 +9,7 @@ import { ComplexOperands } from './complex-operands.ts';
 import { ComplexResult } from './interpreter/handlers.ts';
 import { Leave, type privateLayout, REC } from './private.ts';
 import { type Requests, SERIALIZED, WANTED } from './requests.ts';
-import { complexNames } from './semantics/env.ts';
+import { complexNames } from './semantics/registry.ts';
 import { type GuestAccess, SlowInfo } from './system/access.ts';
 import {
   AccessPending, type ComplexInstruction, complexInstructions, type Cpu, GuestFault, InterpretInstead, Outcome,

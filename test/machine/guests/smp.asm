@@ -721,51 +721,60 @@ on_shootdown:
         mov dword [LAPIC_EOI], 0
         iretq
 
-; 17: code written by one processor, run by the others after they have seen that it is written and serialised.
+; versions FUNCTION, CHANGE: processor 0 calls CHANGE, which has FUNCTION return R8D, once for each version; the others run
+; it after they have seen that it is written and serialised.
 PATCHES equ 300
-patched:
+%macro versions 2
         test edi, edi
-        jz .write
+        jz %%write
         mov r8d, 1
-.see:
+%%see:
         pause
         cmp [Y], r8d
-        jb .see
+        jb %%see
         xor eax, eax
         cpuid
-        call constant
+        call %1
         cmp eax, r8d
-        je .right
+        je %%right
         mov qword [X], 1
-.right:
+%%right:
         lock inc dword [Y + 64]
         inc r8d
         cmp r8d, PATCHES
-        jbe .see
+        jbe %%see
         ret
-.write:
+%%write:
         mov r8d, 1
-.patch:
-        mov [constant + 1], r8d
+%%change:
+        call %2
         mov [Y], r8d
-.wait:
+%%wait:
         pause
         mov eax, [cpus]
         dec eax
         imul eax, r8d
         cmp [Y + 64], eax
-        jne .wait
-        call constant
+        jne %%wait
+        call %1
         cmp eax, r8d
-        je .next
+        je %%next
         mov qword [X], 1
-.next:
+%%next:
         inc r8d
         cmp r8d, PATCHES
-        jbe .patch
+        jbe %%change
+        ret
+%endmacro
+
+; 17: by a store into the code.
+patched:
+        versions constant, patch
+patch:
+        mov [constant + 1], r8d
         ret
 
-; 18: the same, where an interrupt and its return serialise.
+; 18: as 17, where an interrupt and its return serialise.
 patched_by_interrupt:
         test edi, edi
         jz .write
@@ -904,56 +913,20 @@ on_page_fault:
         mov [rsp], r15
         iretq
 
-; 22: as 17, but the whole page is copied over, by string instructions that do many elements at once.
-COPY equ AREA + 0x1e0000                ; what the page is to be
+; 22: by copying the whole page there and back, with string instructions that do many elements at once.
+COPY equ AREA + 0x1e0000
 copied_over:
-        test edi, edi
-        jz .write
-        mov r8d, 1
-.see:
-        pause
-        cmp [Y], r8d
-        jb .see
-        xor eax, eax
-        cpuid
-        call inside
-        cmp eax, r8d
-        je .right
-        mov qword [X], 1
-.right:
-        lock inc dword [Y + 64]
-        inc r8d
-        cmp r8d, PATCHES
-        jbe .see
-        ret
-.write:
+        versions inside, copy_over
+copy_over:
         mov esi, constant
         mov edi, COPY
         mov ecx, 4096
         rep movsb
-        mov r8d, 1
-.copy:
         mov [COPY + inside - constant + 1], r8d
         mov esi, COPY
         mov edi, constant
         mov ecx, 4096 / 8
         rep movsq
-        mov [Y], r8d
-.wait:
-        pause
-        mov eax, [cpus]
-        dec eax
-        imul eax, r8d
-        cmp [Y + 64], eax
-        jne .wait
-        call inside
-        cmp eax, r8d
-        je .next
-        mov qword [X], 1
-.next:
-        inc r8d
-        cmp r8d, PATCHES
-        jbe .copy
         ret
 
         end_smp_image

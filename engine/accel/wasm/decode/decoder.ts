@@ -5,7 +5,7 @@
  * and never reads a byte that the instruction does not have.
  */
 import { Seg } from '../../../vcpu/state.ts';
-import type { AddressMode, Size } from '../semantics/env.ts';
+import type { AddressMode, Size } from '../semantics/form.ts';
 import type { Row } from './rows.ts';
 import { legacyIndex, vexIndex } from './tables.ts';
 

@@ -14,7 +14,7 @@ import type { Row } from '../decode/rows.ts';
 import { isRm } from '../decode/shape.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
 import type { RegionRange } from '../region/collect.ts';
-import { complexNumber } from '../semantics/env.ts';
+import { complexNumber } from '../semantics/registry.ts';
 import type { CodeWatch } from '../system/mmu.ts';
 import { BlockIndex, type Block, type CodeMode } from './block-index.ts';
 import { addressHandler, Fixed, variantOf, type Check } from './forms.ts';

@@ -7,7 +7,7 @@ import type { Row } from '../decode/rows.ts';
 import { isRm } from '../decode/shape.ts';
 import { operandSize, type Decoded } from '../decode/decoder.ts';
 import { Mem } from '../private.ts';
-import type { AddressMode, FormContext, Operand, Size } from '../semantics/env.ts';
+import type { AddressMode, FormContext, Operand, Size } from '../semantics/form.ts';
 import type { VexForm } from '../semantics/vex.ts';
 
 /** Handlers that belong to no instruction: they come first in the table. */

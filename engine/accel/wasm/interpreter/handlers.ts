@@ -26,13 +26,9 @@ import {
 } from '../private.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
-import {
-  complexNames,
-  complexNumber,
-  type AddressMode,
-  type FormContext,
-  type Runtime,
-} from '../semantics/env.ts';
+import { complexNames, complexNumber } from '../semantics/registry.ts';
+import type { AddressMode, FormContext } from '../semantics/form.ts';
+import type { Runtime } from '../semantics/runtime.ts';
 import {
   ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
 } from './forms.ts'; // prettier-ignore

@@ -2,7 +2,9 @@
 import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import type { Code, Local } from '../emit/code.ts';
 import { JUMP_TARGETS, Mem, P, REC, REC_BYTES, S } from '../private.ts';
-import { Env, type FormContext, type Operand, type Runtime } from '../semantics/env.ts';
+import { Env } from '../semantics/env.ts';
+import type { FormContext, Operand } from '../semantics/form.ts';
+import type { Runtime } from '../semantics/runtime.ts';
 
 /** Parameters of a handler: vCPU state, record, budget left when the block was entered. */
 export const HANDLER_PARAMS = ['i32', 'i32', 'i32'] as const;

@@ -7,15 +7,10 @@ import type { Code, Label, Local } from '../emit/code.ts';
 import { i32, i64, lift, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
 import { Leave, Mem, P, REC, S } from '../private.ts';
-import {
-  Env,
-  type FlagSource,
-  type FormContext,
-  type HostAccess,
-  type Operand,
-  type Runtime,
-  type Size,
-} from '../semantics/env.ts';
+import type { FlagSource } from '../semantics/flag-source.ts';
+import { Env, type HostAccess } from '../semantics/env.ts';
+import type { FormContext, Operand, Size } from '../semantics/form.ts';
+import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
 import { RegionFlags, type FlagsAt } from './region-flags.ts';
 import type { RecordReader } from './source.ts';

@@ -9,7 +9,8 @@
 import { S } from '../private.ts';
 import type { Code, Local } from '../emit/code.ts';
 import { i32, i64, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
-import type { FlagSource, Size } from '../semantics/env.ts';
+import type { FlagSource } from '../semantics/flag-source.ts';
+import type { Size } from '../semantics/form.ts';
 import { signExtend } from '../semantics/flags.ts';
 import { ops, signExtendIn, topBit, zeroExtend } from '../semantics/ops.ts';
 

@@ -7,7 +7,7 @@
 import type { Code, Func } from '../emit/code.ts';
 import { i32x4, i8x16, v128, type V128 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
-import { define } from './env.ts';
+import { define } from './registry.ts';
 import { bytes, dwords, helper, imm8, ZERO } from './sse-operand.ts';
 
 /** Product in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1. */

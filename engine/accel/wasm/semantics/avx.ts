@@ -4,7 +4,9 @@
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import { i16x8, i32, i32x4, i64, i64x2, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
-import { define, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import { bytes, dwords, element64, field, imm8, ZERO } from './sse-operand.ts';
 import { ptestFlags } from './sse-integer.ts';
 import type { VexOperands } from './vex.ts';

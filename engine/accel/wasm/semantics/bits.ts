@@ -1,6 +1,8 @@
 /** Bit tests, scans, counts, BMI1/2 and CRC32. SDM 2 under each instruction's name. */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import { define, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import { flagsExplicit, flagsLogic, setArithmeticFlags, setCarry } from './flags.ts';
 import { ops } from './ops.ts';
 

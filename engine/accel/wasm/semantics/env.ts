@@ -9,8 +9,7 @@
  * before the first register or flag is written, because a left instruction is run again from its start.
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
-import type { Code, Func, Label, Local } from '../emit/code.ts';
-import type { FloatLibrary } from '../float/library.ts';
+import type { Code, Label, Local } from '../emit/code.ts';
 import {
   i32,
   i64,
@@ -23,100 +22,16 @@ import {
   type Type,
   type V128,
 } from '../emit/expr.ts';
-import type { VexForm, VexOperands } from './vex.ts';
-import { P, S, TLB_ENTRIES, TLB_ENTRY, type Mem } from '../private.ts';
-
-/** Operand width in bytes. */
-export type Size = 1 | 2 | 4 | 8;
-
-/** An operand as the decoder describes it. Register slots are fields of the record. */
-export type Operand =
-  | { readonly kind: 'reg'; readonly slot: 'a' | 'b' | 'c' }
-  | { readonly kind: 'mem' }
-  /** Sign-extended 32-bit immediate. */
-  | { readonly kind: 'imm' }
-  /** 64-bit immediate. */
-  | { readonly kind: 'imm64' }
-  /** A register or number fixed by the opcode: byte offset in the state, or the value. */
-  | { readonly kind: 'fixed'; readonly offset: number }
-  | { readonly kind: 'const'; readonly value: number };
-
-/** How addresses are formed: 64-bit; 32-bit within 64-bit mode; 32- and 16-bit with segment checks. */
-export type AddressMode = '64' | '32in64' | '32' | '16';
-
-/** What a form fixes beside its operands. */
-export interface FormContext {
-  /** Operand size in bytes of v/y/z-sized instructions; 1 for byte ones. */
-  readonly size: Size;
-  readonly operands: readonly Operand[];
-  readonly mem: Mem;
-  readonly lock: boolean;
-  /** Address mode, of instructions with implied memory operands (strings, XLAT, MASKMOVQ …). */
-  readonly address: AddressMode;
-  /** Stack-pointer width in bytes: 8 in 64-bit mode, else by SS.B. */
-  readonly stack: 2 | 4 | 8;
-  /** 0 none, 1 REP/REPE, 2 REPNE. */
-  readonly rep: 0 | 1 | 2;
-  /** Direct jumps: the target is on the page of the jump, so the link to it can be kept. */
-  readonly chained: boolean;
-  /** VEX-encoded vector instructions. */
-  readonly vex?: VexForm | undefined;
-}
-
-/**
- * What the arithmetic flags follow from, for whoever puts off computing them until somebody asks. All that it
- * refers to is bound, so that it stays true however registers change.
- */
-export interface FlagSource {
-  /** add and sub: result = a ± b, without a carry in. logic: CF, OF and AF are clear. */
-  readonly kind: 'add' | 'sub' | 'logic' | 'other';
-  readonly a?: Expr;
-  readonly b?: Expr;
-  /** ZF, SF and PF follow from it; absent where they are those before. */
-  readonly result?: Expr;
-  readonly size: Size;
-  /** Flags before that are also flags after: CF alone, or all but CF and OF. */
-  readonly keeps?: 'carry' | 'rest';
-  /** Sets both words of the flags; where it keeps some, these hold the flags before. */
-  compute(): void;
-  /** CF and OF as 0 or 1, where they cost less than all the flags. */
-  carry?(): I32;
-  overflow?(): I32;
-}
+import { P, S, TLB_ENTRIES, TLB_ENTRY } from '../private.ts';
+import type { FlagSource } from './flag-source.ts';
+import type { FormContext, Operand, Size } from './form.ts';
+import { complexNumber } from './registry.ts';
+import type { Runtime } from './runtime.ts';
+import type { VexOperands } from './vex.ts';
 
 /** What an access at a host address is for: true writes, 'modify' reads what is there first, 'lock' does both
  * at once as far as other vCPUs can see. */
 export type HostAccess = boolean | 'modify' | 'lock';
-
-/** Functions every module of emitted code can call: see interpreter/runtime.ts. */
-export interface Runtime {
-  /** (record, size | write << 8 | stack << 9 | modify << 10 | lock << 11) → address to use instead, or 0 to leave. */
-  readonly slow: Func;
-  /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
-  readonly commit: Func;
-  /** (record, id) → 1 where the region there may run: its code is mapped as it was; 0 where it is gone. */
-  readonly revalidate: Func;
-  /** (cpu, rec, budget) → exit code: leaves with whatever exit code was set. */
-  readonly leave: Func;
-  /** (cpu, rec, budget, vector, errorCode): leaves with an exception. */
-  readonly raise: Func;
-  /** (cpu, rip, budget): goes on at `rip` by way of the jump cache. */
-  readonly lookup: Func;
-  /** The same, past the jump cache. */
-  readonly refind: Func;
-  /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
-  readonly link: Func;
-  /** (cpu, rec, budget): leaves behind the record with Leave.Changed. */
-  readonly leaveNext: Func;
-  /** (record, number) → result: an instruction done in TypeScript. */
-  readonly complex: Func;
-  /** (cpu, rec, budget, result): leaves after one, as its result says. */
-  readonly leaveComplex: Func;
-  /** Exact floating point. */
-  readonly float: FloatLibrary;
-  /** Functions of the instruction groups, by name. */
-  readonly extra: ReadonlyMap<string, Func>;
-}
 
 export abstract class Env {
   readonly c: Code;
@@ -678,33 +593,6 @@ export abstract class Env {
     return this.loadLinear(this.stackLinear(delta, bytes, false), bytes, true);
   }
 }
-
-/** What an instruction does. */
-export type Semantic = (e: Env) => void;
-
-/** All semantic functions, by the name the opcode table uses. */
-export const semantics = new Map<string, Semantic>();
-
-/** Registers what the instruction `name` does. */
-export function define(name: string, semantic: Semantic): void {
-  if (semantics.has(name)) throw new Error(`instruction ${name} is defined twice`);
-  semantics.set(name, semantic);
-}
-
-const complexNumbers = new Map<string, number>();
-
-/** The number by which emitted code and records name an instruction done in TypeScript. */
-export function complexNumber(name: string): number {
-  let number = complexNumbers.get(name);
-  if (number === undefined) {
-    number = complexNumbers.size;
-    complexNumbers.set(name, number);
-  }
-  return number;
-}
-
-/** The names given numbers so far, in order. */
-export const complexNames = (): string[] => [...complexNumbers.keys()];
 
 /** State-relative offset of XMM n. */
 export const xmmOffset = (n: number): number => vcpuLayout.offset.ymm + 32 * n;

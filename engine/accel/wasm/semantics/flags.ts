@@ -10,7 +10,9 @@
  * Flags: Intel SDM 1, 3.4.3.1.
  */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import type { Env, FlagSource, Size } from './env.ts';
+import type { FlagSource } from './flag-source.ts';
+import type { Env } from './env.ts';
+import type { Size } from './form.ts';
 import { ops, topBit } from './ops.ts';
 
 const CARRIES = 0xc000_0008 | 0;

@@ -2,7 +2,9 @@
 import { Flag } from '../../../vcpu/state.ts';
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { P } from '../private.ts';
-import { define, type Env, type Size } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Size } from './form.ts';
 import { arithmeticFlags, setArithmeticFlags, zeroFlag } from './flags.ts';
 
 const widen = (e: Env, value: Expr): I64 => (e.size === 8 ? (value as I64) : i64.extend_u(value as I32));

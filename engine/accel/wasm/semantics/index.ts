@@ -1,4 +1,4 @@
-/** Every instruction's meaning: importing this fills the registry in env.ts. */
+/** Every instruction's meaning: importing this fills the registry. */
 import './avx.ts';
 import './bits.ts';
 import './flow.ts';
@@ -7,7 +7,8 @@ import './shift.ts';
 import './sse.ts';
 import './string.ts';
 import './x87.ts';
-import { semantics, type FormContext, type Semantic } from './env.ts';
+import { semantics, type Semantic } from './registry.ts';
+import type { FormContext } from './form.ts';
 import { settleLanes } from './sse-float.ts';
 import { onLanes } from './vex.ts';
 

@@ -1,7 +1,9 @@
 /** Arithmetic, logic, moves and conversions. SDM 2, chapters 3 to 5, each under the instruction's name. */
 import { S } from '../private.ts';
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import { define, type Env, type Operand, type Size } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand, Size } from './form.ts';
 import {
   adjustFlag, arithmeticFlags, carryFlag, condition, flagsAdd, flagsAddCarry, flagsExplicit, flagsLogic, flagsStep, flagsSub, flagsSubBorrow,
   setArithmeticFlags, setCarry, signExtend,

@@ -1,6 +1,6 @@
 /** Integer operations by operand size: 8 bytes work on i64, less on i32 (with rubbish allowed above). */
 import { i32, i64, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
-import type { Size } from './env.ts';
+import type { Size } from './form.ts';
 
 type Arg = Expr | number | bigint;
 

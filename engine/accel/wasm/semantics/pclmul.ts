@@ -2,7 +2,7 @@
 import type { Func } from '../emit/code.ts';
 import { i64, i64x2, type I64, type V128 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
-import { define } from './env.ts';
+import { define } from './registry.ts';
 import { element64, field, helper, imm8 } from './sse-operand.ts';
 
 /** Every fourth bit, from bit `n` modulo 4 on. */

@@ -6,7 +6,7 @@
 import type { Code, Func } from '../emit/code.ts';
 import { constant, i32, i32x4, v128, type I32, type V128 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
-import { define } from './env.ts';
+import { define } from './registry.ts';
 import { helper, imm8, onXmm, xmm, ZERO } from './sse-operand.ts';
 
 /** Doublewords chosen by their numbers, lowest first: 0-3 of `a`, 4-7 of `b`. */

@@ -1,7 +1,8 @@
 /** Shifts and rotates. SDM 2, RCL/RCR/ROL/ROR, SAL/SAR/SHL/SHR, SHLD, SHRD. A count of zero leaves every
  * flag as it was; OF is defined for a count of one only, and follows the same formula for the others. */
 import { constant, i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import { define, type Env } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
 import { carryFlag, flagsExplicit, setCarryOverflow } from './flags.ts';
 import { bit, ops, signExtendIn, topBit } from './ops.ts';
 

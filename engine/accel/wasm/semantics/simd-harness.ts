@@ -10,7 +10,9 @@ import { addFloatLibrary } from '../float/library.ts';
 import { Mem, P } from '../private.ts';
 import { meaning } from './index.ts';
 import type { VexForm } from './vex.ts';
-import { Env, xmmOffset, type FormContext, type Operand, type Runtime, type Size } from './env.ts';
+import { Env, xmmOffset } from './env.ts';
+import type { FormContext, Operand, Size } from './form.ts';
+import type { Runtime } from './runtime.ts';
 import { addSseLibrary } from './sse.ts';
 import { addX87Library } from './x87-library.ts';
 

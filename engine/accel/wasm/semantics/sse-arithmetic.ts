@@ -6,7 +6,8 @@
  */
 import { f32x4, i32, i32x4, v128, type Expr, type I32, type V128 } from '../emit/expr.ts';
 import { call } from '../float/format.ts';
-import { define, type Env } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
 import { checked, exactly, PD, PS, SD, SS, usual, type Shape } from './sse-float.ts';
 import { dwords, field, helper, imm8, mxcsr, readLow } from './sse-operand.ts';
 

@@ -5,7 +5,7 @@
  */
 import { i32, type I32 } from '../emit/expr.ts';
 import { call, Relation } from '../float/format.ts';
-import { define } from './env.ts';
+import { define } from './registry.ts';
 import { setArithmeticFlags } from './flags.ts';
 import { checked, PD, PS, SD, settle, SS, type Shape } from './sse-float.ts';
 import { field, helper, imm8, mxcsr } from './sse-operand.ts';

@@ -7,7 +7,9 @@ import {
   f32, f32x4, f64, f64x2, i32, i32x4, i64, type Expr, type I32, type I64, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
 import { call, Rounding } from '../float/format.ts';
-import { define, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import { checked, exactly, PD, PS, SD, SS, usual, type Shape } from './sse-float.ts';
 import {
   field, helper, lowHalf, mmxCommit, mmxEnter, mxcsr, read32, read64, readLow, readMmx, writeMmx,

@@ -16,7 +16,8 @@ import {
   f32, f32x4, f64, f64x2, i32, i32x4, i64, i64x2, v128, type Expr, type I32, type I64, type In, type Type, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
 import { call, FloatFlag, Mxcsr } from '../float/format.ts';
-import type { Env, Operand } from './env.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import { helper, mxcsr, read32, read64, ZERO } from './sse-operand.ts';
 
 /** MXCSR's DAZ, masks, rounding control, FTZ and PE, and their usual values. */

@@ -4,7 +4,9 @@
  * Intel SDM volume 1, 9.4 (MMX), 11.4.2 (SSE2), 12.6 (SSSE3), 12.10 (SSE4.1); each instruction in volume 2.
  */
 import { i16x8, i32, i32x4, i64, i64x2, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
-import { define, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import { flagsExplicit } from './flags.ts';
 import {
   choose, element, imm8, joined, lowHalf, mmxCommit, mmxEnter, bytes, dwords, IOTA, onXmm, readMmx, words, writeMmx,

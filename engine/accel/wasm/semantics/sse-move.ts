@@ -4,7 +4,9 @@
  * Intel SDM volume 1, 10.4.1 and 11.4.1 (data transfer), 10.2.3 (MXCSR); each instruction in volume 2.
  */
 import { i32, i32x4, i64, i64x2, i8x16, v128, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import { define, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import {
   lowHalf, mmxCommit, mmxEnter, read32, read64, readHigh, readLow, readMmx, writeHigh, writeMmx, ZERO,
 } from './sse-operand.ts'; // prettier-ignore

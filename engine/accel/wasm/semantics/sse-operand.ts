@@ -15,7 +15,9 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { S } from '../private.ts';
-import { define, xmmOffset, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import { xmmOffset, type Env } from './env.ts';
+import type { Operand } from './form.ts';
 import { waitForException } from './x87-wait.ts';
 
 /** A vector constant of 16 bytes computed from their positions; only the low eight bits of each are kept. */

@@ -18,7 +18,9 @@ import {
   type I64,
   type V128,
 } from '../emit/expr.ts';
-import { define, type Env, type Operand } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
 import {
   bytes, choose, dwords, element, element64, elementMask, field, imm8, IOTA, joined, lowHalf, mmxCommit, mmxEnter, read32,
   readLow, readMmx, words, writeMmx, xmm,

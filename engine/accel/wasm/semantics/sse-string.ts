@@ -6,7 +6,9 @@
 import type { Func } from '../emit/code.ts';
 import { i16x8, i32, i32x4, i64, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
-import { define, type Env, type Size } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Size } from './form.ts';
 import { setArithmeticFlags } from './flags.ts';
 import { bytes, field, helper, imm8, words, xmm, ZERO } from './sse-operand.ts';
 

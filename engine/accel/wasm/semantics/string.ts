@@ -5,7 +5,9 @@
  */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
 import { P } from '../private.ts';
-import { define, type Env, type Size } from './env.ts';
+import { define } from './registry.ts';
+import type { Env } from './env.ts';
+import type { Size } from './form.ts';
 import { flagsSub, zeroFlag } from './flags.ts';
 import { ops } from './ops.ts';
 

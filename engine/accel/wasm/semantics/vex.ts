@@ -7,7 +7,9 @@
  */
 import type { Local } from '../emit/code.ts';
 import { i32, i32x4, i64, i64x2, v128, type Expr, type I32, type I64, type V128 } from '../emit/expr.ts';
-import type { Env, Operand, Semantic } from './env.ts';
+import type { Env } from './env.ts';
+import type { Operand } from './form.ts';
+import type { Semantic } from './registry.ts';
 
 /** What a form's VEX prefix says, beside the operand that VEX.vvvv names. */
 export interface VexForm {
