@@ -41,7 +41,7 @@ import { timeOfTsc, tscAt } from '../vcpu/clock.ts';
 import type { VcpuSignals } from '../vcpu/signals.ts';
 import { VcpuEvent, type VcpuState } from '../vcpu/state.ts';
 import type { Topology } from '../vcpu/topology.ts';
-import { IsaInterrupts } from './isa-interrupts.ts';
+import { ioapicPin, IsaInterrupts } from './isa-interrupts.ts';
 import { LegacyTimerGate } from './legacy-timer-gate.ts';
 import { SerialPort } from './serial-port.ts';
 
@@ -137,7 +137,11 @@ export class Chipset {
     const { arena, ports, mmio, clock, control, signals, states, topology } = parts;
 
     this.pic = new Pic(arena.place(picLayout), (level) => this.lapics.setIntr(level));
-    this.ioapic = new Ioapic(arena.place(ioapicLayout), (message) => this.lapics.deliver(message));
+    this.ioapic = new Ioapic(
+      arena.place(ioapicLayout),
+      (message) => this.lapics.deliver(message),
+      (message) => this.lapics.isRequested(message),
+    );
     this.lapics = new LocalApics(
       states.map(() => arena.place(lapicLayout)),
       states,
@@ -145,6 +149,10 @@ export class Chipset {
         clock,
         signals,
         acknowledgePic: () => this.pic.acknowledge(),
+        interruptTaken: () => {
+          this.pit.interruptTaken();
+          this.hpet.interruptTaken();
+        },
         endOfInterrupt: (vector) => this.ioapic.endOfInterrupt(vector),
         tscToNs: (vcpu, tsc) => timeOfTsc(tsc - states[vcpu].tscOffset),
         readTsc: (vcpu) => tscAt(clock.now()) + states[vcpu].tscOffset,
@@ -159,15 +167,20 @@ export class Chipset {
     );
     this.#interrupts = interrupts;
     const gate = new LegacyTimerGate(arena, interrupts.connect(IRQ.Timer), interrupts.connect(IRQ.Rtc));
-    this.pit = new Pit(arena.place(pitLayout), clock, gate.pit);
+    // The PIC's request is nobody's where its output is not let through to a processor.
+    const irqWaiting = (irq: number) =>
+      this.ioapic.isWaiting(ioapicPin(irq)) || (this.pic.isWaiting(irq) && this.lapics.takeIntr);
+    this.pit = new Pit(arena.place(pitLayout), clock, gate.pit, () => irqWaiting(IRQ.Timer));
     this.nmi = new NmiGate(arena, (level) => this.lapics.setNmi(level));
     const wallClock = { unixMilliseconds: () => Date.now() };
     this.rtc = new Rtc(arena.place(rtcLayout), clock, wallClock, gate.rtc, this.nmi.mask);
     this.hpet = new Hpet(arena.place(hpetLayout), {
       clock,
       setPin: (pin, level) => this.ioapic.setPin(pin, level),
+      pinWaiting: (pin) => this.ioapic.isWaiting(pin),
       irq0: interrupts.connect(IRQ.Timer),
       irq8: interrupts.connect(IRQ.Rtc),
+      irqWaiting,
       legacyReplacement: gate.replaced,
       routes: HPET_ROUTES,
     });

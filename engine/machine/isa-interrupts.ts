@@ -18,6 +18,9 @@ const linesLayout = layout('isa-interrupts', 1, {
   asserted: ['u32', LINES],
 });
 
+/** The input of the I/O APIC that an ISA interrupt is wired to. */
+export const ioapicPin = (irq: number): number => (irq === 0 ? 2 : irq);
+
 export class IsaInterrupts implements Device {
   readonly name = 'isa-interrupts';
   readonly #at: View<typeof linesLayout.fields>;
@@ -45,7 +48,7 @@ export class IsaInterrupts implements Device {
     const driver = this.#drivers[irq]++;
     if (irq < 0 || irq >= LINES || driver >= DRIVERS) throw new RangeError(`no driver for interrupt ${irq}`);
     const bit = 1 << driver;
-    const pin = irq === 0 ? 2 : irq;
+    const pin = ioapicPin(irq);
     return (level) => {
       const { asserted } = this.#at;
       const before = asserted[irq];

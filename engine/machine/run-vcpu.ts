@@ -38,7 +38,11 @@ export function runVcpu(
     ramBase: board.memory.ramBase,
     interrupts: lapics,
     cpuModel: model,
-    readTsc: () => tscAt(clock.now()),
+    readTsc: () => {
+      const now = clock.now();
+      loop.timeSeen(now);
+      return tscAt(now);
+    },
     tscDeadline: {
       read: () => lapics.readTscDeadline(index),
       write: (value) => lapics.writeTscDeadline(index, value),
@@ -50,7 +54,7 @@ export function runVcpu(
     log: (line) => board.log.debug(`vCPU ${index}: ${line}`),
     milestone: (milestone) => board.timeline.mark(milestone),
   });
-  const loop = new RunLoop({
+  const loop: RunLoop = new RunLoop({
     index,
     vcpu,
     signals: board.signals,

@@ -258,3 +258,22 @@ test('FERR# reaches the board once, with the device lock held', () => {
   machine.loop.run();
   expect(machine.done).toEqual(['FERR#, locked']);
 });
+
+test('a guest that sees a time at which a timer was due is left, and only then', () => {
+  const seen: number[] = [];
+  const look = (at: number) => () => {
+    machine.loop.timeSeen(at);
+    seen.push(machine.signals.load(0) & VcpuEvent.Kick);
+    return ExitReason.Interrupted;
+  };
+  const machine = setUp([look(4e15), look(5e15), look(6e15), look(7e15)]);
+  // Far off: the clock itself does not get there.
+  machine.timers.at = 5e15;
+  machine.timers.service = () => {};
+  expect(machine.loop.run()).toEqual({ kind: 'stopped' });
+  const { Kick } = VcpuEvent;
+  expect(seen).toEqual([0, Kick, Kick, Kick]);
+  machine.timers.at = Infinity;
+  expect(look(8e15)()).toBe(ExitReason.Interrupted);
+  expect(seen.at(-1)).toBe(0);
+});

@@ -65,6 +65,8 @@ export class RunLoop {
   #ioExits = 0;
   /** When the loop began, by `performance`. */
   #started = 0;
+  /** When the next timer is due, in guest nanoseconds; -Infinity where that is to be found out. */
+  #nextTimer = -Infinity;
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
@@ -119,6 +121,18 @@ export class RunLoop {
     }
   }
 
+  /**
+   * The guest is about to see that it is `now` (guest nanoseconds). Where a timer is due by then, the guest is left
+   * before its next instruction: however long the host has kept this thread from running, the guest must not see the
+   * time gone by without the interrupts of that time.
+   */
+  timeSeen(now: number): void {
+    if (now < this.#nextTimer) return;
+    const { timers, signals, index } = this.#parts;
+    this.#nextTimer = timers.deadline();
+    if (now >= this.#nextTimer) signals.post(index, VcpuEvent.Kick);
+  }
+
   /** Enters the guest, and sees to it that it is left when a timer is due. */
   #enter(): ExitReason {
     const { vcpu, timers, clock, sleeping } = this.#parts;
@@ -160,6 +174,7 @@ export class RunLoop {
       devices.with(serve);
     }
     timersTouched();
+    this.#nextTimer = -Infinity;
     if (++this.#ioExits % TIMER_CHECK === 0) this.#poll();
   }
 
@@ -193,6 +208,7 @@ export class RunLoop {
     }
     const now = clock.now();
     if (now >= timers.deadline()) devices.with(() => timers.service(now));
+    this.#nextTimer = -Infinity;
   }
 
   /** HLT: until an interrupt that the guest lets through, an NMI, an SMI, INIT, or a request (SDM volume 2A,

@@ -9,12 +9,13 @@ import { Console } from './harness.ts';
 /** `ENGINE=qemu` runs these guests in QEMU, to see that they are right themselves. */
 const engine = process.env['ENGINE'] === 'qemu' ? qemu : guesthouse;
 
-const guest = (name: string): string => assemble(path.join(import.meta.dirname, 'guests', `${name}.asm`));
+const guest = (name: string, defines: Readonly<Record<string, number>> = {}): string =>
+  assemble(path.join(import.meta.dirname, 'guests', `${name}.asm`), defines);
 
-const start = (name: string, spec: Partial<MachineSpec> = {}): Console =>
-  Console.start(
-    engine.command({ kernel: guest(name), memory: 64, stdio: 'serial', debugExit: true, ...spec }),
-  );
+const run = (kernel: string, spec: Partial<MachineSpec> = {}): Console =>
+  Console.start(engine.command({ kernel, memory: 64, stdio: 'serial', debugExit: true, ...spec }));
+
+const start = (name: string, spec?: Partial<MachineSpec>): Console => run(guest(name), spec);
 
 /** Where multiboot.inc has the image loaded. */
 const LOAD_ADDRESS = 0x10_0000;
@@ -128,3 +129,23 @@ test('a Multiboot kernel gets its command line and modules, in order', async () 
   expect(await machine.status()).toBe(2 * modules.length + 1);
   expect(machine.output).toMatch(/one two=2\r\nfirst\r\nsecond\r\nthird\r\n$/);
 });
+
+test.runIf(engine === guesthouse).each([
+  ['PIT', 0],
+  ['HPET', 1],
+])(
+  'a guest that the host keeps waiting has had all ticks of the %s when it sees the time',
+  { timeout: 90_000 },
+  async (_, timer) => {
+    await using machine = run(guest('ticks', { TIMER: timer }));
+    const status = machine.status(60);
+    const ended = status.then(() => true);
+    while (!(await Promise.race([ended, sleep(40, false)]))) {
+      machine.signal('SIGSTOP');
+      await sleep(40);
+      machine.signal('SIGCONT');
+    }
+    expect(await status).toBe(1);
+    expect(machine.output).toBe('all ticks\r\n');
+  },
+);

@@ -5,19 +5,24 @@ import { Hpet, HPET_SIZE, type HpetDeps, hpetLayout } from './hpet.ts';
 
 const ROUTES = 0x00f0_0000;
 
-function deps(world: TestWorld): HpetDeps {
+function deps(world: TestWorld, waiting: () => boolean = () => false): HpetDeps {
   return {
     clock: world.clock,
     setPin: (pin, level) => world.line(`pin${pin}`)(level),
+    pinWaiting: waiting,
     irq0: world.line('irq0'),
     irq8: world.line('irq8'),
+    irqWaiting: waiting,
     legacyReplacement: world.line('legacy'),
     routes: ROUTES,
   };
 }
 
 deviceConformance('hpet', (place, world) => {
-  const device = new Hpet(place.place(hpetLayout), deps(world));
+  const device = new Hpet(
+    place.place(hpetLayout),
+    deps(world, () => true),
+  );
   return {
     device,
     mmio: [{ device, length: HPET_SIZE }],
@@ -27,6 +32,7 @@ deviceConformance('hpet', (place, world) => {
       (random) => device.mmioWrite(random.pick([0x10, 0x20]), 4, random.below(8), 0),
       (random) => device.mmioWrite(0x100 + 0x20 * random.below(3), 4, 0x2800 | random.below(0x200), 0),
       (random) => device.mmioWrite(0x108 + 0x20 * random.below(3), 4, random.below(1_000_000), 0),
+      () => device.interruptTaken(),
     ],
   };
 });
@@ -46,10 +52,15 @@ class Bench {
   readonly world = new TestWorld();
   readonly clock: ManualClock = this.world.clock;
   readonly hpet: Hpet;
+  /** A request has not been taken yet. */
+  waiting = false;
 
   constructor() {
     const arena = new Arena(new SharedArrayBuffer(0x1000), 0, 0x1000);
-    this.hpet = new Hpet(arena.place(hpetLayout), deps(this.world));
+    this.hpet = new Hpet(
+      arena.place(hpetLayout),
+      deps(this.world, () => this.waiting),
+    );
     this.hpet.reset();
     this.world.journal.length = 0;
   }
@@ -175,12 +186,31 @@ describe('periodic', () => {
     expect(b.read(T0 + COMPARATOR)).toBe(900);
   });
 
-  test('served late it interrupts once and stays in phase', () => {
+  test('served late it stays in phase; each interrupt follows when the last was taken', () => {
     const b = periodic();
+    b.waiting = true;
+    b.clock.time = 7300;
+    b.hpet.service(7300); // 5000, 6000 and 7000 are due
+    expect(b.lines()).toBe('');
+    expect(b.hpet.deadline()).toBe(8000);
+    b.waiting = false;
+    b.hpet.interruptTaken();
+    expect(b.lines()).toBe('pin20=1');
+  });
+
+  test.each([
+    ['the timer', (b: Bench) => b.write(T0, ENABLE | PERIODIC | NARROW | route(20))],
+    ['its period', (b: Bench) => b.write(T0 + COMPARATOR, 200)],
+    ['the counter', (b: Bench) => b.write(0x10, 0).write(0x10, 1)],
+  ])('setting %s anew forgets what was late', (_, set) => {
+    const b = periodic();
+    b.waiting = true;
     b.clock.time = 7300;
     b.hpet.service(7300);
-    expect(b.lines()).toBe('pin20=1');
-    expect(b.hpet.deadline()).toBe(8000);
+    set(b);
+    b.waiting = false;
+    b.hpet.interruptTaken();
+    expect(b.lines()).toBe('');
   });
 });
 

@@ -5,6 +5,7 @@
  */
 import type { AccessSize, Clock, Device, Line, MmioDevice, TimedDevice } from '../device.ts';
 import { layout, type View } from '../../memory/layout.ts';
+import { LateTicks } from './late-ticks.ts';
 
 export const HPET_TIMERS = 3;
 
@@ -15,7 +16,7 @@ const TICK_NS = HPET_PERIOD_FS / 1e6;
 /** Size of the register block in bytes. */
 export const HPET_SIZE = 0x400;
 
-export const hpetLayout = layout('hpet', 1, {
+export const hpetLayout = layout('hpet', 2, {
   /** General configuration: bit 0 enable, bit 1 legacy replacement. */
   config: 'u32',
   /** General interrupt status, one bit for each level-triggered timer. */
@@ -32,6 +33,8 @@ export const hpetLayout = layout('hpet', 1, {
   period: ['u64', HPET_TIMERS],
   /** Count up to which each timer has been compared. */
   compared: ['u64', HPET_TIMERS],
+  /** Interrupts of periodic, edge-triggered timers that are late and still to be raised. */
+  late: ['u32', HPET_TIMERS],
 });
 
 export type HpetState = View<typeof hpetLayout.fields>;
@@ -40,10 +43,14 @@ export interface HpetDeps {
   readonly clock: Clock;
   /** Input of the I/O APIC, 0 … 31, for timers that are routed there. */
   readonly setPin: (pin: number, level: boolean) => void;
+  /** Whether a processor has yet to take what an input of the I/O APIC has requested. */
+  readonly pinWaiting: (pin: number) => boolean;
   /** In place of the PIT: I/O APIC input 2 and PIC input 0. */
   readonly irq0: Line;
   /** In place of the RTC: input 8 of both. */
   readonly irq8: Line;
+  /** Whether a processor has yet to take what IRQ 0 or 8 has requested. */
+  readonly irqWaiting: (irq: 0 | 8) => boolean;
   /** Told when legacy replacement begins (true) and ends: while it lasts, the PIT and the RTC must not
    * interrupt. */
   readonly legacyReplacement: Line;
@@ -81,10 +88,16 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
   readonly name = 'hpet';
   readonly #state: HpetState;
   readonly #deps: HpetDeps;
+  /** By timer. */
+  readonly #ticks: readonly LateTicks[];
 
   constructor(state: HpetState, deps: HpetDeps) {
     this.#state = state;
     this.#deps = deps;
+    this.#ticks = Array.from({ length: HPET_TIMERS }, (_, timer) => {
+      const drive: Line = (level) => this.#drive(timer, level);
+      return new LateTicks(state.late, timer, drive, () => this.#waiting(timer));
+    });
   }
 
   /** The counter stands at 0; all timers are disabled. */
@@ -100,6 +113,7 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
     s.comparator.fill(ALL);
     s.period.fill(0n);
     s.compared.fill(0n);
+    s.late.fill(0);
     this.#deps.irq0(false);
     this.#deps.irq8(false);
     this.#deps.legacyReplacement(false);
@@ -137,12 +151,17 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
     return next;
   }
 
-  /** Raises the interrupts of all timers whose comparator has been reached by `now`. A periodic timer that
-   * has been reached several times interrupts once, and goes on in phase. */
+  /** Raises the interrupts of all timers whose comparator has been reached by `now`, those of a periodic timer
+   * that has been reached several times one by one. */
   service(now: number): void {
     if (!this.#running()) return;
     const count = this.#countAt(now);
     for (let timer = 0; timer < HPET_TIMERS; timer++) this.#compare(timer, count);
+  }
+
+  /** A processor has taken an interrupt: a late one may follow. */
+  interruptTaken(): void {
+    for (let timer = 0; timer < HPET_TIMERS; timer++) this.#ticks[timer]!.raise();
   }
 
   // ---- Registers ----
@@ -223,6 +242,7 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
       else s.count = this.#countAt(now) & ALL;
     }
     s.config = value & Config.Writable;
+    if (changed !== 0) s.late.fill(0);
     if ((changed & Config.Legacy) !== 0) this.#deps.legacyReplacement((value & Config.Legacy) !== 0);
     this.#driveLevels();
   }
@@ -239,6 +259,7 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
       s.status &= ~(1 << timer);
     }
     s.timerConfig[timer] = after;
+    this.#ticks[timer]!.forget();
     if ((after & Timer.Enable) === 0) this.#drive(timer, false);
     if ((after & Timer.Narrow) !== 0) {
       s.comparator[timer] = s.comparator[timer]! & LOW;
@@ -263,6 +284,7 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
       s.compared[timer] = (this.#present() - 1n) & ALL;
     }
     s.timerConfig[timer] = config & ~Timer.SetValue;
+    this.#ticks[timer]!.forget();
     this.service(this.#deps.clock.now());
   }
 
@@ -300,11 +322,15 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
     s.compared[timer] = count & ALL;
     if (gone < distance) return;
     const period = s.period[timer]!;
-    if ((s.timerConfig[timer]! & Timer.Periodic) !== 0 && period !== 0n) {
-      const periods = (gone - distance) / period + 1n;
-      s.comparator[timer] = (s.comparator[timer]! + periods * period) & this.#width(timer);
+    const config = s.timerConfig[timer]!;
+    if ((config & Timer.Periodic) === 0 || period === 0n) {
+      this.#fire(timer);
+      return;
     }
-    this.#fire(timer);
+    const periods = (gone - distance) / period + 1n;
+    s.comparator[timer] = (s.comparator[timer]! + periods * period) & this.#width(timer);
+    if ((config & (Timer.Level | Timer.Enable)) === Timer.Enable) this.#ticks[timer]!.add(Number(periods));
+    else this.#fire(timer);
   }
 
   // ---- Interrupts ----
@@ -345,6 +371,13 @@ export class Hpet implements Device, MmioDevice, TimedDevice {
     if (legacy && timer === 0) this.#deps.irq0(level);
     else if (legacy && timer === 1) this.#deps.irq8(level);
     else this.#drivePin((s.timerConfig[timer]! & Timer.Route) >>> 9, level);
+  }
+
+  #waiting(timer: number): boolean {
+    const { config, timerConfig } = this.#state;
+    if ((config & Config.Legacy) !== 0 && timer === 0) return this.#deps.irqWaiting(0);
+    if ((config & Config.Legacy) !== 0 && timer === 1) return this.#deps.irqWaiting(8);
+    return this.#deps.pinWaiting((timerConfig[timer]! & Timer.Route) >>> 9);
   }
 
   /** A timer that has not been routed yet leads nowhere. */

@@ -11,16 +11,18 @@ import {
 import { Ioapic, ioapicLayout } from './ioapic.ts';
 
 deviceConformance('ioapic', (place, world) => {
-  const device = new Ioapic(place.place(ioapicLayout), (message) => {
+  const deliver = (message: InterruptMessage) => {
     world.log(JSON.stringify(message));
     return message.vector >= 16;
-  });
+  };
+  const device = new Ioapic(place.place(ioapicLayout), deliver, ({ vector }) => vector % 2 === 0);
   return {
     device,
     mmio: [{ device, length: 0x60 }],
     stimuli: [
       (random) => device.setPin(random.below(28) - 2, random.oneIn(2)),
       (random) => device.endOfInterrupt(random.below(256)),
+      (random) => device.isWaiting(random.below(28) - 2),
     ],
   };
 });
@@ -36,10 +38,11 @@ function setUp(): {
 } {
   const sent: InterruptMessage[] = [];
   const arena = new Arena(new SharedArrayBuffer(0x1000), 0, 0x1000);
-  const ioapic = new Ioapic(arena.place(ioapicLayout), (message) => {
+  const deliver = (message: InterruptMessage) => {
     sent.push(message);
     return message.vector >= 16;
-  });
+  };
+  const ioapic = new Ioapic(arena.place(ioapicLayout), deliver, ({ vector }) => vector === 0x41);
   ioapic.reset();
   return {
     ioapic,
@@ -175,4 +178,11 @@ test('MSI: address and data decode as in SDM 3A, 11.11', () => {
   expect([0xfedf_ffff, 0xfee0_0000, 0xfeef_ffff, 0xfef0_0000].map(isMsiAddress)).toEqual([
     false, true, true, false,
   ]); // prettier-ignore
+});
+
+test('an unmasked edge-triggered input waits while its interrupt is requested', () => {
+  const { ioapic, write } = setUp();
+  const entries = [0x41, 0x42, MASKED | 0x41, LEVEL | 0x41];
+  for (const [pin, entry] of entries.entries()) write(0x10 + 2 * pin, entry);
+  expect(entries.map((_, pin) => ioapic.isWaiting(pin))).toEqual([true, false, false, false]);
 });

@@ -40,11 +40,20 @@ export class Ioapic implements Device, MmioDevice {
   readonly name = 'ioapic';
   readonly #state: IoapicState;
   readonly #deliver: (message: InterruptMessage) => boolean;
+  readonly #requested: (message: InterruptMessage) => boolean;
 
-  /** @param deliver takes a message to the local APICs; true where at least one has accepted it */
-  constructor(state: IoapicState, deliver: (message: InterruptMessage) => boolean) {
+  /**
+   * @param deliver takes a message to the local APICs; true where at least one has accepted it
+   * @param requested whether one of those that a message is for has such an interrupt still to be taken
+   */
+  constructor(
+    state: IoapicState,
+    deliver: (message: InterruptMessage) => boolean,
+    requested: (message: InterruptMessage) => boolean,
+  ) {
     this.#state = state;
     this.#deliver = deliver;
+    this.#requested = requested;
   }
 
   /** Every entry masked, id 0 (82093AA, 3.2). */
@@ -80,6 +89,12 @@ export class Ioapic implements Device, MmioDevice {
   /** The input as a line to give to a device. */
   line(pin: number): Line {
     return (level) => this.setPin(pin, level);
+  }
+
+  /** Whether a processor has yet to take the interrupt of an edge-triggered input: another edge would be the same. */
+  isWaiting(pin: number): boolean {
+    const entry = this.#state.low[pin] ?? Entry.Mask;
+    return (entry & Entry.Mask) === 0 && !isLevel(entry) && this.#requested(this.#message(pin));
   }
 
   /** Ends the level-triggered interrupts with this vector: inputs that are still asserted are delivered
@@ -160,14 +175,18 @@ export class Ioapic implements Device, MmioDevice {
   }
 
   #send(pin: number): boolean {
+    return this.#deliver(this.#message(pin));
+  }
+
+  #message(pin: number): InterruptMessage {
     const entry = this.#state.low[pin]!;
-    return this.#deliver({
+    return {
       destination: destinationFrom8(this.#state.high[pin]! >>> 24),
       logical: (entry & Entry.Logical) !== 0,
       mode: (entry >>> 8) & 7,
       vector: entry & 0xff,
       level: isLevel(entry),
-    });
+    };
   }
 }
 

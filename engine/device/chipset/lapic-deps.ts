@@ -13,6 +13,8 @@ export interface LocalApicDeps {
   readonly signals: VcpuSignals;
   /** Acknowledges the PIC's request and returns its vector. */
   readonly acknowledgePic: () => number;
+  /** A vCPU has taken an interrupt. */
+  readonly interruptTaken: () => void;
   /** Tells the I/O APICs of the end of a level-triggered interrupt. */
   readonly endOfInterrupt: (vector: number) => void;
   /** The guest nanosecond at which the vCPU's TSC reaches `tsc` (rounded up), possibly in the past. */

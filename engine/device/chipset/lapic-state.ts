@@ -3,6 +3,7 @@
  * (Intel SDM 3A, chapter 11).
  */
 import { layout, type View } from '../../memory/layout.ts';
+import { DeliveryMode } from './apic-message.ts';
 
 /** Local vector table entries, in register order from 0x320. */
 export const Lvt = { Timer: 0, Thermal: 1, Performance: 2, Lint0: 3, Lint1: 4, Error: 5 } as const;
@@ -93,6 +94,11 @@ export function highestVector(bits: Uint32Array): number {
     if (value !== 0) return word * 32 + 31 - Math.clz32(value);
   }
   return -1;
+}
+
+/** Whether an LVT entry is a level-triggered fixed interrupt. */
+export function isLevelTriggered(entry: number): boolean {
+  return (entry & LvtBit.Level) !== 0 && ((entry >>> 8) & 7) === DeliveryMode.Fixed;
 }
 
 /** Processor priority (SDM 3A, 11.8.3.1). */

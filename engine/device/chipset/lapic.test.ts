@@ -42,6 +42,7 @@ function build(
       },
     },
     acknowledgePic: () => pic.shift() ?? 0x27,
+    interruptTaken: () => world.log('taken'),
     endOfInterrupt: (vector) => {
       ended.push(vector);
       world.log(`end ${vector}`);

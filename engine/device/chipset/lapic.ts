@@ -31,6 +31,7 @@ import {
   Esr,
   hasVector,
   highestVector,
+  isLevelTriggered,
   type LapicState,
   Lvt,
   LVT_COUNT,
@@ -131,6 +132,22 @@ export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
     return this.#send(message, -1, false);
   }
 
+  /** Whether one of those that a message is for has such an interrupt still to be taken. */
+  isRequested(message: InterruptMessage): boolean {
+    const { mode, vector } = message;
+    return this.#apics.some((apic, vcpu) => {
+      if (!this.#isEnabled(vcpu) || !isAddressed(apic, this.#isX2apic(vcpu), message)) return false;
+      return mode <= DeliveryMode.LowestPriority
+        ? hasVector(apic.irr, vector)
+        : mode === DeliveryMode.ExtInt && apic.extInt !== 0;
+    });
+  }
+
+  /** Whether there is a vCPU that the PIC's INTR gets through to. */
+  get takeIntr(): boolean {
+    return this.#apics.some((_, vcpu) => this.#takesIntr(vcpu));
+  }
+
   /**
    * Delivers a message-signalled interrupt.
    *
@@ -161,6 +178,7 @@ export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
       setVector(apic.isr, vector);
     }
     this.#update(vcpu);
+    this.#deps.interruptTaken();
     return vector;
   }
 
@@ -502,11 +520,13 @@ export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
    * disabled, by the INTR pin of the bootstrap processor. Processor priority does not hold it back. */
   #extIntPending(vcpu: number): boolean {
     const apic = this.#apics[vcpu]!;
-    const intr = (apic.lint & 1) !== 0;
-    if (!this.#isEnabled(vcpu)) return intr && vcpu === 0;
-    if (apic.extInt !== 0) return true;
-    const entry = apic.lvt[Lvt.Lint0]!;
-    return intr && (entry & LvtBit.Mask) === 0 && ((entry >>> 8) & 7) === DeliveryMode.ExtInt;
+    return (this.#isEnabled(vcpu) && apic.extInt !== 0) || ((apic.lint & 1) !== 0 && this.#takesIntr(vcpu));
+  }
+
+  #takesIntr(vcpu: number): boolean {
+    if (!this.#isEnabled(vcpu)) return vcpu === 0;
+    const entry = this.#apics[vcpu]!.lvt[Lvt.Lint0]!;
+    return (entry & LvtBit.Mask) === 0 && ((entry >>> 8) & 7) === DeliveryMode.ExtInt;
   }
 
   #endOfInterrupt(vcpu: number): void {
@@ -575,8 +595,4 @@ export class LocalApics implements Device, LocalMmioDevice, InterruptSource {
     if (level) this.#deps.signals.raise(vcpu, VcpuEvent.Interrupt);
     else this.#deps.signals.lower(vcpu, VcpuEvent.Interrupt);
   }
-}
-
-function isLevelTriggered(entry: number): boolean {
-  return (entry & LvtBit.Level) !== 0 && ((entry >>> 8) & 7) === DeliveryMode.Fixed;
 }

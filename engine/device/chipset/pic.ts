@@ -121,6 +121,14 @@ export class Pic implements Device {
     return (level) => this.setIrq(irq, level);
   }
 
+  /** Whether an edge-triggered input's request has yet to be acknowledged: another edge would be the same. */
+  isWaiting(irq: number): boolean {
+    const s = this.#state;
+    const chip = irq >> 3 === MASTER ? MASTER : SLAVE;
+    const waiting = s.edge[chip]! & ~s.elcr[chip]! & ~s.imr[chip]!;
+    return s.ready[chip] !== 0 && (waiting & (1 << (irq & 7))) !== 0;
+  }
+
   /** Level of INTR. */
   get intr(): boolean {
     return this.#state.intr !== 0;

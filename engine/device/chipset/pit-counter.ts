@@ -6,7 +6,7 @@
 import { layout, type View } from '../../memory/layout.ts';
 
 /** Arrays are indexed by counter. */
-export const pitLayout = layout('pit', 1, {
+export const pitLayout = layout('pit', 2, {
   /** Bits 5-0 of the control word as written: access, mode, BCD. */
   control: ['u8', 3],
   gate: ['u8', 3],
@@ -37,9 +37,8 @@ export const pitLayout = layout('pit', 1, {
 
   /** Port 0x61, bits 3-0. */
   portB: 'u8',
-  /** Interrupts of counter 0 that are late and still to be delivered, and when the next one is. */
-  backlog: 'u32',
-  redeliverAt: 'f64',
+  /** Interrupts of counter 0 that are late and still to be raised. */
+  late: ['u32', 1],
 });
 
 export type PitState = View<typeof pitLayout.fields>;
@@ -84,9 +83,9 @@ export class PitCounter {
     return code > 5 ? code - 4 : code;
   }
 
-  /** Modes 2 and 3 go on by themselves; the length of their cycle in ticks, 0 in the others. */
-  get period(): number {
-    return this.mode === 2 || this.mode === 3 ? this.#state.reload[this.#index]! : 0;
+  /** Modes 2 and 3 go on by themselves. */
+  get isPeriodic(): boolean {
+    return this.mode === 2 || this.mode === 3;
   }
 
   /** Takes a control word that sets a mode: the counter stops, and waits for a count. */

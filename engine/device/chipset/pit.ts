@@ -5,6 +5,7 @@
  */
 import type { Clock, Device, Line, PortDevice, TimedDevice } from '../device.ts';
 import { bytePorts } from './byte-ports.ts';
+import { LateTicks } from './late-ticks.ts';
 import { PitCounter, pitLayout, type PitState } from './pit-counter.ts';
 import { nanosecondsAt, ticksAt } from './ticks.ts';
 
@@ -12,9 +13,6 @@ export { pitLayout, type PitState };
 
 /** The counters' input: a third of the NTSC colour subcarrier, in hertz. */
 export const PIT_HZ = 1_193_182;
-
-/** At most so many late interrupts are made up for; what is beyond is lost, as when a PC is halted. */
-export const PIT_MAX_BACKLOG = 32;
 
 /** Refresh requests are 18 ticks apart, and each toggles bit 4 of port 0x61. */
 const REFRESH_TICKS = 18;
@@ -34,17 +32,20 @@ export class Pit implements Device, TimedDevice {
   readonly #state: PitState;
   readonly #clock: Clock;
   readonly #irq: Line;
+  readonly #ticks: LateTicks;
   readonly #counter: readonly [PitCounter, PitCounter, PitCounter];
 
   /**
    * @param irq OUT of counter 0. What counts is its rise; each one is seen as the line going low and high
    *   again, and between two of them it stays high, so that a request waits for a guest that is slow to
    *   take it.
+   * @param waiting whether a processor has yet to take what `irq` has requested
    */
-  constructor(state: PitState, clock: Clock, irq: Line) {
+  constructor(state: PitState, clock: Clock, irq: Line, waiting: () => boolean) {
     this.#state = state;
     this.#clock = clock;
     this.#irq = irq;
+    this.#ticks = new LateTicks(state.late, 0, irq, waiting);
     this.#counter = [new PitCounter(state, 0), new PitCounter(state, 1), new PitCounter(state, 2)];
     this.counters = bytePorts(
       4,
@@ -62,36 +63,32 @@ export class Pit implements Device, TimedDevice {
   reset(): void {
     for (const [index, counter] of this.#counter.entries()) counter.reset(index !== 2);
     this.#state.portB = 0;
-    this.#state.backlog = 0;
-    this.#state.redeliverAt = 0;
+    this.#ticks.forget();
     this.#irq(false);
   }
 
   deadline(): number {
-    const rise = nanosecondsAt(this.#counter[0].nextRise(), PIT_HZ);
-    return this.#state.backlog === 0 ? rise : Math.min(rise, this.#state.redeliverAt);
+    return nanosecondsAt(this.#counter[0].nextRise(), PIT_HZ);
   }
 
-  /**
-   * Raises IRQ 0 for the rises of counter 0 up to `now`.
-   *
-   * Where several are late, one is raised at once, and the others follow at twice the programmed rate until
-   * they have caught up, {@link PIT_MAX_BACKLOG} at most: raised together they would be one.
-   */
+  /** Raises IRQ 0 for the rises of counter 0 up to `now`, those of a periodic mode one by one. */
   service(now: number): void {
-    const s = this.#state;
     const tick = ticksAt(now, PIT_HZ);
-    let due = s.backlog + this.#counter[0].advance(tick);
+    const rises = this.#counter[0].advance(tick);
     this.#counter[1].advance(tick);
     this.#counter[2].advance(tick);
-    if (due === 0) return;
-    if (s.backlog === 0 || now >= s.redeliverAt) {
-      due--;
+    if (rises === 0) return;
+    if (this.#counter[0].isPeriodic) {
+      this.#ticks.add(rises);
+    } else {
       this.#irq(false);
       this.#irq(true);
-      s.redeliverAt = now + Math.max(1, nanosecondsAt(this.#counter[0].period / 2, PIT_HZ));
     }
-    s.backlog = Math.min(due, PIT_MAX_BACKLOG);
+  }
+
+  /** A processor has taken an interrupt: a late one of IRQ 0 may follow. */
+  interruptTaken(): void {
+    this.#ticks.raise();
   }
 
   /** Brings everything up to the present, and returns the present tick. */
@@ -132,7 +129,7 @@ export class Pit implements Device, TimedDevice {
   /** Counter 0 has been written: late interrupts of what it did before are void, and OUT may be another. */
   #programmed(tick: number): void {
     const counter = this.#counter[0];
-    this.#state.backlog = 0;
+    this.#ticks.forget();
     this.#irq(counter.mode > 1 || counter.out(tick));
   }
 
