@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT_STATUS, GuesthouseError } from '../engine/base/errors.ts';
+import { endWithNpm } from './cli/npm-parent.ts';
 import { ELECTRON_PACKAGE, electronProgram } from './electron-program.ts';
 import { serve } from './web.ts';
 import { RENDERER_DIRECTORY } from './web/assets.ts';
@@ -72,7 +73,7 @@ async function main(): Promise<number> {
     const reason = noDisplay ?? 'Electron is not installed and cannot be fetched';
     say(`No desktop window: ${reason}. The browser shell serves instead.`);
     await serve({ port: 0, open: noDisplay === undefined }, say);
-    return 0;
+    process.exit(0);
   }
   await build('build:app');
   const child = spawn(electron, [path.join(ROOT, 'dist', 'app')], { stdio: 'inherit' });
@@ -82,6 +83,7 @@ async function main(): Promise<number> {
   });
 }
 
+endWithNpm();
 try {
   process.exitCode = await main();
 } catch (error) {

@@ -1,6 +1,7 @@
 /** The browser shell: the desktop's interface in a browser, under plain Node. `guesthouse serve`. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Services } from './service/services.ts';
 import { nodeLauncher } from './vm/launcher.ts';
 import { Assets } from './web/assets.ts';
@@ -22,13 +23,19 @@ const OPENERS: Partial<Record<NodeJS.Platform, readonly [program: string, ...wor
 /** Signals that end the shell. */
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 
+/** Milliseconds that what is under way gets to clean up after itself. */
+const GRACE = 3000;
+
 /**
- * Serves until a signal ends it. Machines go on without it.
+ * Serves until a signal ends it. Machines go on without it, what is under way is cancelled. What does not listen to that
+ * is left behind, so whoever calls this ends the process.
  *
  * @param say takes lines for the user, the first of which ends in the address
  * @throws GuesthouseError `file` where the interface has not been built, `resources` where it can't listen
  */
 export async function serve({ port, open }: ServeOptions, say: (line: string) => void): Promise<void> {
+  // A terminal that has gone, or a program that reads no more, is no reason to fail.
+  process.stdout.on('error', () => {});
   const assets = new Assets();
   const services = new Services({ shell: 'browser', launcher: nodeLauncher });
   const server = await WebServer.start(services, assets, port);
@@ -47,8 +54,16 @@ export async function serve({ port, open }: ServeOptions, say: (line: string) =>
     for (const signal of SIGNALS) process.on(signal, () => resolve());
   });
   unprompt();
+  say(farewell(services.manager.running));
   services.manager.close();
-  await server.close();
+  await Promise.all([Promise.race([services.manager.operations.settled(), sleep(GRACE)]), server.close()]);
+}
+
+/** What becomes of the machines. @param running their names */
+function farewell(running: readonly string[]): string {
+  if (running.length === 0) return 'Guesthouse ends. No machine is running.';
+  const [verb, them] = running.length === 1 ? ['keeps', 'it'] : ['keep', 'them'];
+  return `Guesthouse ends. ${running.map((name) => `'${name}'`).join(', ')} ${verb} running; "guesthouse list" shows ${them}.`;
 }
 
 /** Gives a new address whenever Enter is typed in a terminal. */

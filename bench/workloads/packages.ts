@@ -48,7 +48,7 @@ export async function unpackPackages(directory: string): Promise<void> {
 function closure(lists: Lists): string[] {
   const omitted = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'];
   const options = ['depends', '--recurse', ...omitted.map((relation) => `--no-${relation}`)];
-  const text = execFileSync('apt-cache', [...lists, ...options, '--', ...PACKAGES], {
+  const text = execFileSync('apt-cache', [...lists.options, ...options, '--', ...PACKAGES], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });

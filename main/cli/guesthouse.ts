@@ -6,9 +6,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { constants } from 'node:os';
 import path from 'node:path';
 
 const NEEDED = 26;
+
+/** The status of a program that SIGPIPE has ended, which Node ignores. */
+const SIGPIPE_STATUS = 141;
 
 async function start(words: readonly string[]): Promise<number> {
   const [major] = process.versions.node.split('.', 1);
@@ -18,6 +22,12 @@ async function start(words: readonly string[]): Promise<number> {
     enableCompileCache(codeCacheDirectory());
     // A machine's threads look for it here.
     process.env['NODE_COMPILE_CACHE'] ??= codeCacheDirectory();
+    const { endWithNpm } = await import('./npm-parent.ts');
+    endWithNpm();
+    // Whoever reads the output may have had enough, as `head` does. Commands that go on all the same listen themselves.
+    process.stdout.on('error', () => {
+      if (process.stdout.listenerCount('error') === 1) process.exit(SIGPIPE_STATUS);
+    });
     const { main } = await import('./main.ts');
     return main(words);
   }
@@ -41,7 +51,9 @@ function again(node: string, words: readonly string[]): Promise<number> {
       process.stderr.write(`guesthouse: cannot start ${node}: ${error.message}\n`);
       resolve(70);
     });
-    child.on('exit', (status) => resolve(status ?? 70));
+    child.on('exit', (status, signal) =>
+      resolve(status ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
   });
 }
 

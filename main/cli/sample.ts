@@ -59,17 +59,23 @@ const manifestSchema = z.object({ recipe: z.literal(RECIPE), packages: z.array(z
  *
  * @param directory created where missing
  * @param kernels meta packages that stand for its kernel: the first that there is
+ * @param signal ends it, with what it has made so far taken away
  * @throws GuesthouseError `unsupported` where the system has no apt, `resources` where packages can't be
  * fetched or the directory can't be written, `file` where a package lacks what is expected in it
  */
-export async function sample(directory: string, kernels: readonly string[] = KERNELS): Promise<Sample> {
+export async function sample(
+  directory: string,
+  kernels: readonly string[] = KERNELS,
+  signal?: AbortSignal,
+): Promise<Sample> {
   const made: Sample = {
     kernel: path.join(directory, 'vmlinuz'),
     initrd: path.join(directory, 'initrd.img'),
   };
   const present = readManifest(directory);
   if (present !== undefined && present.time >= listsTime()) return made;
-  const current = await findIngredients(systemLists, kernels);
+  const system: Lists = signal === undefined ? systemLists : { ...systemLists, signal };
+  const current = await findIngredients(system, kernels);
   if (present !== undefined && (current === undefined || present.identity === identity(current))) {
     const now = new Date();
     utimesSync(path.join(directory, MANIFEST), now, now);
@@ -78,7 +84,8 @@ export async function sample(directory: string, kernels: readonly string[] = KER
 
   const work = makeWorkDirectory(directory);
   try {
-    const ingredients = await fetchIngredients(current, kernels, work);
+    const ingredients = await fetchIngredients(system, current, kernels, work);
+    signal?.throwIfAborted();
     const kernel = globSync(path.join(work, 'kernel', 'boot', 'vmlinuz-*'))[0];
     const busybox = globSync(path.join(work, 'busybox', '{usr/,}bin/busybox'))[0];
     if (kernel === undefined) throw new GuesthouseError('file', `no kernel in ${ingredients.kernel.name}`);
@@ -123,19 +130,20 @@ function makeFolders(folder: string): void {
 /** Fetches and unpacks kernel and BusyBox into `work`: as the system's lists have them or, where that fails,
  * for instance because they are too old, by fresh private lists. */
 async function fetchIngredients(
+  system: Lists,
   current: Ingredients | undefined,
   kernels: readonly string[],
   work: string,
 ): Promise<Ingredients> {
   if (current !== undefined) {
     try {
-      await unpackIngredients(systemLists, current, work);
+      await unpackIngredients(system, current, work);
       return current;
     } catch (error) {
       if (!(error instanceof GuesthouseError) || error.code !== 'resources') throw error;
     }
   }
-  const lists = await fetchLists(path.join(work, 'apt'));
+  const lists = await fetchLists(path.join(work, 'apt'), system.signal);
   const ingredients = await findIngredients(lists, kernels);
   if (ingredients === undefined) {
     const hint = 'see that the package sources in /etc/apt can be reached';

@@ -15,19 +15,25 @@ export interface Package {
   readonly version: string;
 }
 
-/** Where apt looks packages up: command line options for every call. */
-export type Lists = readonly string[];
+/** Where apt looks packages up. */
+export interface Lists {
+  /** Command line options for every call. */
+  readonly options: readonly string[];
+  /** Ends a call that is under way, which then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
 
 /** The system's own package lists. Only names them: they may be missing. */
-export const systemLists: Lists = ['-o', 'APT::Architecture=amd64'];
+export const systemLists: Lists = { options: ['-o', 'APT::Architecture=amd64'] };
 
 /**
  * Fetches private package lists, for amd64 whatever the host is, from the system's sources.
  *
  * @param directory to keep them in, created where missing
+ * @param signal for fetching them, and all that is done with them
  * @throws GuesthouseError `resources` where none can be fetched, `unsupported` where there is no apt
  */
-export async function fetchLists(directory: string): Promise<Lists> {
+export async function fetchLists(directory: string, signal?: AbortSignal): Promise<Lists> {
   const state = path.join(directory, 'state');
   const cache = path.join(directory, 'cache');
   const status = path.join(state, 'status');
@@ -35,7 +41,7 @@ export async function fetchLists(directory: string): Promise<Lists> {
   mkdirSync(path.join(cache, 'archives', 'partial'), { recursive: true });
   // Nothing is installed, as far as these lists go.
   writeFileSync(status, '');
-  const options = {
+  const settings = {
     'APT::Architecture': 'amd64',
     'APT::Architectures': 'amd64',
     'APT::Sandbox::User': '', // root's private directories aren't for user _apt
@@ -45,9 +51,9 @@ export async function fetchLists(directory: string): Promise<Lists> {
     'Dir::State::status': status,
     'Dir::Cache': cache,
   };
-  const lists = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  await run('apt-get', [...lists, '-qq', 'update']);
-  return lists;
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  await run('apt-get', [...options, '-qq', 'update'], { signal });
+  return signal === undefined ? { options } : { options, signal };
 }
 
 /**
@@ -76,7 +82,8 @@ export async function find(lists: Lists, name: string, dependency?: RegExp): Pro
 export async function fetch(lists: Lists, { name, version }: Package, directory: string): Promise<string> {
   mkdirSync(directory, { recursive: true });
   const sandbox = ['-o', 'APT::Sandbox::User='];
-  await run('apt-get', [...lists, ...sandbox, '-qq', 'download', `${name}=${version}`], directory);
+  const words = [...lists.options, ...sandbox, '-qq', 'download', `${name}=${version}`];
+  await run('apt-get', words, { cwd: directory, signal: lists.signal });
   // As apt names it, with what a file name can't have written %xx.
   const escaped = version.replaceAll('%', '%25').replaceAll(':', '%3a').replaceAll('/', '%2f');
   const [file] = globSync(`${name}_${escaped}_{amd64,all}.deb`, { cwd: directory });
@@ -117,8 +124,10 @@ export async function unpackAny(file: string, members: readonly string[], direct
 async function show(lists: Lists, name: string): Promise<Map<string, string> | undefined> {
   let text;
   try {
-    text = await run('apt-cache', [...lists, 'show', '--no-all-versions', '--', name]);
+    const words = [...lists.options, 'show', '--no-all-versions', '--', name];
+    text = await run('apt-cache', words, { signal: lists.signal });
   } catch (error) {
+    lists.signal?.throwIfAborted();
     // apt-cache fails where it has no such package, as well as where it has no lists at all.
     if (error instanceof GuesthouseError && error.code === 'unsupported') throw error;
     return undefined;
@@ -135,10 +144,17 @@ async function show(lists: Lists, name: string): Promise<Map<string, string> | u
 }
 
 /** Runs a command in `cwd` and returns its standard output.
- * @throws GuesthouseError `unsupported` where there is no such command, `resources` where it fails */
-async function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
+ * @throws GuesthouseError `unsupported` where there is no such command, `resources` where it fails; the signal's reason
+ * where that has ended it */
+async function run(
+  command: string,
+  args: readonly string[],
+  { cwd, signal }: { readonly cwd?: string; readonly signal?: AbortSignal | undefined } = {},
+): Promise<string> {
+  signal?.throwIfAborted();
   const child = spawn(command, args, {
-    cwd,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(signal === undefined ? {} : { signal }),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C' },
   });
@@ -147,8 +163,13 @@ async function run(command: string, args: readonly string[], cwd?: string): Prom
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const status = await new Promise<number | string | null>((resolve, reject) => {
-    child.once('close', (code, signal) => resolve(code ?? signal));
+    child.once('close', (code, ended) => {
+      if (signal?.aborted) reject(signal.reason);
+      else resolve(code ?? ended);
+    });
     child.once('error', (error: NodeJS.ErrnoException) => {
+      // Told when it has ended.
+      if (signal?.aborted) return;
       if (error.code !== 'ENOENT') return reject(error);
       const message = `${command} was not found: this is made of Debian packages`;
       const hint = 'run it on Debian or Ubuntu';

@@ -96,6 +96,12 @@ export class Manager {
     for (const { supervised } of this.#known.values()) supervised.disconnect();
   }
 
+  /** Names of the machines that are known to run. */
+  get running(): string[] {
+    const running = [...this.#known].filter(([, { supervised }]) => supervised.running !== undefined);
+    return running.map(([id]) => this.library.find(id)?.document?.name ?? id).sort();
+  }
+
   /** All machines, by name. */
   async list(): Promise<MachineSummary[]> {
     const stored = this.library.list();
@@ -466,6 +472,6 @@ export function withDisk(
 /** The sample guest's files, made where they are not there yet. */
 async function makeSample(context: OperationContext): Promise<{ kernel: string; initrd: string }> {
   context.step('making the sample guest');
-  const { kernel, initrd } = await sample(path.join(cacheDirectory(), 'sample'));
+  const { kernel, initrd } = await sample(path.join(cacheDirectory(), 'sample'), undefined, context.signal);
   return { kernel: path.resolve(kernel), initrd: path.resolve(initrd) };
 }

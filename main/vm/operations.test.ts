@@ -37,6 +37,11 @@ test('when all is closed, what can be cancelled is, and what is past that goes o
   });
   expect(() => operations.cancel(2)).toThrow('too late');
   operations.close();
+  const settled = operations.settled();
   await expect(forever).rejects.toThrow('cancelled');
+  expect(operations.list().map(({ state }) => state)).toEqual(['cancelled', 'running']);
+  await settled;
+  expect(operations.list().map(({ state }) => state)).toEqual(['cancelled', 'done']);
   expect(await late).toBe(false);
+  await operations.settled();
 });

@@ -28,6 +28,8 @@ export class Operations {
   readonly #aborts = new Map<number, AbortController>();
   readonly #told: (operation: Operation) => void;
   #next = 1;
+  #running = 0;
+  #idle: () => void = () => {};
 
   constructor(told: (operation: Operation) => void) {
     this.#told = told;
@@ -60,6 +62,7 @@ export class Operations {
       this.#operations.set(id, operation);
       this.#told(operation);
     };
+    this.#running++;
     change({});
     try {
       const result = await work({
@@ -87,7 +90,13 @@ export class Operations {
     } finally {
       this.#aborts.delete(id);
       this.#forget();
+      if (--this.#running === 0) this.#idle();
     }
+  }
+
+  /** Resolves when none is under way. */
+  async settled(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
   /**

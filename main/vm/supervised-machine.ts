@@ -74,6 +74,8 @@ export class SupervisedMachine {
   #link: Link | undefined;
   #looking: Promise<void> | undefined;
   #starting = false;
+  /** We have gone away: no connection is made or kept any more. */
+  #left = false;
   /** Of the present run, or the last. */
   series = new Series();
 
@@ -98,7 +100,7 @@ export class SupervisedMachine {
 
   /** Connects to the engine that runs the machine, where there is one. */
   async look(): Promise<void> {
-    if (this.#link !== undefined || this.#starting) return;
+    if (this.#link !== undefined || this.#starting || this.#left) return;
     // A named pipe shows only by trying.
     if (process.platform !== 'win32' && !existsSync(this.#endpoint.socket)) return;
     this.#looking ??= this.#connect(undefined)
@@ -157,6 +159,8 @@ export class SupervisedMachine {
         link.client?.close();
         await link.closed;
       }
+      // It has been told what to do, and does so without us.
+      if (this.#left && link !== undefined) throw error;
       engine.kill();
       await engine.exited;
       throw error;
@@ -199,11 +203,13 @@ export class SupervisedMachine {
     if (this.running === undefined) throw notRunning();
     const connected = await EngineClient.connect(this.#endpoint.socket, listener);
     if (connected === undefined) throw notRunning();
+    if (this.#left) connected.client.close();
     return connected.client;
   }
 
-  /** Goes away from the engine, which goes on. */
+  /** Goes away for good from the engine, which goes on. */
   disconnect(): void {
+    this.#left = true;
     const link = this.#link;
     if (link === undefined) return;
     link.ended = true;
@@ -231,6 +237,11 @@ export class SupervisedMachine {
     });
     if (connected === undefined || !link.open) return undefined;
     const { client, hello } = connected;
+    if (this.#left) {
+      link.ended = true;
+      client.close();
+      return undefined;
+    }
     link.client = client;
     link.pid = hello.pid;
     this.#link = link;

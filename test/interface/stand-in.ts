@@ -64,7 +64,11 @@ export class StandIn implements ControlTarget, AsyncDisposable {
 
   /** Runs a machine of the shell's library, before the shell looks.
    * @param document its configuration as stored */
-  static async run(shell: Shell, id: string, document: string): Promise<StandIn> {
+  static async run(
+    shell: Pick<Shell, 'library' | 'runtime'>,
+    id: string,
+    document: string,
+  ): Promise<StandIn> {
     const { socket } = endpointOf(path.join(shell.library, id), shell.runtime);
     const server = createServer();
     await new Promise<void>((resolve, reject) => {
