@@ -60,7 +60,7 @@ export class Calls {
 
   /** What the module of handlers imports; see `interpreter/handlers.ts` for what each is given and returns. */
   imports(): Record<string, (first: number, second: number) => number> {
-    const { finder, access } = this.#parts;
+    const { finder, access, cpu } = this.#parts;
     const find = () => {
       this.#heed();
       return finder.findComputed();
@@ -79,6 +79,7 @@ export class Calls {
           this.#heed();
           return finder.findDirect(record);
         }),
+      ticks: () => Number(cpu.readTsc()),
       revalidate: (record: number, id: number) => (finder.revalidate(record, id) ? 1 : 0),
     };
   }

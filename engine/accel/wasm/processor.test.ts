@@ -134,8 +134,9 @@ test('a kick does not wait for a budget of instructions that take long', () => {
       return 0n;
     },
   });
-  // rdtsc; jmp to it
-  m.load([0x0f, 0x31, 0xeb, 0xfc]);
+  // rdmsr of the TSC; jmp to it
+  m.state.gpr[1] = 0x10n;
+  m.load([0x0f, 0x32, 0xeb, 0xfc]);
   expect(m.cpu.run()).toBe(ExitReason.Interrupted);
   expect([done, m.state.rip]).toEqual([100, BigInt(CODE + 2)]);
 
@@ -164,15 +165,16 @@ test('a vCPU that is kicked without end comes forward', () => {
       return 0n;
     },
   });
-  // rdtsc; push [0x6ffe]; pop [0x5ffe]; dec ecx; jnz to the start; hlt
-  m.load([0x0f, 0x31, 0xff, 0x34, 0x25, ...le32(0x6ffe), 0x8f, 0x04, 0x25, ...le32(0x5ffe), 0xff, 0xc9, 0x75, 0xec, HLT]); // prettier-ignore
-  m.state.gpr[1] = 50n;
+  // rdmsr of the TSC; push [0x6ffe]; pop [0x5ffe]; dec ebx; jnz to the start; hlt
+  m.load([0x0f, 0x32, 0xff, 0x34, 0x25, ...le32(0x6ffe), 0x8f, 0x04, 0x25, ...le32(0x5ffe), 0xff, 0xcb, 0x75, 0xec, HLT]); // prettier-ignore
+  m.state.gpr[1] = 0x10n;
+  m.state.gpr[3] = 50n;
   let exit: ExitReason;
   do {
     m.state.events = 0;
     exit = m.cpu.run();
   } while (exit === ExitReason.Interrupted);
-  expect([exit, m.state.gpr[1]]).toEqual([ExitReason.Halt, 0n]);
+  expect([exit, m.state.gpr[3]]).toEqual([ExitReason.Halt, 0n]);
 });
 
 test('a triple fault is a shutdown', () => {

@@ -17,7 +17,13 @@ export const SYSTEM_ROWS = `
 0f a8 push_gs d64 ts
 0f a1 pop_fs d64 ts
 0f a9 pop_gs d64 ts
-8c mov_from_sreg Sw,Ev nocheck ts
+8c m mov_from_sreg Sw,Ev nocheck ts
+8c/0 r mov_from_sreg_r Rv,0
+8c/1 r mov_from_sreg_r Rv,1
+8c/2 r mov_from_sreg_r Rv,2
+8c/3 r mov_from_sreg_r Rv,3
+8c/4 r mov_from_sreg_r Rv,4
+8c/5 r mov_from_sreg_r Rv,5
 8e mov_to_sreg Sw,Ew nocheck ts
 c4 les Gv,Mp i64 nocheck ts
 c5 lds Gv,Mp i64 nocheck ts
@@ -71,9 +77,9 @@ f4 hlt end ts
 0f 09 wbinvd ts
 0f 01/7 m invlpg Mb nocheck end ts
 66 0f38 82 invpcid Gy,Ms nocheck end ts feature=invpcid
-0f 01/f8 swapgs o64 ts
-0f 01/f9 rdtscp ts feature=rdtscp
-0f 31 rdtsc ts feature=tsc
+0f 01/f8 swapgs o64
+0f 01/f9 rdtscp feature=rdtscp
+0f 31 rdtsc feature=tsc
 0f 33 rdpmc ts
 0f 30 wrmsr ts feature=msr
 0f 32 rdmsr ts feature=msr
@@ -81,10 +87,10 @@ f4 hlt end ts
 0f c7/6 r rdrand Rv ts feature=rdrand
 0f c7/7 r rdseed Rv ts feature=rdseed
 f3 0f c7/7 r rdpid Ry ts feature=rdpid
-f3 0f ae/0 r rdfsbase Ry o64 ts feature=fsgsbase
-f3 0f ae/1 r rdgsbase Ry o64 ts feature=fsgsbase
-f3 0f ae/2 r wrfsbase Ry o64 ts feature=fsgsbase
-f3 0f ae/3 r wrgsbase Ry o64 ts feature=fsgsbase
+f3 0f ae/0 r rdfsbase Ry o64 feature=fsgsbase
+f3 0f ae/1 r rdgsbase Ry o64 feature=fsgsbase
+f3 0f ae/2 r wrfsbase Ry o64 feature=fsgsbase
+f3 0f ae/3 r wrgsbase Ry o64 feature=fsgsbase
 0f aa rsm end ts
 
 # System calls.

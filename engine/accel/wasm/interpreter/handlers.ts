@@ -83,6 +83,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
   const slow = m.importFunction(IMPORTS, 'slow', ['i32', 'i32'], ['i32']);
   const commit = m.importFunction(IMPORTS, 'commit', [], ['i32']);
   const complex = m.importFunction(IMPORTS, 'complex', ['i32', 'i32'], ['i32']);
+  const ticks = m.importFunction(IMPORTS, 'ticks', [], ['f64']);
   // () → record for `rip`, or 0 with the exit code set.
   const find = m.importFunction(IMPORTS, 'find', [], ['i32']);
   // (record) → record of its direct target, or 0 with the exit code set.
@@ -216,6 +217,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     leaveNext,
     leaveComplex,
     complex,
+    ticks,
     float,
     extra,
   };

@@ -54,6 +54,8 @@ export function complexInfo(d: Decoded): number {
 export function registerOffset(d: Decoded, where: string, size: string): number {
   switch (where) {
     case 'S':
+      // REX.R is ignored (SDM 2, 2.2.1.2).
+      return d.reg & 7;
     case 'C':
     case 'D':
       return d.reg;

@@ -22,6 +22,8 @@ export interface Runtime {
   readonly link: Func;
   /** (cpu, rec, budget): leaves behind the record with Leave.Changed. */
   readonly leaveNext: Func;
+  /** () → the machine's TSC, before the vCPU's offset, as a whole number. */
+  readonly ticks: Func;
   /** (record, number) → result: an instruction done in TypeScript. */
   readonly complex: Func;
   /** (cpu, rec, budget, result): leaves after one, as its result says. */

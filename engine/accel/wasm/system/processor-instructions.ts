@@ -14,7 +14,6 @@ import {
   readRegister64,
   requirePrivilege,
   setGpr32,
-  writeEdxEax,
   writeRegister,
   writeRegister64,
 } from './operands.ts';
@@ -85,22 +84,6 @@ defineComplex('invpcid', (cpu, instruction) => {
 /** This processor's TSC. */
 export const readTsc = (cpu: Cpu): bigint => BigInt.asUintN(64, cpu.readTsc() + cpu.state.tscOffset);
 
-/** CR4.TSD keeps the TSC from CPL 1 to 3. */
-function requireTsc({ state }: Cpu): void {
-  if (state.cpl !== 0 && (cr4(state) & Cr4.TSD) !== 0) throw fault();
-}
-
-defineComplex('rdtsc', (cpu) => {
-  requireTsc(cpu);
-  writeEdxEax(cpu, readTsc(cpu));
-  return Outcome.Next;
-});
-defineComplex('rdtscp', (cpu) => {
-  requireTsc(cpu);
-  writeEdxEax(cpu, readTsc(cpu));
-  setGpr32(cpu, Gpr.RCX, Number(cpu.state.tscAux));
-  return Outcome.Next;
-});
 defineComplex('rdpid', (cpu, { a }) => {
   writeRegister64(cpu, a, cpu.state.tscAux);
   return Outcome.Next;
@@ -149,34 +132,3 @@ function defineRandom(name: string): void {
 }
 defineRandom('rdrand');
 defineRandom('rdseed');
-
-defineComplex('swapgs', ({ state }) => {
-  requirePrivilege(state);
-  const base = state.segBase[Seg.GS];
-  state.segBase[Seg.GS] = state.kernelGsBase;
-  state.kernelGsBase = base;
-  return Outcome.Next;
-});
-
-/** RDFSBASE and its kin: #UD unless CR4.FSGSBASE lets every privilege use them. */
-function defineBase(register: string, segment: number): void {
-  const require = ({ state }: Cpu): void => {
-    if ((cr4(state) & Cr4.FSGSBASE) === 0) throw new GuestFault(Vector.UD);
-  };
-  defineComplex(`rd${register}base`, (cpu, { a, size }) => {
-    require(cpu);
-    const base = cpu.state.segBase[segment];
-    writeRegister64(cpu, a, size === 8 ? base : BigInt.asUintN(32, base));
-    return Outcome.Next;
-  });
-  defineComplex(`wr${register}base`, (cpu, { a, size }) => {
-    require(cpu);
-    const value = readRegister64(cpu, a);
-    const base = size === 8 ? value : BigInt.asUintN(32, value);
-    if (!isCanonical(cpu.state, base)) throw fault();
-    cpu.state.segBase[segment] = base;
-    return Outcome.Next;
-  });
-}
-defineBase('fs', Seg.FS);
-defineBase('gs', Seg.GS);
