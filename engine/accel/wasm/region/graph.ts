@@ -1,6 +1,8 @@
 /** A region's control-flow graph: its instructions cut into nodes, and the ways between them. */
 import { FIXED_HANDLERS, isComputed, type Form } from '../interpreter/forms.ts';
 import { REC, REC_BYTES } from '../private.ts';
+import { BY_IMMEDIATE } from '../semantics/avx.ts';
+import { xmmOffset } from '../semantics/env.ts';
 import { isConditional, isDirect, PAIR_BYTES, RecordReader, type RegionSource } from './source.ts';
 
 export interface RegionInstruction {
@@ -33,6 +35,19 @@ const MOST_RETURNS = 6;
 /** The nodes that control can get to from a node, inside the region. */
 export const successors = (node: RegionNode): RegionNode[] =>
   [node.taken, node.guess, node.next, ...node.returns].filter((n) => n !== undefined);
+
+/** Offsets within the vCPU's state of the upper halves of vector registers that 256-bit instructions name. */
+export function uppersIn(nodes: readonly RegionNode[], reader: RecordReader): ReadonlySet<number> {
+  const uppers = new Set<number>();
+  for (const { form, record } of nodes.flatMap(({ instructions }) => instructions)) {
+    if (form.vex?.bytes !== 32) continue;
+    for (const operand of form.operands)
+      if (operand.kind === 'reg') uppers.add(reader.halves[(record + REC[operand.slot]) >> 1]! + 16);
+    if (BY_IMMEDIATE.has(form.name))
+      uppers.add(xmmOffset((reader.words[(record + REC.imm) >> 2]! >> 4) & 15) + 16);
+  }
+  return uppers;
+}
 
 /**
  * Builds the graph.

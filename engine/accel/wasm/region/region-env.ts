@@ -4,23 +4,22 @@
  */
 import { vcpuLayout, Seg } from '../../../vcpu/state.ts';
 import type { Code, Label, Local } from '../emit/code.ts';
-import { i32, i64, lift, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
+import { constant, i32, i64, lift, type Expr, type I32, type I64, type In, type V128 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
 import { Leave, Mem, P, REC, S } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
-import { Env, type HostAccess } from '../semantics/env.ts';
+import { Env, xmmOffset, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
 import { RegionFlags, type FlagsAt } from './region-flags.ts';
+import { RegionVectors } from './region-vectors.ts';
 import type { RecordReader } from './source.ts';
+import { Untranslatable } from './untranslatable.ts';
 
 const REGISTERS = 16;
 const GPR_END = S.gpr + 8 * REGISTERS;
 const ZERO = vcpuLayout.offset.zero;
-
-/** Thrown where an instruction turns out to be none that a region can hold. */
-export class Untranslatable {}
 
 /** How a region is left. */
 export const Way = { Lookup: 0, Leave: 1 } as const;
@@ -34,6 +33,7 @@ export class RegionState {
   readonly rip: Local<'i64'>;
   readonly way: Local<'i32'>;
   readonly flags: RegionFlags;
+  readonly vectors: RegionVectors;
   #tlb: Local<'i32'> | undefined;
   #page: Local<'i64'> | undefined;
   readonly #registers: Array<Local<'i64'> | undefined> = [];
@@ -43,9 +43,11 @@ export class RegionState {
   /** The end of the region's body; set once it exists. */
   exit: Label | undefined;
 
-  constructor(c: Code) {
+  /** @param uppers offsets of the upper halves of vector registers that 256-bit instructions name */
+  constructor(c: Code, uppers: ReadonlySet<number>) {
     this.c = c;
     this.cpu = c.param('i32', 0).get;
+    this.vectors = new RegionVectors(c, this.cpu, uppers);
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.way = c.local('i32');
@@ -97,6 +99,7 @@ export class RegionState {
   /** Puts everything that may have changed back into the vCPU's state. */
   store(flagsAtEntry: FlagsAt): void {
     for (const n of this.written) this.c.store('i64', this.cpu, this.register(n).get, S.gpr + 8 * n);
+    this.vectors.store();
     this.flags.store(this.cpu, flagsAtEntry);
     const run = i64.extend_s(i32.sub(this.#before.get, this.budget.get));
     const total = i64.add(i64.load(this.cpu, P.regionInstructions), run);
@@ -186,18 +189,37 @@ export class RegionEnv extends Env {
   }
   override register(operand: Operand): { base: I32; offset: number } {
     const offset = this.#offset(operand);
-    // A general register asked for by its place would be looked for where it is not.
-    if (offset < GPR_END) throw new Untranslatable();
+    // One that is a local would be looked for where it is not.
+    if (offset < GPR_END || RegionVectors.holds(offset)) throw new Untranslatable();
     return { base: this.cpu, offset };
   }
-  override readRegister(operand: Operand, bytes: number): Expr {
+  override readRegister(operand: Operand, bytes: number, at = 0): Expr {
     const offset = this.#offset(operand);
-    return offset < GPR_END ? this.readGpr(offset, bytes as Size) : super.readRegister(operand, bytes);
+    if (offset < GPR_END) return this.readGpr(offset + at, bytes as Size);
+    if (RegionVectors.holds(offset)) return this.#state.vectors.read(offset + at, bytes);
+    return super.readRegister(operand, bytes, at);
   }
-  override writeRegister(operand: Operand, value: Expr, bytes: number, extend: boolean): void {
+  override writeRegister(operand: Operand, value: Expr, bytes: number, extend: boolean, at = 0): void {
     const offset = this.#offset(operand);
-    if (offset < GPR_END) this.writeGpr(offset, value, bytes as Size, extend);
-    else super.writeRegister(operand, value, bytes, extend);
+    if (offset < GPR_END) this.writeGpr(offset + at, value, bytes as Size, extend);
+    else if (RegionVectors.holds(offset)) this.#state.vectors.write(offset + at, value, bytes);
+    else super.writeRegister(operand, value, bytes, extend, at);
+  }
+  override registerFloat<T extends 'f32' | 'f64'>(operand: Operand, type: T): Expr<T> {
+    return this.#state.vectors.float(this.#offset(operand), type);
+  }
+  override registerLow(operand: Operand, bytes: 2 | 4 | 8, at = 0): V128 {
+    const offset = this.#offset(operand);
+    if (RegionVectors.holds(offset)) return this.#state.vectors.low(offset + at, bytes);
+    return super.registerLow(operand, bytes, at);
+  }
+  override vectorByNumber(number: I32, half: 0 | 1): V128 {
+    const known = constant(number);
+    if (known === undefined) throw new Untranslatable();
+    return this.#state.vectors.read(xmmOffset(Number(known)) + 16 * half, 16) as V128;
+  }
+  override clearUpper(operand: Operand): void {
+    this.#state.vectors.clearUpper(this.#offset(operand) + 16);
   }
 
   override readGpr(offset: number, bytes: Size): Expr {

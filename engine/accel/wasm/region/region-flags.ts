@@ -256,7 +256,7 @@ const either = (x: I32 | undefined, y: I32 | undefined): I32 | undefined =>
 
 /** A condition of a source by itself: OF, CF, ZF, CF|ZF, SF, PF, SF≠OF, ZF|SF≠OF by number. */
 function sourceCondition(
-  { kind, a, b, result, size, carry, overflow }: FlagSource,
+  { kind, a, b, result, size, carry, overflow, zero, parity }: FlagSource,
   what: number,
   other: (what: number) => I32 | undefined,
 ): I32 | undefined {
@@ -282,6 +282,7 @@ function sourceCondition(
         ? o.lt_u(operands[0], operands[1])
         : o.lt_u(zeroExtend(result, size), operands[0]);
     case 2:
+      if (zero !== undefined) return zero();
       if (kind === 'sub' && operands !== undefined) return o.eq(operands[0], operands[1]);
       return result === undefined ? undefined : o.eqz(zeroExtend(result, size));
     case 3:
@@ -290,6 +291,7 @@ function sourceCondition(
     case 4:
       return sign();
     case 5: {
+      if (parity !== undefined) return parity();
       if (result === undefined) return undefined;
       const low = i32.and(size === 8 ? i32.wrap(result as I64) : (result as I32), 0xff);
       return i32.xor(i32.and(i32.popcnt(low), 1), 1);

@@ -7,11 +7,12 @@ import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
 import { flagNeeds } from './flag-needs.ts';
-import { buildGraph, type RegionNode } from './graph.ts';
-import { RegionEnv, RegionState, Untranslatable, Way } from './region-env.ts';
+import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
+import { RegionEnv, RegionState, Way } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
 import { isDirect, type RegionSource } from './source.ts';
 import { structure } from './structure.ts';
+import { Untranslatable } from './untranslatable.ts';
 
 /** A region to translate, under a number that no other region of the machine has. */
 export interface NumberedSource {
@@ -74,9 +75,9 @@ function emitCheck(c: Code, { runtime }: Tier0, { source, id }: NumberedSource, 
 function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
   const { runtime } = tier0;
   const { entry, reader } = buildGraph(source, tier0.forms.forms);
-  const state = new RegionState(c);
-  const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const shape = structure(entry);
+  const state = new RegionState(c, uppersIn(shape.order, reader));
+  const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const needs = flagNeeds(shape.order, shape.isInside);
   const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
   c.block((exit) => {

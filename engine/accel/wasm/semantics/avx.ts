@@ -2,12 +2,11 @@
  * What AVX adds to the VEX forms of SSE instructions: broadcasts, permutations, masked moves, operations on whole
  * 256-bit registers. Intel SDM volume 1, 14.2; volume 2, each instruction.
  */
-import { vcpuLayout } from '../../../vcpu/state.ts';
 import { i16x8, i32, i32x4, i64, i64x2, i8x16, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
 import { define } from './registry.ts';
 import type { Env } from './env.ts';
 import type { Operand } from './form.ts';
-import { bytes, dwords, element64, field, imm8, ZERO } from './sse-operand.ts';
+import { bytes, dwords, element64, field, imm8, xmm, ZERO } from './sse-operand.ts';
 import { ptestFlags } from './sse-integer.ts';
 import type { VexOperands } from './vex.ts';
 
@@ -26,20 +25,19 @@ function whole(name: string, does: (e: Env, vex: VexOperands) => void): void {
 }
 
 // The whole register file. Outside 64-bit mode there are eight registers.
-const YMM = vcpuLayout.offset.ymm;
 for (const [suffix, count] of [
   ['', 16],
   ['8', 8],
 ] as const) {
-  for (const [name, halves] of [
-    ['vzeroupper', [16]],
-    ['vzeroall', [0, 16]],
-  ] as const) {
-    whole(`${name}${suffix}`, (e) => {
-      for (let n = 0; n < count; n++)
-        for (const at of halves) e.c.store('v128', e.cpu, ZERO, YMM + 32 * n + at);
-    });
-  }
+  whole(`vzeroupper${suffix}`, (e) => {
+    for (let n = 0; n < count; n++) e.clearUpper(xmm(n));
+  });
+  whole(`vzeroall${suffix}`, (e) => {
+    for (let n = 0; n < count; n++) {
+      e.writeRegister(xmm(n), ZERO, 16, false);
+      e.clearUpper(xmm(n));
+    }
+  });
 }
 
 // One element, or one lane, in all places.
@@ -140,13 +138,15 @@ whole('vextractf128', (e, vex) => {
   e.writeV(target, v128.select(i32.and(imm8(e), 1), vex.half(operand, 1), vex.half(operand, 0)));
 });
 
-/** Blends by the sign bits of a register that the immediate's upper half names. */
+/** Instructions with a register that the immediate's upper half names. */
+export const BY_IMMEDIATE: ReadonlySet<string> = new Set(['vblendvps', 'vblendvpd', 'vpblendvb']);
+
+/** Blends by the sign bits of such a register. */
 function blend(name: string, mask: (v: V128) => V128): void {
   define(name, (e) => {
     const [target, operand] = e.operands;
     const b = e.readV(operand);
-    const register = i32.add(e.cpu, i32.shl(i32.and(e.imm(), 0xf0), 1));
-    const by = v128.load(register, YMM + 16 * vexOf(e).lane);
+    const by = e.c.let(e.vectorByNumber(field(e.imm(), 4, 4), vexOf(e).lane));
     e.writeV(target, v128.bitselect(b, e.readV(target), mask(by)));
   });
 }
@@ -297,28 +297,24 @@ for (const [name, indexSize, size] of [
     const c = e.c;
     const [target, , mask, index] = e.form.operands;
     if (target === undefined || mask === undefined || index === undefined) throw new Error('no operands');
-    const [to, by, from] = [target, mask, index].map((operand) => e.register(operand));
-    if (to === undefined || by === undefined || from === undefined) throw new Error('no registers');
     const length = 16 * vex.lanes.length;
     const count = length / Math.max(indexSize, size);
     const scale = i64.extend_u(e.imm());
     for (let i = 0; i < count; i++) {
-      const top = i32.load8_s(by.base, by.offset + size * (i + 1) - 1);
+      const top = e.readRegister(mask, 4, size * (i + 1) - 4) as I32;
       c.if(i32.lt_s(top, 0), () => {
-        const at = from.offset + indexSize * i;
-        const number = indexSize === 4 ? i64.load32_s(from.base, at) : i64.load(from.base, at);
+        const read = e.readRegister(index, indexSize, indexSize * i);
+        const number = indexSize === 4 ? i64.extend_s(read as I32) : (read as I64);
         const linear = e.memLinearAt(c.let(i64.mul(number, scale)), size, false);
         const value = e.loadLinear(linear, size);
-        if (size === 4) c.store('i32', to.base, value as I32, to.offset + 4 * i);
-        else c.store('i64', to.base, value as I64, to.offset + 8 * i);
+        e.writeRegister(target, value, size, false, size * i);
       });
-      if (size === 4) c.store('i32', by.base, 0, by.offset + 4 * i);
-      else c.store('i64', by.base, 0, by.offset + 8 * i);
+      e.writeRegister(mask, size === 4 ? i32.const(0) : i64.const(0), size, false, size * i);
     }
     const done = size * count;
-    c.store('v128', by.base, ZERO, by.offset);
-    c.store('v128', by.base, ZERO, by.offset + 16);
-    if (done === 8) c.store('i64', to.base, 0, to.offset + 8);
-    if (done <= 16) c.store('v128', to.base, ZERO, to.offset + 16);
+    e.writeRegister(mask, ZERO, 16, false);
+    e.writeRegister(mask, ZERO, 16, false, 16);
+    if (done === 8) e.writeRegister(target, i64.const(0), 8, false, 8);
+    if (done <= 16) e.writeRegister(target, ZERO, 16, false, 16);
   });
 }

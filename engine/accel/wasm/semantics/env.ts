@@ -11,7 +11,10 @@
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Label, Local } from '../emit/code.ts';
 import {
+  f32,
+  f64,
   i32,
+  i32x4,
   i64,
   lift,
   v128,
@@ -32,6 +35,8 @@ import type { VexOperands } from './vex.ts';
 /** What an access at a host address is for: true writes, 'modify' reads what is there first, 'lock' does both
  * at once as far as other vCPUs can see. */
 export type HostAccess = boolean | 'modify' | 'lock';
+
+const NOTHING = v128.const(Array.from({ length: 16 }, () => 0));
 
 export abstract class Env {
   readonly c: Code;
@@ -243,8 +248,7 @@ export abstract class Env {
   }
 
   #storeN(base: I32, offset: number, bytes: number, value: Expr): void {
-    const kind =
-      bytes === 1 ? 'i32_8' : bytes === 2 ? 'i32_16' : bytes === 4 ? 'i32' : bytes === 8 ? 'i64' : 'v128';
+    const kind = bytes === 1 ? 'i32_8' : bytes === 2 ? 'i32_16' : value.type;
     this.c.store(kind, base, value as In<Type>, offset);
   }
 
@@ -270,6 +274,13 @@ export abstract class Env {
     }
   }
 
+  /** Reads a float or double of a vector register or memory. Bound. */
+  readFloat<T extends 'f32' | 'f64'>(operand: Operand, type: T): Expr<T> {
+    if (this.vex !== undefined) return this.vex.readFloat(operand, type);
+    if (operand.kind !== 'mem') return this.c.let(this.registerFloat(operand, type));
+    return this.c.let(this.loadFloat(this.memHost(type === 'f32' ? 4 : 8, false), type));
+  }
+
   #sized(imm: I32, bytes: number): Expr {
     if (bytes === 8) return i64.extend_s(imm);
     return bytes === 1 ? i32.and(imm, 0xff) : bytes === 2 ? i32.and(imm, 0xffff) : imm;
@@ -288,16 +299,34 @@ export abstract class Env {
     this.writeRegister(operand, value, bytes, false);
   }
 
-  /** Raw bytes of a register operand. */
-  readRegister(operand: Operand, bytes: number): Expr {
+  /** Raw bytes of a register operand, from byte `at` of it. */
+  readRegister(operand: Operand, bytes: number, at = 0): Expr {
     const { base, offset } = this.register(operand);
-    return this.#loadN(base, offset, bytes);
+    return this.#loadN(base, offset + at, bytes);
   }
   /** Writes them; 4 bytes clear the rest of 8 where `extend` is set. */
-  writeRegister(operand: Operand, value: Expr, bytes: number, extend: boolean): void {
+  writeRegister(operand: Operand, value: Expr, bytes: number, extend: boolean, at = 0): void {
     const { base, offset } = this.register(operand);
     if (bytes === 4 && extend) this.c.store('i64', base, i64.extend_u(value as I32), offset);
-    else this.#storeN(base, offset, bytes, value);
+    else this.#storeN(base, offset + at, bytes, value);
+  }
+  /** The lowest element of a vector register as a number of its type; its bits stay what they are. */
+  registerFloat<T extends 'f32' | 'f64'>(operand: Operand, type: T): Expr<T> {
+    const { base, offset } = this.register(operand);
+    return this.loadFloat(base, type, offset);
+  }
+  /** The low bytes of a vector register, zeros above. */
+  registerLow(operand: Operand, bytes: 2 | 4 | 8, at = 0): V128 {
+    const { base, offset } = this.register(operand);
+    return this.loadLow(base, bytes, offset + at);
+  }
+  /** A half of the vector register of a number below 16. */
+  vectorByNumber(number: I32, half: 0 | 1): V128 {
+    return v128.load(i32.add(this.cpu, i32.shl(number, 5)), xmmOffset(0) + 16 * half);
+  }
+  /** Clears the upper 16 bytes of a vector register. */
+  clearUpper(operand: Operand): void {
+    this.writeRegister(operand, NOTHING, 16, false, 16);
   }
 
   /** Reads a general operand at the form's size, zero-extended. */
@@ -457,8 +486,18 @@ export abstract class Env {
   }
 
   /** Loads at a host address. */
-  loadHost(address: I32, bytes: number): Expr {
-    return this.#loadN(address, 0, bytes);
+  loadHost(address: I32, bytes: number, offset = 0): Expr {
+    return this.#loadN(address, offset, bytes);
+  }
+  /** Loads a float or double there. */
+  loadFloat<T extends 'f32' | 'f64'>(address: I32, type: T, offset = 0): Expr<T> {
+    return (type === 'f32' ? f32.load(address, offset) : f64.load(address, offset)) as Expr<T>;
+  }
+  /** Loads 2, 4 or 8 bytes there into a vector, zeros above. */
+  loadLow(address: I32, bytes: 2 | 4 | 8, offset = 0): V128 {
+    if (bytes === 8) return v128.load64_zero(address, offset);
+    if (bytes === 4) return v128.load32_zero(address, offset);
+    return i32x4.replace(NOTHING, 0, i32.load16_u(address, offset));
   }
 
   /** Stores at a host address that is known to be guest memory. */

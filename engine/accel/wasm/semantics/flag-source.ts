@@ -18,7 +18,9 @@ export interface FlagSource {
   readonly keeps?: 'carry' | 'rest';
   /** Sets both words of the flags; where it keeps some, these hold the flags before. */
   compute(): void;
-  /** CF and OF as 0 or 1, where they cost less than all the flags. */
+  /** CF, OF, ZF and PF as 0 or 1, where they cost less than all the flags. */
   carry?(): I32;
   overflow?(): I32;
+  zero?(): I32;
+  parity?(): I32;
 }

@@ -187,6 +187,15 @@ export function setArithmeticFlags(e: Env, word: I32): void {
   );
 }
 
+/** The same from a bound word with SF, OF and AF clear: comparisons of numbers. */
+export function flagsCompare(e: Env, word: I32): void {
+  const bit = (n: number) => (): I32 => i32.and(i32.shr_u(word, n), 1);
+  flagsFrom(e, {
+    kind: 'other', size: 4, compute: () => setArithmeticFlags(e, word),
+    carry: bit(0), parity: bit(2), zero: bit(6), overflow: () => i32.const(0),
+  }); // prettier-ignore
+}
+
 const aux = (e: Env): I32 => e.flagsCarries();
 const res = (e: Env): I64 => e.flagsResult();
 

@@ -8,14 +8,27 @@ import { f32x4, i32, i32x4, v128, type Expr, type I32, type V128 } from '../emit
 import { call } from '../float/format.ts';
 import { define } from './registry.ts';
 import type { Env } from './env.ts';
-import { checked, exactly, PD, PS, SD, SS, usual, type Shape } from './sse-float.ts';
+import { checked, exactly, PD, PS, SD, SS, unusual, type Shape } from './sse-float.ts';
 import { dwords, field, helper, imm8, mxcsr, readLow } from './sse-operand.ts';
 
-type ValueType = 'i32' | 'i64' | 'v128';
+type ValueType = 'f32' | 'f64' | 'v128';
 type MaskType = 'i32' | 'v128';
 type Operation = 'add' | 'sub' | 'mul' | 'div';
 
-/** Whether a native result needs nothing but the precision flag, by element. `a` and `b` are bound. */
+/** Conditions of which one is true where a native result may need more than the precision flag. `a` and `b` are bound. */
+function doubts<V extends ValueType, M extends MaskType>(
+  shape: Shape<V, M>,
+  operation: Operation,
+  a: Expr<V>,
+  b: Expr<V>,
+  result: Expr<V>,
+): I32[] {
+  // A tiny sum is exact, so only its overflow matters.
+  const isRight = operation === 'add' || operation === 'sub' ? shape.isFinite(result) : shape.isSafe(result);
+  return shape.unless(shape.isNormalized(a), shape.isNormalized(b), isRight);
+}
+
+/** The same for those that such a condition is true of. */
 function isFine<V extends ValueType, M extends MaskType>(
   shape: Shape<V, M>,
   operation: Operation,
@@ -25,7 +38,6 @@ function isFine<V extends ValueType, M extends MaskType>(
 ): Expr<M> {
   const operands = shape.and(shape.isOrdinary(a), shape.isOrdinary(b));
   const exactZero = {
-    // A tiny sum is exact, so only its overflow matters.
     add: () => shape.isFinite(result),
     sub: () => shape.isFinite(result),
     mul: () =>
@@ -51,23 +63,25 @@ function arithmetic<V extends ValueType, M extends MaskType>(shape: Shape<V, M>)
     const [target, operand] = e.operands;
     const a = shape.read(e, operand);
     // A negative operand gives a NaN.
-    const fine = (result: Expr<V>) =>
-      i32.and(usual(mxcsr(e)), shape.holds(shape.and(shape.isOrdinary(a), shape.isFinite(result))));
-    const exact = exactly(e.c, helper(e, `${shape.library}.sqrt`), shape.type, a);
-    shape.write(e, target, checked(e, shape.sqrt(a), fine, exact));
+    const inDoubt = (result: Expr<V>) => [
+      unusual(mxcsr(e)),
+      ...shape.unless(shape.isNormalized(a), shape.isFinite(result)),
+    ];
+    const exact = exactly(e, shape, `${shape.library}.sqrt`, shape.bits(a));
+    shape.write(e, target, checked(e, shape.sqrt(a), inDoubt, exact));
   });
   // The second operand comes out where the comparison does not hold: for NaNs, and for two zeros.
-  for (const [name, first] of [
-    ['min', (a: Expr<V>, b: Expr<V>) => shape.lt(a, b)],
-    ['max', (a: Expr<V>, b: Expr<V>) => shape.lt(b, a)],
+  for (const [name, of] of [
+    ['min', shape.least],
+    ['max', shape.greatest],
   ] as const) {
     define(`${name}${shape.suffix}`, (e) => {
       const [target, operand] = e.operands;
       const b = shape.read(e, operand);
       const a = shape.read(e, target);
-      const fine = () => shape.holds(shape.and(shape.isOrdinary(a), shape.isOrdinary(b)));
-      const exact = exactly(e.c, helper(e, `${shape.library}.${name}`), shape.type, a, b);
-      shape.write(e, target, checked(e, shape.select(first(a, b), a, b), fine, exact));
+      const inDoubt = () => shape.unless(shape.isOrdinary(a), shape.isOrdinary(b));
+      const exact = exactly(e, shape, `${shape.library}.${name}`, shape.bits(a), shape.bits(b));
+      shape.write(e, target, checked(e, of(a, b), inDoubt, exact));
     });
   }
 }
@@ -79,10 +93,13 @@ function dyadic<V extends ValueType, M extends MaskType>(
   a: Expr<V>,
   b: Expr<V>,
 ): Expr<V> {
+  const inDoubt = (result: Expr<V>) => [unusual(mxcsr(e)), ...doubts(shape, operation, a, b, result)];
+  const exact = exactly(e, shape, `${shape.library}.${operation}`, shape.bits(a), shape.bits(b));
+  // A product or quotient is zero where an operand is.
   const fine = (result: Expr<V>) =>
-    i32.and(usual(mxcsr(e)), shape.holds(isFine(shape, operation, a, b, result)));
-  const exact = exactly(e.c, helper(e, `${shape.library}.${operation}`), shape.type, a, b);
-  return checked(e, shape[operation](a, b), fine, exact);
+    i32.and(i32.eqz(unusual(mxcsr(e))), shape.holds(isFine(shape, operation, a, b, result)));
+  const canBeZero = operation === 'mul' || operation === 'div';
+  return checked(e, shape[operation](a, b), inDoubt, exact, canBeZero ? fine : undefined);
 }
 
 arithmetic(SS);
@@ -115,9 +132,9 @@ for (const [shape, even, odd, evenSigns] of [
     const [target, operand] = e.operands;
     const b = e.readV(operand);
     const a = e.readV(target);
-    const fine = (result: V128) => i32.and(usual(mxcsr(e)), shape.holds(isFine(shape, 'add', a, b, result)));
-    const exact = exactly(e.c, helper(e, `${shape.library}.addsub`), 'v128', a, b);
-    e.writeV(target, checked(e, shape.add(a, v128.xor(b, evenSigns)), fine, exact));
+    const inDoubt = (result: V128) => [unusual(mxcsr(e)), ...doubts(shape, 'add', a, b, result)];
+    const exact = exactly(e, shape, `${shape.library}.addsub`, a, b);
+    e.writeV(target, checked(e, shape.add(a, v128.xor(b, evenSigns)), inDoubt, exact));
   });
 }
 
@@ -142,8 +159,8 @@ function dot(shape: Shape<'v128', 'v128'>, own: V128, turns: ReadonlyArray<reado
       fine = shape.and(fine, shape.and(shape.isOrdinary(sum), shape.isFinite(next)));
       sum = next;
     }
-    const exact = exactly(c, helper(e, `${shape.library}.dot`), 'v128', a, b);
-    const result = checked(e, sum, () => i32.and(usual(mxcsr(e)), shape.holds(fine)), exact);
+    const exact = exactly(e, shape, `${shape.library}.dot`, a, b);
+    const result = checked(e, sum, () => [unusual(mxcsr(e)), ...shape.unless(fine)], exact);
     e.writeV(target, v128.and(result, chosen(imm)));
   });
 }
@@ -168,11 +185,11 @@ function round<V extends ValueType, M extends MaskType>(shape: Shape<V, M>): voi
     const native = result.get;
     const exact = (): readonly [Expr<V>, I32] => {
       const func = helper(e, `${shape.library}.roundToIntegral`);
-      const [value, flags] = call(c, func, [shape.type, 'i32'], a, control, rounding);
-      return [value, i32.and(flags, i32.select(field(imm, 3, 1), ~0x20, -1))];
+      const [value, flags] = call(c, func, [shape.bitsType, 'i32'], shape.bits(a), control, rounding);
+      return [shape.ofBits(value), i32.and(flags, i32.select(field(imm, 3, 1), ~0x20, -1))];
     };
-    const fine = () => i32.and(usual(control), shape.holds(shape.isNumber(a)));
-    shape.write(e, target, checked(e, native, fine, exact));
+    const inDoubt = () => [unusual(control), ...shape.unless(shape.isNumber(a))];
+    shape.write(e, target, checked(e, native, inDoubt, exact));
   });
 }
 round(SS);

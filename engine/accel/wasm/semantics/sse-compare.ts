@@ -6,8 +6,8 @@
 import { i32, type I32 } from '../emit/expr.ts';
 import { call, Relation } from '../float/format.ts';
 import { define } from './registry.ts';
-import { setArithmeticFlags } from './flags.ts';
-import { checked, PD, PS, SD, settle, SS, type Shape } from './sse-float.ts';
+import { flagsCompare } from './flags.ts';
+import { checked, inDoubt, PD, PS, SD, settle, SS, type Shape } from './sse-float.ts';
 import { field, helper, imm8, mxcsr } from './sse-operand.ts';
 
 /** RFLAGS of the relations: CF less, ZF equal, both and PF unordered. */
@@ -15,7 +15,7 @@ const CF = 1;
 const UNORDERED = 0x45;
 const ZERO_SHIFT = 6;
 
-function compare<V extends 'i32' | 'i64'>(shape: Shape<V, 'i32'>): void {
+function compare<V extends 'f32' | 'f64'>(shape: Shape<V, 'i32'>): void {
   for (const [name, signaling] of [
     ['comi', 1],
     ['ucomi', 0],
@@ -26,17 +26,15 @@ function compare<V extends 'i32' | 'i64'>(shape: Shape<V, 'i32'>): void {
       const b = shape.read(e, second);
       const a = shape.read(e, first);
       const word = c.local('i32');
-      c.if(
-        i32.and(shape.isOrdinary(a), shape.isOrdinary(b)),
-        () => c.set(word, i32.or(shape.lt(a, b), i32.shl(shape.eq(a, b), ZERO_SHIFT))),
-        () => {
-          const func = helper(e, `${shape.library}.compare`);
-          const [relation, flags] = call(c, func, ['i32', 'i32'], a, b, mxcsr(e), signaling);
-          settle(e, flags);
-          c.set(word, flagsOf(relation));
-        },
-      );
-      setArithmeticFlags(e, word.get);
+      c.set(word, i32.or(shape.lt(a, b), i32.shl(shape.eq(a, b), ZERO_SHIFT)));
+      inDoubt(c, shape.unless(shape.isOrdinary(a), shape.isOrdinary(b)), () => {
+        const func = helper(e, `${shape.library}.compare`);
+        const operands = [shape.bits(a), shape.bits(b)];
+        const [relation, flags] = call(c, func, ['i32', 'i32'], ...operands, mxcsr(e), signaling);
+        settle(e, flags);
+        c.set(word, flagsOf(relation));
+      });
+      flagsCompare(e, word.get);
     });
   }
 }
@@ -58,7 +56,7 @@ compare(SD);
  * Predicates 0 … 7: equal, less, less or equal, unordered, and their negations. VEX forms have 8 … 15, which differ from
  * these for unordered operands, and 16 … 31, which differ in what quiet NaNs raise.
  */
-function predicate<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128'>(
+function predicate<V extends 'f32' | 'f64' | 'v128', M extends 'i32' | 'v128'>(
   name: string,
   shape: Shape<V, M>,
 ): void {
@@ -75,13 +73,14 @@ function predicate<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128'>(
     const others = shape.pick(field(which, 0, 1), never, shape.or(less, equal));
     const holds = shape.pick(field(which, 1, 1), others, orderedPredicates);
     const native = shape.toMask(holds, field(which, 2, 1));
-    const fine = () => shape.holds(shape.and(shape.isOrdinary(a), shape.isOrdinary(b)));
+    const doubts = () => shape.unless(shape.isOrdinary(a), shape.isOrdinary(b));
     const exact = (control: I32) => {
       const func = helper(e, `${shape.library}.predicate`);
-      const [mask, flags] = call(e.c, func, [shape.type, 'i32'], a, b, control, which);
-      return [mask, flags] as const;
+      const operands = [shape.bits(a), shape.bits(b)];
+      const [mask, flags] = call(e.c, func, [shape.bitsType, 'i32'], ...operands, control, which);
+      return [shape.ofBits(mask), flags] as const;
     };
-    shape.write(e, target, checked(e, native, fine, exact));
+    shape.write(e, target, checked(e, native, doubts, exact));
   });
 }
 predicate('cmpss', SS);

@@ -10,7 +10,7 @@ import { call, Rounding } from '../float/format.ts';
 import { define } from './registry.ts';
 import type { Env } from './env.ts';
 import type { Operand } from './form.ts';
-import { checked, exactly, PD, PS, SD, SS, usual, type Shape } from './sse-float.ts';
+import { checked, exactly, PD, PS, SD, SS, unusual, type Shape } from './sse-float.ts';
 import {
   field, helper, lowHalf, mmxCommit, mmxEnter, mxcsr, read32, read64, readLow, readMmx, writeMmx,
 } from './sse-operand.ts'; // prettier-ignore
@@ -25,36 +25,34 @@ define('cvtsi2sd', (e) => {
   const [target, operand] = e.operands;
   if (e.size === 8) {
     const integer = read64(e, operand);
-    const native = i64.reinterpret(f64.convert_i64_s(integer));
-    SD.write(e, target, fromInteger(e, SD, native, integer));
+    SD.write(e, target, fromInteger(e, SD, f64.convert_i64_s(integer), integer));
   } else {
-    SD.write(e, target, i64.reinterpret(f64.convert_i32_s(read32(e, operand))));
+    SD.write(e, target, f64.convert_i32_s(read32(e, operand)));
   }
 });
 define('cvtsi2ss', (e) => {
   const [target, operand] = e.operands;
   if (e.size === 8) {
     const integer = read64(e, operand);
-    SS.write(e, target, fromInteger(e, SS, i32.reinterpret(f32.convert_i64_s(integer)), integer));
+    SS.write(e, target, fromInteger(e, SS, f32.convert_i64_s(integer), integer));
   } else {
     const integer = read32(e, operand);
-    const native = i32.reinterpret(f32.convert_i32_s(integer));
-    SS.write(e, target, fromInteger(e, SS, native, i64.extend_s(integer)));
+    SS.write(e, target, fromInteger(e, SS, f32.convert_i32_s(integer), i64.extend_s(integer)));
   }
 });
 
-function fromInteger<V extends 'i32' | 'i64'>(
+function fromInteger<V extends 'f32' | 'f64'>(
   e: Env,
   shape: Shape<V, 'i32'>,
   native: Expr<V>,
   integer: I64,
 ): Expr<V> {
-  const exact = exactly(e.c, helper(e, `${shape.library}.fromInteger`), shape.type, integer);
-  return checked(e, native, () => usual(mxcsr(e)), exact);
+  const exact = exactly(e, shape, `${shape.library}.fromInteger`, integer);
+  return checked(e, native, () => [unusual(mxcsr(e))], exact);
 }
 
 // Scalar to integer: rounded as MXCSR says, or (CVTT) towards zero. Denormals raise nothing but PE.
-function toInteger<V extends 'i32' | 'i64'>(
+function toInteger<V extends 'f32' | 'f64'>(
   shape: Shape<V, 'i32'>,
   truncate32: (value: Expr<V>) => I32,
   truncate64: (value: Expr<V>) => I64,
@@ -68,80 +66,60 @@ function toInteger<V extends 'i32' | 'i64'>(
       const exact = (control: I32) => {
         const rounding = truncating ? Rounding.Zero : currentRounding(control);
         const func = helper(e, `${shape.library}.toInteger`);
-        const [integer, flags] = call(c, func, ['i64', 'i32'], a, control, rounding, 8 * e.size);
+        const [integer, flags] = call(c, func, ['i64', 'i32'], shape.bits(a), control, rounding, 8 * e.size);
         return [integer, flags] as const;
       };
-      const fine = (bound: number) => () => i32.and(usual(mxcsr(e)), shape.isBelow(a, bound));
+      const beyond = (bound: number) => () => [unusual(mxcsr(e)), ...shape.unless(shape.isBelow(a, bound))];
       if (e.size === 8) {
-        e.write(target, checked(e, truncate64(rounded), fine(2 ** 63 - 1024), exact));
+        e.write(target, checked(e, truncate64(rounded), beyond(2 ** 63 - 1024), exact));
         return;
       }
       const narrow = (control: I32) => {
         const [integer, flags] = exact(control);
         return [i32.wrap(integer), flags] as const;
       };
-      e.write(target, checked(e, truncate32(rounded), fine(2 ** 31 - 1), narrow));
+      e.write(target, checked(e, truncate32(rounded), beyond(2 ** 31 - 1), narrow));
     });
   }
 }
-toInteger(
-  SS,
-  (v) => i32.trunc_sat_f32_s(f32.reinterpret(v)),
-  (v) => i64.trunc_sat_f32_s(f32.reinterpret(v)),
-);
-toInteger(
-  SD,
-  (v) => i32.trunc_sat_f64_s(f64.reinterpret(v)),
-  (v) => i64.trunc_sat_f64_s(f64.reinterpret(v)),
-);
+toInteger(SS, i32.trunc_sat_f32_s, i64.trunc_sat_f32_s);
+toInteger(SD, i32.trunc_sat_f64_s, i64.trunc_sat_f64_s);
 
 // Between the precisions. Widening is exact.
 define('cvtss2sd', (e) => {
   const [target, operand] = e.operands;
-  const a = read32(e, operand);
-  const exact = exactly(e.c, helper(e, 'f32.toF64'), 'i64', a);
-  const native = i64.reinterpret(f64.promote(f32.reinterpret(a)));
-  SD.write(
-    e,
-    target,
-    checked(e, native, () => SS.isOrdinary(a), exact),
-  );
+  const a = SS.read(e, operand);
+  const exact = exactly(e, SD, 'f32.toF64', SS.bits(a));
+  SD.write(e, target, checked(e, f64.promote(a), () => SS.unless(SS.isOrdinary(a)), exact)); // prettier-ignore
 });
 define('cvtps2pd', (e) => {
   const [target, operand] = e.operands;
   const a = readLow(e, operand, 8);
-  const exact = exactly(e.c, helper(e, 'f32x4.toF64'), 'v128', a);
-  e.writeV(
-    target,
-    checked(e, f64x2.promote_low_f32x4(a), () => PS.holds(PS.isOrdinary(a)), exact),
-  );
+  const exact = exactly(e, PD, 'f32x4.toF64', a);
+  e.writeV(target, checked(e, f64x2.promote_low_f32x4(a), () => PS.unless(PS.isOrdinary(a)), exact)); // prettier-ignore
 });
 
-/** True where narrowing to single precision neither overflows nor comes near its smallest normal number. */
-function narrows<V extends 'i64' | 'v128', M extends 'i32' | 'v128'>(
+/** Conditions of which none is true where narrowing to single precision neither overflows nor comes near its smallest
+ * normal number. */
+function narrows<V extends 'f64' | 'v128', M extends 'i32' | 'v128'>(
   e: Env,
   shape: Shape<V, M>,
   a: Expr<V>,
-): I32 {
+): I32[] {
   const inside = shape.and(shape.isBelow(a, 2 ** 127), shape.isAtLeast(a, 2 ** -125));
-  return i32.and(usual(mxcsr(e)), shape.holds(shape.or(shape.isZero(a), inside)));
+  return [unusual(mxcsr(e)), ...shape.unless(shape.or(shape.isZero(a), inside))];
 }
 
 define('cvtsd2ss', (e) => {
   const [target, operand] = e.operands;
-  const a = read64(e, operand);
-  const exact = exactly(e.c, helper(e, 'f64.toF32'), 'i32', a);
-  const native = i32.reinterpret(f32.demote(f64.reinterpret(a)));
-  SS.write(
-    e,
-    target,
-    checked(e, native, () => narrows(e, SD, a), exact),
-  );
+  const a = SD.read(e, operand);
+  const exact = exactly(e, SS, 'f64.toF32', SD.bits(a));
+  SS.write(e, target, checked(e, f32.demote(a), () => narrows(e, SD, a), exact)); // prettier-ignore
 });
 define('cvtpd2ps', (e) => {
   const [target, operand] = e.operands;
   const a = e.readV(operand);
-  const exact = exactly(e.c, helper(e, 'f64x2.toF32'), 'v128', a);
+  const exact = exactly(e, PS, 'f64x2.toF32', a);
   e.writeV(
     target,
     checked(e, f32x4.demote_f64x2_zero(a), () => narrows(e, PD, a), exact),
@@ -152,8 +130,8 @@ define('cvtpd2ps', (e) => {
 
 /** Four doublewords to singles, inexact at most. */
 function singles(e: Env, integers: V128): V128 {
-  const exact = exactly(e.c, helper(e, 'f32x4.fromI32'), 'v128', integers);
-  return checked(e, f32x4.convert_i32x4_s(integers), () => usual(mxcsr(e)), exact);
+  const exact = exactly(e, PS, 'f32x4.fromI32', integers);
+  return checked(e, f32x4.convert_i32x4_s(integers), () => [unusual(mxcsr(e))], exact);
 }
 
 /** Floating-point elements to doublewords, zeros above. */
@@ -165,8 +143,8 @@ function doublewords(
   truncate: (v: V128) => V128,
 ): V128 {
   const native = truncate(truncating ? a : shape.nearest(a));
-  const fine = () => i32.and(usual(mxcsr(e)), shape.holds(shape.isBelow(a, 2 ** 31 - 1)));
-  return checked(e, native, fine, (control) => {
+  const beyond = () => [unusual(mxcsr(e)), ...shape.unless(shape.isBelow(a, 2 ** 31 - 1))];
+  return checked(e, native, beyond, (control) => {
     const rounding = truncating ? Rounding.Zero : currentRounding(control);
     const func = helper(e, `${shape.library}.toI32`);
     const [value, flags] = call(e.c, func, ['v128', 'i32'], a, control, rounding);

@@ -11,28 +11,37 @@
  *
  * Intel SDM volume 1, 4.8.4 (rounding), 4.9 (exceptions), 11.5 (SIMD floating-point exceptions).
  */
-import type { Code, Func } from '../emit/code.ts';
+import type { Code } from '../emit/code.ts';
 import {
-  f32, f32x4, f64, f64x2, i32, i32x4, i64, i64x2, v128, type Expr, type I32, type I64, type In, type Type, type V128,
+  f32, f32x4, f64, f64x2, i32, i32x4, i64, i64x2, v128, type Expr, type F32, type F64, type I32, type I64, type Type, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
 import { call, FloatFlag, Mxcsr } from '../float/format.ts';
 import type { Env } from './env.ts';
 import type { Operand } from './form.ts';
-import { helper, mxcsr, read32, read64, ZERO } from './sse-operand.ts';
+import { helper, mxcsr, ZERO } from './sse-operand.ts';
 
 /** MXCSR's DAZ, masks, rounding control, FTZ and PE, and their usual values. */
 const USUAL_MASK = 0xffe0;
 const USUAL = 0x1fa0;
 
-/** True where MXCSR lets inexact results pass without notice. */
-export const usual = (control: I32): I32 => i32.eq(i32.and(control, USUAL_MASK), USUAL);
+/** True where MXCSR does not let inexact results pass without notice. */
+export const unusual = (control: I32): I32 => i32.ne(i32.and(control, USUAL_MASK), USUAL);
 
-/** Scalar or packed operands of one precision. `V` holds values as their bits; `M`, truth by element. */
-export interface Shape<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128'> {
+/** How the library has values of a type: as their bits. */
+type Bits<V extends 'f32' | 'f64' | 'v128'> = { f32: 'i32'; f64: 'i64'; v128: 'v128' }[V];
+
+/**
+ * Scalar or packed operands of one precision. `V` holds values, whose bits are kept whatever they are as long as
+ * nothing is computed with them; `M` holds truth by element.
+ */
+export interface Shape<V extends 'f32' | 'f64' | 'v128', M extends 'i32' | 'v128'> {
   readonly suffix: 'ss' | 'sd' | 'ps' | 'pd';
   /** What the names of its library functions begin with. */
   readonly library: string;
   readonly type: V;
+  readonly bitsType: Bits<V>;
+  bits(v: Expr<V>): Expr<Bits<V>>;
+  ofBits(v: Expr<Bits<V>>): Expr<V>;
   /** Bound. */
   read(e: Env, operand: Operand): Expr<V>;
   /** Leaves the other elements of the register as they are. */
@@ -47,14 +56,17 @@ export interface Shape<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128
   floor(a: Expr<V>): Expr<V>;
   ceil(a: Expr<V>): Expr<V>;
   trunc(a: Expr<V>): Expr<V>;
-  /** a where the comparison holds, else b. */
-  select(condition: Expr<M>, a: Expr<V>, b: Expr<V>): Expr<V>;
+  /** a < b ? a : b, and b < a ? a : b. */
+  least(a: Expr<V>, b: Expr<V>): Expr<V>;
+  greatest(a: Expr<V>, b: Expr<V>): Expr<V>;
 
   lt(a: Expr<V>, b: Expr<V>): Expr<M>;
   eq(a: Expr<V>, b: Expr<V>): Expr<M>;
   isZero(v: Expr<V>): Expr<M>;
   isNumber(v: Expr<V>): Expr<M>;
   isFinite(v: Expr<V>): Expr<M>;
+  /** No denormal; where the result of an operation is finite, that its operands are ordinary. */
+  isNormalized(v: Expr<V>): Expr<M>;
   /** Zero, normal or infinite. */
   isOrdinary(v: Expr<V>): Expr<M>;
   /** Finite and above the smallest normal number in magnitude: so neither rounding made it so large nor a
@@ -72,49 +84,57 @@ export interface Shape<V extends 'i32' | 'i64' | 'v128', M extends 'i32' | 'v128
   toMask(m: Expr<M>, inverted: I32): Expr<V>;
   /** True in all elements. */
   holds(m: Expr<M>): I32;
+  /** Conditions of which none is true only where all of these hold in all elements. */
+  unless(...all: ReadonlyArray<Expr<M>>): I32[];
 }
 
 // Comparing bits shifted left by one compares magnitudes.
-const magnitude32 = (v: I32): I32 => i32.shl(v, 1);
-const magnitude64 = (v: I64): I64 => i64.shl(v, 1);
+const magnitude32 = (v: F32): I32 => i32.shl(i32.reinterpret(v), 1);
+const magnitude64 = (v: F64): I64 => i64.shl(i64.reinterpret(v), 1);
 const INFINITY_32 = 0xff00_0000;
 const NORMAL_32 = 1 << 24;
 const INFINITY_64 = 0xffe0_0000_0000_0000n;
 const NORMAL_64 = 1n << 53n;
+// Subtracting one makes zero the largest.
+const isNormalized32 = (v: F32): I32 => i32.ge_u(i32.sub(magnitude32(v), 1), NORMAL_32 - 1);
+const isNormalized64 = (v: F64): I32 => i64.ge_u(i64.sub(magnitude64(v), 1), NORMAL_64 - 1n);
 
-export const SS: Shape<'i32', 'i32'> = {
+export const SS: Shape<'f32', 'i32'> = {
   suffix: 'ss',
   library: 'f32',
-  type: 'i32',
-  read: read32,
+  type: 'f32',
+  bitsType: 'i32',
+  bits: i32.reinterpret,
+  ofBits: f32.reinterpret,
+  read: (e, operand) => e.readFloat(operand, 'f32'),
   write: (e, operand, value) => e.writeN(operand, 4, value),
-  ...scalarOperations(f32, f32.reinterpret, i32.reinterpret),
-  select: i32.select,
+  ...scalarOperations(f32, f32x4),
   isZero: (v) => i32.eqz(magnitude32(v)),
   isNumber: (v) => i32.le_u(magnitude32(v), INFINITY_32),
   isFinite: (v) => i32.lt_u(magnitude32(v), INFINITY_32),
-  // Subtracting one makes zero the largest.
-  isOrdinary: (v) =>
-    i32.and(i32.ge_u(i32.sub(magnitude32(v), 1), NORMAL_32 - 1), i32.le_u(magnitude32(v), INFINITY_32)),
+  isNormalized: isNormalized32,
+  isOrdinary: (v) => i32.and(isNormalized32(v), i32.le_u(magnitude32(v), INFINITY_32)),
   isSafe: (v) => i32.lt_u(i32.sub(magnitude32(v), NORMAL_32 + 1), INFINITY_32 - NORMAL_32 - 1),
-  toMask: (m, inverted) => i32.sub(0, i32.xor(m, inverted)),
+  toMask: (m, inverted) => f32.reinterpret(i32.sub(0, i32.xor(m, inverted))),
 };
 
-export const SD: Shape<'i64', 'i32'> = {
+export const SD: Shape<'f64', 'i32'> = {
   suffix: 'sd',
   library: 'f64',
-  type: 'i64',
-  read: read64,
+  type: 'f64',
+  bitsType: 'i64',
+  bits: i64.reinterpret,
+  ofBits: f64.reinterpret,
+  read: (e, operand) => e.readFloat(operand, 'f64'),
   write: (e, operand, value) => e.writeN(operand, 8, value),
-  ...scalarOperations(f64, f64.reinterpret, i64.reinterpret),
-  select: i64.select,
+  ...scalarOperations(f64, f64x2),
   isZero: (v) => i64.eqz(magnitude64(v)),
   isNumber: (v) => i64.le_u(magnitude64(v), INFINITY_64),
   isFinite: (v) => i64.lt_u(magnitude64(v), INFINITY_64),
-  isOrdinary: (v) =>
-    i32.and(i64.ge_u(i64.sub(magnitude64(v), 1), NORMAL_64 - 1n), i64.le_u(magnitude64(v), INFINITY_64)),
+  isNormalized: isNormalized64,
+  isOrdinary: (v) => i32.and(isNormalized64(v), i64.le_u(magnitude64(v), INFINITY_64)),
   isSafe: (v) => i64.lt_u(i64.sub(magnitude64(v), NORMAL_64 + 1n), INFINITY_64 - NORMAL_64 - 1n),
-  toMask: (m, inverted) => i64.sub(0, i64.extend_u(i32.xor(m, inverted))),
+  toMask: (m, inverted) => f64.reinterpret(i64.sub(0, i64.extend_u(i32.xor(m, inverted)))),
 };
 
 /** What WebAssembly offers for f32 and f64 alike. */
@@ -135,34 +155,40 @@ interface FloatOperations<F extends 'f32' | 'f64'> {
   const(value: number): Expr<F>;
 }
 
-function scalarOperations<B extends 'i32' | 'i64', F extends 'f32' | 'f64'>(
+function scalarOperations<F extends 'f32' | 'f64'>(
   float: FloatOperations<F>,
-  toFloat: (bits: Expr<B>) => Expr<F>,
-  toBits: (value: Expr<F>) => Expr<B>,
+  vector: {
+    splat(a: Expr<F>): V128;
+    extract(v: V128, element: number): Expr<F>;
+    pmin(a: V128, b: V128): V128;
+    pmax(a: V128, b: V128): V128;
+  },
 ) {
-  type Bits = Expr<B>;
-  const unary = (op: (a: Expr<F>) => Expr<F>) => (a: Bits) => toBits(op(toFloat(a)));
-  const binary = (op: (a: Expr<F>, b: Expr<F>) => Expr<F>) => (a: Bits, b: Bits) =>
-    toBits(op(toFloat(a), toFloat(b)));
-  const test = (op: (a: Expr<F>, b: Expr<F>) => I32) => (a: Bits, b: Bits) => op(toFloat(a), toFloat(b));
+  type Value = Expr<F>;
+  // There is no such operation on scalars; pmin(b, a) is a < b ? a : b.
+  const inVector = (op: (a: V128, b: V128) => V128) => (a: Value, b: Value) =>
+    vector.extract(op(vector.splat(b), vector.splat(a)), 0);
   return {
-    add: binary(float.add),
-    sub: binary(float.sub),
-    mul: binary(float.mul),
-    div: binary(float.div),
-    sqrt: unary(float.sqrt),
-    nearest: unary(float.nearest),
-    floor: unary(float.floor),
-    ceil: unary(float.ceil),
-    trunc: unary(float.trunc),
-    lt: test(float.lt),
-    eq: test(float.eq),
-    isBelow: (v: Bits, bound: number) => float.lt(float.abs(toFloat(v)), float.const(bound)),
-    isAtLeast: (v: Bits, bound: number) => float.ge(float.abs(toFloat(v)), float.const(bound)),
+    add: float.add,
+    sub: float.sub,
+    mul: float.mul,
+    div: float.div,
+    sqrt: float.sqrt,
+    nearest: float.nearest,
+    floor: float.floor,
+    ceil: float.ceil,
+    trunc: float.trunc,
+    least: inVector(vector.pmin),
+    greatest: inVector(vector.pmax),
+    lt: float.lt,
+    eq: float.eq,
+    isBelow: (v: Value, bound: number) => float.lt(float.abs(v), float.const(bound)),
+    isAtLeast: (v: Value, bound: number) => float.ge(float.abs(v), float.const(bound)),
     and: (a: I32, b: I32) => i32.and(a, b),
     or: (a: I32, b: I32) => i32.or(a, b),
     pick: (condition: I32, a: I32, b: I32) => i32.select(condition, a, b),
     holds: (m: I32) => m,
+    unless: (...all: readonly I32[]) => all.map((each) => i32.eqz(each)),
   };
 }
 
@@ -193,10 +219,15 @@ function packedShape(
   allTrue: (m: V128) => I32,
 ): Shape<'v128', 'v128'> {
   const isFinite = (v: V128) => vector.lt(vector.abs(v), splat(Infinity));
+  const isOrdinary = (v: V128) =>
+    v128.or(vector.ge(vector.abs(v), splat(smallestNormal)), vector.eq(v, ZERO));
   return {
     suffix,
     library,
     type: 'v128',
+    bitsType: 'v128',
+    bits: (v) => v,
+    ofBits: (v) => v,
     read: (e, operand) => e.readV(operand),
     write: (e, operand, value) => e.writeV(operand, value),
     add: vector.add,
@@ -208,13 +239,15 @@ function packedShape(
     floor: vector.floor,
     ceil: vector.ceil,
     trunc: vector.trunc,
-    select: (condition, a, b) => v128.bitselect(a, b, condition),
+    least: (a, b) => vector.pmin(b, a),
+    greatest: (a, b) => vector.pmax(b, a),
     lt: vector.lt,
     eq: vector.eq,
     isZero: (v) => vector.eq(v, ZERO),
     isNumber: (v) => vector.eq(v, v),
     isFinite,
-    isOrdinary: (v) => v128.or(vector.ge(vector.abs(v), splat(smallestNormal)), vector.eq(v, ZERO)),
+    isNormalized: isOrdinary,
+    isOrdinary,
     isSafe: (v) => v128.and(vector.gt(vector.abs(v), splat(smallestNormal)), isFinite(v)),
     isBelow: (v, bound) => vector.lt(vector.abs(v), splat(bound)),
     isAtLeast: (v, bound) => vector.ge(vector.abs(v), splat(bound)),
@@ -223,6 +256,7 @@ function packedShape(
     pick: (condition, a, b) => v128.select(condition, a, b),
     toMask: (m, inverted) => v128.xor(m, i32x4.splat(i32.sub(0, inverted))),
     holds: allTrue,
+    unless: (...all) => [i32.eqz(allTrue(all.reduce((a, b) => v128.and(a, b))))],
   };
 }
 
@@ -244,33 +278,55 @@ export function settleLanes(e: Env, flags: I32): void {
   settle(e, e.c.let(i32.select(stopped, i32.and(flags, before), flags)));
 }
 
+/** Does something where one of some conditions holds, which is rarely so. */
+export function inDoubt(c: Code, doubts: readonly I32[], then: () => void): void {
+  c.block((done) => {
+    c.block((doubted) => {
+      for (const doubt of doubts) c.brIf(doubted, doubt, 'unlikely');
+      c.br(done);
+    });
+    then();
+  });
+}
+
 /**
  * A native result where it will do, else the library's. Bound.
  *
- * @param isFine whether the native result (bound) is right, with no flag to be raised
+ * @param doubts conditions of which one is true where the native result (bound) may be wrong, or a flag is to be raised
  * @param exact calls the library: result and flags
+ * @param isFine where there is doubt: whether the native result is right all the same
  */
 export function checked<T extends Type>(
   e: Env,
   native: Expr<T>,
-  isFine: (result: Expr<T>) => I32,
+  doubts: (result: Expr<T>) => readonly I32[],
   exact: (control: I32) => readonly [Expr<T>, I32],
+  isFine?: (result: Expr<T>) => I32,
 ): Expr<T> {
   const c = e.c;
   const result = c.local(native.type);
   c.set(result, native);
-  c.if(i32.eqz(isFine(result.get)), () => {
+  const byLibrary = (): void => {
     const [value, flags] = exact(mxcsr(e));
     settle(e, flags);
     c.set(result, value);
+  };
+  inDoubt(c, doubts(result.get), () => {
+    if (isFine === undefined) byLibrary();
+    else c.if(i32.eqz(isFine(result.get)), byLibrary);
   });
   return result.get;
 }
 
-/** A call of a library function that gives a value of a shape and flags. */
+/** A call of a shape's library function that gives a value and flags. */
 export const exactly =
-  <V extends Type>(c: Code, func: Func, type: V, ...args: ReadonlyArray<In<Type>>) =>
+  <V extends 'f32' | 'f64' | 'v128'>(
+    e: Env,
+    shape: Shape<V, 'i32' | 'v128'>,
+    name: string,
+    ...args: readonly Expr[]
+  ) =>
   (control: I32): readonly [Expr<V>, I32] => {
-    const [value, flags] = call(c, func, [type, 'i32'], ...args, control);
-    return [value, flags];
+    const [value, flags] = call(e.c, helper(e, name), [shape.bitsType, 'i32'], ...args, control);
+    return [shape.ofBits(value), flags];
   };

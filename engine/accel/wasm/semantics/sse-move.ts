@@ -24,7 +24,7 @@ define('movups', (e) => {
 function merge(name: string, size: 4 | 8): void {
   define(name, (e) => {
     const [target, operand] = e.operands;
-    e.writeN(target, size, e.readN(operand, size));
+    e.writeN(target, size, e.readFloat(operand, size === 4 ? 'f32' : 'f64'));
   });
 }
 merge('movss', 4);
@@ -161,13 +161,13 @@ function maskedStore(e: Env, size: 8 | 16, mask: (operand: Operand) => I32): voi
   const c = e.c;
   const [data, by] = e.operands;
   const left = c.var('i32', mask(by));
-  const { base, offset } = e.register(data);
+  const v = size === 8 ? readMmx(e, data) : e.readV(data);
   const host = e.host(e.linear(e.segment(), implied(e), size, true), size, 'modify');
   c.if(left.get, () => {
-    const from = c.let(base);
     c.loop((again) => {
       const at = c.let(i32.ctz(left.get));
-      c.store('i32_8', i32.add(host, at), i32.load8_u(i32.add(from, at), offset));
+      const byte = i8x16.extract_u(i8x16.swizzle(v, i8x16.splat(at)), 0);
+      c.store('i32_8', i32.add(host, at), byte);
       c.set(left, i32.and(left.get, i32.sub(left.get, 1)));
       c.brIf(again, left.get);
     });

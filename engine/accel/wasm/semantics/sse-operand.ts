@@ -42,24 +42,16 @@ export const read32 = (e: Env, operand: Operand): I32 => e.readN(operand, 4) as 
 /** The low 64 bits of a register, or 8 bytes of memory. Bound. */
 export const read64 = (e: Env, operand: Operand): I64 => e.readN(operand, 8) as I64;
 
-/** Where an operand's bytes are, to load from: in the state, or in guest memory. */
-function source(e: Env, operand: Operand, size: number): { base: I32; offset: number } {
-  return operand.kind === 'mem' ? { base: e.memHost(size, false), offset: 0 } : e.register(operand);
-}
-
 /** The low 2, 4 or 8 bytes of a register or memory, zero-extended to a vector. Bound. */
 export function readLow(e: Env, operand: Operand, size: 2 | 4 | 8): V128 {
   if (e.vex !== undefined) return e.vex.readLow(operand, size);
-  const { base, offset } = source(e, operand, size);
-  if (size === 8) return e.c.let(v128.load64_zero(base, offset));
-  if (size === 4) return e.c.let(v128.load32_zero(base, offset));
-  return e.c.let(i32x4.replace(ZERO, 0, i32.load16_u(base, offset)));
+  if (operand.kind === 'mem') return e.c.let(e.loadLow(e.memHost(size, false), size));
+  return e.c.let(e.registerLow(operand, size));
 }
 
 /** The high 64 bits of a vector register. Bound. */
 export function readHigh(e: Env, operand: Operand): I64 {
-  const { base, offset } = e.register(operand);
-  return e.c.let(i64.load(base, offset + 8));
+  return e.c.let(e.readRegister(operand, 8, 8) as I64);
 }
 
 /** Writes the high 64 bits of a vector register. */
@@ -68,8 +60,7 @@ export function writeHigh(e: Env, operand: Operand, value: I64): void {
     e.writeV(operand, i64x2.replace(e.readV(operand), 1, value));
     return;
   }
-  const { base, offset } = e.register(operand);
-  e.c.store('i64', base, value, offset + 8);
+  e.writeRegister(operand, value, 8, false, 8);
 }
 
 /** The eight-bit immediate, zero-extended. Bound. */

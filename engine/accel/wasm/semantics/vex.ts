@@ -6,7 +6,9 @@
  * gives the first source; what is written is kept until all lanes are done, so that faults of any come first.
  */
 import type { Local } from '../emit/code.ts';
-import { i32, i32x4, i64, i64x2, v128, type Expr, type I32, type I64, type V128 } from '../emit/expr.ts';
+import {
+  f32x4, f64x2, i32, i32x4, i64x2, v128, type Expr, type F32, type F64, type I32, type I64, type V128,
+} from '../emit/expr.ts'; // prettier-ignore
 import type { Env } from './env.ts';
 import type { Operand } from './form.ts';
 import type { Semantic } from './registry.ts';
@@ -21,7 +23,6 @@ export interface VexForm {
   readonly narrow: boolean;
 }
 
-const ZERO = v128.const(Array.from({ length: 16 }, () => 0));
 const LANE = 16;
 
 /** How far an eight-bit immediate's bits for the upper lane lie above those for the lower one. */
@@ -86,11 +87,18 @@ export class VexOperands {
 
   /** The part of a narrower operand that this lane widens: `bytes` of it, zero-extended. Bound. */
   readLow(operand: Operand, bytes: 2 | 4 | 8): V128 {
-    const { base, offset } = this.#place(operand, bytes * this.#lane, bytes * this.lanes.length);
+    const at = bytes * this.#lane;
     const { c } = this.#e;
-    if (bytes === 8) return c.let(v128.load64_zero(base, offset));
-    if (bytes === 4) return c.let(v128.load32_zero(base, offset));
-    return c.let(i32x4.replace(ZERO, 0, i32.load16_u(base, offset)));
+    if (operand.kind !== 'mem') return c.let(this.#e.registerLow(operand, bytes, at));
+    return c.let(this.#e.loadLow(this.#memory(bytes * this.lanes.length), bytes, at));
+  }
+
+  /** The lowest element of an operand as a number of its type. Bound. */
+  readFloat<T extends 'f32' | 'f64'>(operand: Operand, type: T): Expr<T> {
+    const { c } = this.#e;
+    const from = this.#sourceOf(operand);
+    if (from.kind !== 'mem') return c.let(this.#e.registerFloat(from, type));
+    return c.let(this.#e.loadFloat(this.#memory(type === 'f32' ? 4 : 8), type));
   }
 
   /** The low `bytes` of an operand, the same for every lane. Bound. */
@@ -110,30 +118,20 @@ export class VexOperands {
 
   #part(operand: Operand, bytes: number, at: number, memoryBytes: number): Expr {
     const { c } = this.#e;
-    const from = operand === this.#target && this.#source !== undefined ? this.#source : operand;
-    if (from.kind !== 'mem' && at === 0) return c.let(this.#e.readRegister(from, bytes));
-    const { base, offset } = this.#place(from, at, memoryBytes);
-    switch (bytes) {
-      case 1:
-        return c.let(i32.load8_u(base, offset));
-      case 2:
-        return c.let(i32.load16_u(base, offset));
-      case 4:
-        return c.let(i32.load(base, offset));
-      case 8:
-        return c.let(i64.load(base, offset));
-      default:
-        return c.let(v128.load(base, offset));
-    }
+    const from = this.#sourceOf(operand);
+    if (from.kind !== 'mem') return c.let(this.#e.readRegister(from, bytes, at));
+    return c.let(this.#e.loadHost(this.#memory(memoryBytes), bytes, at));
   }
 
-  #place(operand: Operand, at: number, memoryBytes: number): { base: I32; offset: number } {
-    if (operand.kind !== 'mem') {
-      const { base, offset } = this.#e.register(operand);
-      return { base, offset: offset + at };
-    }
-    this.#host ??= this.#hostOf(memoryBytes, false);
-    return { base: this.#host, offset: at };
+  /** Where the first operand is read from. */
+  #sourceOf(operand: Operand): Operand {
+    return operand === this.#target && this.#source !== undefined ? this.#source : operand;
+  }
+
+  /** Host address of the memory operand, to read from. */
+  #memory(bytes: number): I32 {
+    this.#host ??= this.#hostOf(bytes, false);
+    return this.#host;
   }
 
   /** Host address of the memory operand. Only aligned moves mind where it is (SDM 1, 14.9). */
@@ -148,9 +146,7 @@ export class VexOperands {
     const { c } = this.#e;
     if (operand.kind !== 'mem' && bytes < LANE) {
       const before = this.read(operand, LANE) as V128;
-      const merged =
-        bytes === 8 ? i64x2.replace(before, 0, value as I64) : i32x4.replace(before, 0, value as I32);
-      this.write(operand, LANE, merged);
+      this.write(operand, LANE, replaceLowest(before, value));
       return;
     }
     this.#written.push({ operand, lane: this.#lane, bytes, value: c.let(value) });
@@ -185,7 +181,7 @@ export class VexOperands {
     }
     const registers = this.#written.filter(({ operand }) => operand.kind !== 'mem');
     for (const { operand, lane, value } of registers) {
-      const { base, offset } = this.#e.register(operand);
+      const write = (v: V128, at: number) => this.#e.writeRegister(operand, v, LANE, false, at);
       const other = registers.find((each) => each.operand === operand && each.lane === 1);
       if (lane === 1 && this.#form.narrow) continue;
       if (lane === 0 && this.#form.narrow && other !== undefined) {
@@ -194,11 +190,24 @@ export class VexOperands {
           other.value as V128,
           Array.from({ length: 16 }, (_, i) => (i < 8 ? i : i + 8)),
         );
-        c.store('v128', base, joined, offset);
-      } else c.store('v128', base, value as V128, offset + LANE * lane);
-      if (lane === 0 && (other === undefined || this.#form.narrow))
-        c.store('v128', base, ZERO, offset + LANE);
+        write(joined, 0);
+      } else write(value as V128, LANE * lane);
+      if (lane === 0 && (other === undefined || this.#form.narrow)) this.#e.clearUpper(operand);
     }
+  }
+}
+
+/** A vector with another lowest element, of the value's type. */
+export function replaceLowest(v: V128, value: Expr): V128 {
+  switch (value.type) {
+    case 'i32':
+      return i32x4.replace(v, 0, value as I32);
+    case 'i64':
+      return i64x2.replace(v, 0, value as I64);
+    case 'f32':
+      return f32x4.replace(v, 0, value as F32);
+    default:
+      return f64x2.replace(v, 0, value as F64);
   }
 }
 
