@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CpuModel } from '../../engine/accel/wasm/system/cpuid.ts';
+import { CPU_MODELS, CpuModel } from '../../engine/accel/wasm/system/cpuid.ts';
 import { FEATURES } from '../../engine/accel/wasm/system/features.ts';
 import { canAssemble, fault, FINE, runGuest } from './guest.ts';
 
@@ -64,6 +64,39 @@ describe.skipIf(!canAssemble)('CPU models', () => {
     expect(found).toEqual(Object.fromEntries(expected));
     for (const feature of Object.keys(INSTRUCTIONS)) expect(FEATURES).toHaveProperty(feature);
   });
+
+  // A vCPU that waits for a store to memory would have to be found by whoever stores; guests wait by HLT and PAUSE.
+  test.each(CPU_MODELS)(
+    '%s has neither MONITOR nor MWAIT, and says so (SDM 2, MONITOR; APM 3, MONITORX)',
+    (name) => {
+      const code = `LONG
+        mov eax, 1
+        cpuid
+        and ecx, 1 << 3
+        REPORT ecx
+        mov eax, 5
+        xor ecx, ecx
+        cpuid
+        or eax, ebx
+        or eax, ecx
+        or eax, edx
+        REPORT eax
+        mov eax, 0x80000001
+        cpuid
+        and ecx, 1 << 29
+        REPORT ecx
+        mov eax, 0x58000
+        xor ecx, ecx
+        xor edx, edx
+        TRY monitor
+        TRY mwait
+        TRY monitorx
+        TRY mwaitx
+        USER mwait
+        hlt`;
+      expect(runGuest(code, name).reports).toEqual([0, 0, 0, ...Array.from({ length: 5 }, () => fault(UD))]);
+    },
+  );
 
   test('what older processors take for another instruction is that: LZCNT is BSR, TZCNT BSF (SDM 2, LZCNT)', () => {
     const code = `LONG
