@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static atomic_int wanted;
-static int threads, standing;
+static int threads, standing, requests_over;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t all_stand = PTHREAD_COND_INITIALIZER, go_on = PTHREAD_COND_INITIALIZER;
 
@@ -29,7 +29,8 @@ static void *spin(void *unused) {
             ;
         pthread_mutex_lock(&mutex);
         if (++standing == threads) pthread_cond_signal(&all_stand);
-        while (atomic_load(&wanted)) pthread_cond_wait(&go_on, &mutex);
+        /* Not by the flag: the next request may have set it before this thread comes to look. */
+        for (const int over = requests_over; requests_over == over;) pthread_cond_wait(&go_on, &mutex);
         pthread_mutex_unlock(&mutex);
     }
     return unused;
@@ -52,6 +53,7 @@ int main(int count, char **arguments) {
         while (standing < threads) pthread_cond_wait(&all_stand, &mutex);
         printf("%.3f\n", now() - start);
         atomic_store(&wanted, 0);
+        requests_over++;
         pthread_cond_broadcast(&go_on);
         pthread_mutex_unlock(&mutex);
     }

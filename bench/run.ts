@@ -14,12 +14,12 @@ import { measureKernel, runEverywhere } from './kernel-speed.ts';
 import { EMPTY, kernel, type KernelName, KERNELS, UNITS } from './kernels.ts';
 import { diskWork, measureDisk } from './disk.ts';
 import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
-import { bootLinux, type Cost, idleLinux, type Linux, median } from './measure.ts';
+import { bootLinux, type Cost, idleLinux, type Linux } from './measure.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { demandOneResult, middle, report, type Series, takeTurns } from './series.ts';
 import { measureScreen, SCREEN } from './screen.ts';
 import { type KickLatency, measureKick, measureKickFloor } from './kick.ts';
-import { measureSmp, type SmpFigures } from './smp.ts';
+import { measureSmp, middle as middleRatio, type SmpFigures } from './smp.ts';
 import { costLine, head, line, ratioLine, type Speed, speeds, summary } from './table.ts';
 import { workloadTree } from './workloads/tree.ts';
 import { runInGuest, runOnHost, type Workload, WORKLOADS } from './workloads/workloads.ts';
@@ -181,26 +181,15 @@ async function benchSmp({ runs, limit }: Options): Promise<void> {
   console.log(`\ntwo vCPUs: median of ${runs}; clock and processor time`);
   const figures: SmpFigures[] = [];
   for (let run = 0; run < runs; run++) figures.push(await measureSmp(linux, limit));
-  const row = (name: string, of: (figures: SmpFigures) => readonly [Cost, Cost]): void => {
-    const ratio = (figure: (cost: Cost) => number): string => {
-      const ratios = figures.map((each) => of(each)).map(([one, two]) => figure(two) / figure(one));
-      return median(ratios).toFixed(2).padStart(6);
-    };
-    console.log(`${name.padEnd(46)}${ratio((cost) => cost.seconds)} × the time${ratio((cost) => cost.cpuSeconds)} × the processor time`); // prettier-ignore
+  const row = (name: string, of: keyof SmpFigures): void => {
+    const { seconds, cpuSeconds } = middleRatio(figures.map((each) => each[of]));
+    const shown = (ratio: number): string => ratio.toFixed(2).padStart(6);
+    console.log(`${name.padEnd(46)}${shown(seconds)} × the time${shown(cpuSeconds)} × the processor time`);
   };
-  row('boot, beside one vCPU', ({ boot }) => [boot.one, boot.two]);
-  row('two copies of a workload, beside one copy', ({ work: { two } }) => [
-    two('one copy'),
-    two('two copies'),
-  ]);
-  row('a job on both, beside a machine of one vCPU', ({ work: { one, two } }) => [
-    one('one after the other'),
-    two('at the same time'),
-  ]);
-  row('a job on both, beside one half after the other', ({ work: { two } }) => [
-    two('one after the other'),
-    two('at the same time'),
-  ]);
+  row('boot, beside one vCPU', 'boot');
+  row('two copies of a workload, beside one copy', 'copies');
+  row('a job on both, beside a machine of one vCPU', 'job');
+  row('a job on both, beside one half after the other', 'halves');
 }
 
 /** A guest that draws all of its screen, and one that waits for keys, as a viewer sees them. */
