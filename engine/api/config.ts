@@ -36,6 +36,9 @@ export const MOST_DISKS = 16;
 export const MOST_IDE_DRIVES = 4;
 export const MOST_SATA_DRIVES = 6;
 
+/** What can point at places on the screen. */
+export const TABLETS = ['usb', 'virtio', 'none'] as const;
+
 /** How a disk can be connected. */
 export const DISK_BUSES = ['virtio', 'sata', 'ide'] as const;
 
@@ -135,6 +138,8 @@ export const machineFields = z.strictObject({
       }),
     ])
     .default({ kind: 'none' }),
+  /** What the guest's pointer follows the viewer's by; {@link tabletOf} says where absent. */
+  tablet: z.enum(TABLETS, 'must be usb, virtio or none').optional(),
   debugcon: stream.optional(),
   /** Hard disks and CD-ROM drives, in the order in which the guest finds them. */
   disks: z.array(disk).max(MOST_DISKS, `has more than ${MOST_DISKS} disks`).default([]),
@@ -209,6 +214,8 @@ export type MachineConfigInput = z.input<typeof schema>;
 
 export type DiskConfig = MachineConfig['disks'][number];
 
+export type TabletKind = (typeof TABLETS)[number];
+
 export type DiskBus = (typeof DISK_BUSES)[number];
 
 /** How the vCPUs of a machine are spread, also where that is left open. */
@@ -219,6 +226,12 @@ export function topologyOf({ vcpus, topology }: Pick<MachineConfig, 'vcpus' | 't
 /** The bus of a disk, also where it is left open. */
 export function busOf({ bus, device }: Pick<DiskConfig, 'bus' | 'device'>): NonNullable<DiskConfig['bus']> {
   return bus ?? (device === 'cdrom' ? 'ide' : 'virtio');
+}
+
+/** The tablet of a machine, also where it is left open: on USB, which any guest has drivers for, unless the kernel is
+ * the machine's own, which boots sooner with less. */
+export function tabletOf({ tablet, kernel }: Pick<MachineConfig, 'tablet' | 'kernel'>): TabletKind {
+  return tablet ?? (kernel === undefined ? 'usb' : 'virtio');
 }
 
 export type StreamConfig = MachineConfig['serial'][number];

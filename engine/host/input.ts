@@ -2,7 +2,7 @@
  * What people do with keyboard and pointer, handed to the machine's devices.
  */
 import type { InputTarget } from '../backend/display/rfb-client.ts';
-import { TABLET_MOST } from '../device/input/virtio-tablet.ts';
+import { TABLET_MOST } from '../device/input/tablet.ts';
 import type { Board } from '../machine/board.ts';
 
 /** Buttons as RFB has them (RFC 6143, 7.5.5), and as PS/2 mice have them. */
@@ -40,6 +40,8 @@ export class InputPort implements InputTarget {
     this.#withDevices(() => {
       // A tablet with a driver knows where the pointer is; a mouse only that it has moved.
       if (tablet?.ready === true) {
+        // What was pressed before there was a driver is let go.
+        mouse?.move(0, 0, 0, 0);
         tablet.point(onTablet(at.x, at.width), onTablet(at.y, at.height), -wheel, held);
       } else {
         mouse?.move(at.x - last.x, last.y - at.y, wheel, held);

@@ -11,6 +11,7 @@ import {
   type MachineConfig,
   type MachineConfigInput,
   parseMachineConfig,
+  tabletOf,
   topologyOf,
 } from '../api/config.ts';
 import type { MediumState } from '../api/control.ts';
@@ -215,7 +216,9 @@ export class Machine {
         debugExit: config.debugExit,
         disks: disks.plans,
         boot: { order: config.boot.order, menu: config.boot.menu ? BOOT_MENU_WAIT : undefined },
-        ...(hasDisplayAdapter(config) ? { vga: { bios: readVgaBios(config) } } : {}),
+        ...(hasDisplayAdapter(config)
+          ? { vga: { bios: readVgaBios(config), tablet: tabletOf(config) } }
+          : {}),
       };
       const ramBytes = config.memory * 0x100000;
       const acceleratorArea = accelerator.areaBytes(config.vcpus);

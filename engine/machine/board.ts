@@ -4,6 +4,7 @@
  * Every thread of a machine builds one, placing the same things in the same order, so that all of them work
  * on the same bytes. Building changes nothing there; {@link Board.powerOn} does.
  */
+import type { TabletKind } from '../api/config.ts';
 import type { CpuTopology } from '../api/topology.ts';
 import { ByteRing } from '../backend/byte-ring.ts';
 import { Logger, type LogSink } from '../base/log.ts';
@@ -19,7 +20,10 @@ import type { TimedDevice } from '../device/device.ts';
 import { Screen } from '../device/video/screen.ts';
 import { Vga } from '../device/video/vga.ts';
 import { TEXT_WINDOW_BYTES, VIDEO_BYTES } from '../device/video/vga-state.ts';
+import type { Tablet } from '../device/input/tablet.ts';
 import { VirtioTablet } from '../device/input/virtio-tablet.ts';
+import { UsbTablet } from '../device/usb/usb-tablet.ts';
+import { XhciController } from '../device/usb/xhci.ts';
 import type { AcpiPm } from '../device/power/acpi-pm.ts';
 import { Coherence, coherenceBytes } from '../vcpu/coherence.ts';
 import { BootTimeline, Milestone } from '../vcpu/boot-timeline.ts';
@@ -52,7 +56,7 @@ const DEBUG_OUTPUT_BYTES = 65536;
 /** Where the display adapter is on the PCI bus. */
 const VGA_SLOT = { device: 2, function: 0 } as const;
 
-/** Where the tablet is, which comes with a screen. */
+/** Where the tablet is, or the USB controller that it hangs on. */
 const TABLET_SLOT = { device: 4, function: 0 } as const;
 
 const sleepLayout = layout('timer-sleep', 1, { until: 'f64' });
@@ -70,8 +74,9 @@ export interface BoardPlan {
   readonly disks: readonly DiskPlan[];
   /** How firmware looks for something to boot. */
   readonly boot: BootPlan;
-  /** The display adapter, with the firmware that travels in its ROM; absent for a machine without. */
-  readonly vga?: { readonly bios: Uint8Array | null };
+  /** The display adapter, with the firmware that travels in its ROM, and what points at places on its screen;
+   * absent for a machine without. */
+  readonly vga?: { readonly bios: Uint8Array | null; readonly tablet: TabletKind };
 }
 
 export interface BoardOptions extends BoardPlan {
@@ -160,7 +165,10 @@ export class Board {
   readonly vga: Vga | undefined;
 
   /** What points at places on the screen. */
-  readonly tablet: VirtioTablet | undefined;
+  readonly tablet: Tablet | undefined;
+
+  /** The USB controller, where there is something that it is for. */
+  readonly usb: XhciController | undefined;
 
   readonly #vgaRom: number;
   readonly #boardMemory: BoardMemory;
@@ -220,11 +228,8 @@ export class Board {
     this.#vgaRom = arena.reserve(romBytes(options.vga?.bios), PAGE_SIZE);
     if (options.vga !== undefined) {
       this.vga = this.#addVga(arena, options.vga.bios);
-      this.tablet = new VirtioTablet(arena, this.physical, {
-        mmio: this.mmio,
-        send: this.chipset.sendMessage,
-      });
-      this.chipset.addPciDevice(TABLET_SLOT, this.tablet.fn, this.tablet.fn.msix, this.tablet);
+      if (options.vga.tablet === 'virtio') this.tablet = this.#addVirtioTablet(arena);
+      if (options.vga.tablet === 'usb') [this.tablet, this.usb] = this.#addUsbTablet(arena);
     }
     this.storage = new Storage(arena, options.disks, {
       chipset: this.chipset,
@@ -292,6 +297,27 @@ export class Board {
     });
     this.chipset.addPciDevice(VGA_SLOT, vga.fn, vga);
     return vga;
+  }
+
+  #addVirtioTablet(arena: Arena): VirtioTablet {
+    const wires = { mmio: this.mmio, send: this.chipset.sendMessage };
+    const tablet = new VirtioTablet(arena, this.physical, wires);
+    this.chipset.addPciDevice(TABLET_SLOT, tablet.fn, tablet.fn.msix, tablet);
+    return tablet;
+  }
+
+  #addUsbTablet(arena: Arena): [UsbTablet, XhciController] {
+    const tablet = new UsbTablet(arena);
+    const usb = new XhciController(arena, {
+      mmio: this.mmio,
+      memory: this.physical,
+      send: this.chipset.sendMessage,
+      clock: this.clock,
+      devices: [tablet],
+    });
+    this.chipset.addPciDevice(TABLET_SLOT, usb, usb.msix, tablet);
+    this.chipset.addTimedDevice(usb);
+    return [tablet, usb];
   }
 
   /**

@@ -126,11 +126,10 @@ export class Chipset {
   readonly acpiPm: AcpiPm;
   readonly fwCfg: FwCfg;
   readonly serial: readonly SerialPort[];
-  /** Every device with a time of its own, but the local APICs. */
-  readonly timed: readonly TimedDevice[];
 
   /** In the order in which they are reset. */
   readonly #devices: Device[];
+  readonly #timed: TimedDevice[];
   readonly #interrupts: IsaInterrupts;
 
   constructor(parts: ChipsetParts) {
@@ -259,7 +258,7 @@ export class Chipset {
     mmio.register(this.hpet, HPET_BASE, HPET_SIZE);
 
     const uarts = this.serial.map(({ uart }) => uart);
-    this.timed = [this.pit, this.rtc, this.hpet, this.acpiPm, this.keyboard, ...uarts];
+    this.#timed = [this.pit, this.rtc, this.hpet, this.acpiPm, this.keyboard, ...uarts];
     this.#devices = [
       interrupts,
       this.pic,
@@ -303,6 +302,16 @@ export class Chipset {
   /** Has a device reset with the rest. In the same order in every thread, before the machine's first reset. */
   addDevice(device: Device): void {
     this.#devices.push(device);
+  }
+
+  /** Every device with a time of its own, but the local APICs. */
+  get timed(): readonly TimedDevice[] {
+    return this.#timed;
+  }
+
+  /** Has a device serviced at times of its own. To be called when the board is built. */
+  addTimedDevice(device: TimedDevice): void {
+    this.#timed.push(device);
   }
 
   /** Puts a PCI function on bus 0, with the devices that belong to it: all are reset with the rest. To be called

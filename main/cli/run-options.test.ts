@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseMachineConfig } from '../../engine/api/config.ts';
+import { parseMachineConfig, tabletOf } from '../../engine/api/config.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { parseRunOptions } from './run-options.ts';
 
@@ -57,6 +57,14 @@ test('the display is served where it is wanted', () => {
   });
 });
 
+test('the tablet is on USB, or on virtio with a kernel, unless it is said', () => {
+  const tablet = (...words: string[]) => tabletOf(parseMachineConfig(parseRunOptions(words).config));
+  expect(tablet()).toBe('usb');
+  expect(tablet('--kernel', 'k')).toBe('virtio');
+  expect(tablet('--kernel', 'k', '--tablet', 'usb')).toBe('usb');
+  expect(tablet('--tablet=none')).toBe('none');
+});
+
 test('the first serial port is the terminal', () => {
   expect(parseRunOptions(['--sample']).config.serial).toEqual([{ kind: 'stdio' }]);
 });
@@ -68,6 +76,7 @@ test.each([
   [['--boot', 'menu=maybe'], '--boot must be'],
   [['--display', 'sdl'], '--display must be none or vnc=ADDRESS'],
   [['--display', 'vnc='], '--display must be'],
+  [['--tablet', 'ps2'], "--tablet must be usb, virtio or none, not 'ps2'"],
   [['--kernel', 'k', '--firmware', 'f'], '--kernel and --firmware exclude each other'],
   [['--sample', '--kernel', 'k'], '--kernel and --sample exclude each other'],
   [['--kernel', 'k', '--kernel', 'l'], '--kernel is given 2 times'],

@@ -1,6 +1,6 @@
 /** The options of `guesthouse run`: from words to a machine's configuration. */
 import { parseArgs } from 'node:util';
-import { BOOT_KINDS, type MachineConfigInput, MEMORY_MIB } from '../../engine/api/config.ts';
+import { BOOT_KINDS, type MachineConfigInput, MEMORY_MIB, TABLETS } from '../../engine/api/config.ts';
 import { parseDisk } from './disk-options.ts';
 import { parseVcpus } from './vcpu-options.ts';
 import { firstSentence, usage } from './words.ts';
@@ -29,6 +29,7 @@ const OPTIONS = {
   disk: { type: 'string', multiple: true },
   cdrom: { type: 'string', multiple: true },
   display: { type: 'string', multiple: true },
+  tablet: { type: 'string', multiple: true },
   serial: { type: 'string', multiple: true },
   debugcon: { type: 'string', multiple: true },
   'debug-exit': { type: 'boolean' },
@@ -73,6 +74,7 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
 
   const serial = stream('serial', once('serial') ?? 'stdio');
   const debugcon = once('debugcon');
+  const tablet = once('tablet');
   const config = {
     accel: choice('accel', once('accel') ?? 'auto', ['auto', 'kvm', 'wasm'] as const),
     cpu: once('cpu'),
@@ -89,6 +91,7 @@ export function parseRunOptions(words: readonly string[]): RunOptions {
       ...(values.cdrom ?? []).map((text) => parseDisk('cdrom', text)),
     ],
     display: display(once('display') ?? 'none'),
+    tablet: tablet === undefined ? undefined : choice('tablet', tablet, TABLETS),
     serial: [serial],
     debugcon: debugcon === undefined ? undefined : stream('debugcon', debugcon),
     debugExit: values['debug-exit'] === true,

@@ -36,6 +36,8 @@ The machine:
   --serial WHERE      first serial port: stdio, null, file:PATH (default: stdio)
   --debugcon WHERE    debug console at ports 0xE9 and 0x402: stdio, file:PATH
   --display WHERE     the screen: none, vnc=ADDRESS[,password=FILE] (default: none)
+  --tablet KIND       what the guest's pointer follows a viewer's by: usb, virtio, none (default: usb, or virtio
+                      with a kernel)
   --debug-exit        let the guest end the machine through port 0xF4
   --dump-code ADDRESS show the guest's code around an address whenever it is translated, and what it becomes
   --stats             at the end, say what the machine did, on standard error

@@ -109,7 +109,7 @@ export class FuzzedBoard {
     const plan: BoardPlan = {
       accelerator: 'wasm', cpuModel: model, topology: cpuTopology(VCPUS), serial: SERIAL_PORTS.map((_, i) => i % 2 === 0),
       debugcon: true, debugExit: true, disks: DISKS,
-      boot: { order: [], menu: undefined }, vga: { bios: null },
+      boot: { order: [], menu: undefined }, vga: { bios: null, tablet },
       images: { kernel: null, initrd: null, modules: [], firmware, commandLine: '' },
     }; // prettier-ignore
     const areaBytes = boardAreaBytes(plan, RAM_BYTES, WASM_PAGE);

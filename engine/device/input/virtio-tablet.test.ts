@@ -4,7 +4,8 @@ import { Arena } from '../../memory/layout.ts';
 import { MmioBus } from '../../memory/mmio-bus.ts';
 import { deviceConformance, TestWorld } from '../conformance.ts';
 import { TestMemory } from '../storage/test-disk.ts';
-import { TABLET_MOST, VirtioTablet } from './virtio-tablet.ts';
+import { TABLET_MOST } from './tablet.ts';
+import { VirtioTablet } from './virtio-tablet.ts';
 
 const MEMORY = 0x1_0000;
 const ARENA = MEMORY + 0x8000;

@@ -11,6 +11,7 @@
 import { type Arena, layout, type View } from '../../memory/layout.ts';
 import type { Device } from '../device.ts';
 import type { DmaMemory } from '../dma.ts';
+import { TABLET_MOST, type Tablet, within } from './tablet.ts';
 import { VirtioPci, type VirtioWires } from '../virtio/virtio-pci.ts';
 import { RingError, Virtqueue } from '../virtio/virtqueue.ts';
 
@@ -40,11 +41,8 @@ const EventType = { Synchronize: 0, Key: 1, Relative: 2, Absolute: 3 } as const;
 const Key = { Left: 0x110, Right: 0x111, Middle: 0x112 } as const;
 const Axis = { X: 0, Y: 1, Wheel: 8 } as const;
 
-/** Buttons in the order of the bits that {@link VirtioTablet.point} takes. */
+/** Buttons in the order of the bits that {@link Tablet.point} takes. */
 const BUTTONS = [Key.Left, Key.Right, Key.Middle] as const;
-
-/** Places go from 0 to this on both axes. */
-export const TABLET_MOST = 0x7fff;
 
 const EVENT_BYTES = 8;
 
@@ -71,7 +69,7 @@ interface InputEvent {
   readonly value: number;
 }
 
-export class VirtioTablet implements Device {
+export class VirtioTablet implements Device, Tablet {
   readonly name = 'virtio-tablet-state';
   readonly fn: VirtioPci;
   readonly #at: View<typeof tabletLayout.fields>;
@@ -115,18 +113,10 @@ export class VirtioTablet implements Device {
     this.#forget();
   }
 
-  /** Whether a driver listens. */
   get ready(): boolean {
     return this.fn.queue(Queue.Events) !== undefined;
   }
 
-  /**
-   * Where the pointer is, and what is done with its buttons and wheel.
-   *
-   * @param x 0 (left) … {@link TABLET_MOST}, @param y likewise from the top
-   * @param notches of the wheel away from the user
-   * @param buttons held now: bit 0 left, 1 right, 2 middle
-   */
   point(x: number, y: number, notches: number, buttons: number): void {
     const at = this.#at;
     at.x = within(x, 0, TABLET_MOST);
@@ -275,8 +265,4 @@ function bitmap(bits: readonly number[]): number[] {
   const bytes = Array.from({ length: (Math.max(...bits) >> 3) + 1 }, () => 0);
   for (const bit of bits) bytes[bit >> 3] |= 1 << (bit & 7);
   return bytes;
-}
-
-function within(value: number, least: number, most: number): number {
-  return Math.max(least, Math.min(most, Math.round(value)));
 }
