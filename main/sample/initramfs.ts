@@ -19,7 +19,8 @@ for module in /lib/modules/*.ko; do
   [ -f "$module" ] && $busybox insmod "$module"
 done
 
-# Drivers take a moment to load: only where there is something for them (PCI class 1 is mass storage, 9 input).
+# Drivers take a moment to load: only where there is something for them (PCI class 1 is mass storage, 9 input,
+# 0c03 USB).
 present() { $busybox grep -q "^0x$1" /sys/bus/pci/devices/*/class; }
 load() {
   for module in /lib/modules/$1/*.ko; do
@@ -29,6 +30,7 @@ load() {
 present '0[19]' && load virtio
 present 01 && load storage
 present 09 && load input
+present 0c03 && load usb
 
 hostname guesthouse
 
@@ -73,6 +75,18 @@ const VIRTIO_DRIVERS = [
 /** Drivers of pointers. */
 const INPUT_DRIVERS = ['virtio_input'] as const;
 
+/** Drivers of a USB controller and of pointers on it: those of devices first, so that they are there when devices are
+ * found. */
+const USB_DRIVERS = [
+  'usb-common',
+  'usbcore',
+  'hid',
+  'hid-generic',
+  'usbhid',
+  'xhci-hcd',
+  'xhci-pci',
+] as const;
+
 /** Drivers of disks, likewise: virtio-blk, IDE, AHCI, disks and CD-ROMs on these, and a CD-ROM's file system. */
 const STORAGE_DRIVERS = [
   'virtio_blk',
@@ -94,7 +108,13 @@ const STORAGE_DRIVERS = [
 ] as const;
 
 /** All drivers that the guest has, where its kernel has them as modules. */
-export const MODULES = [...DRIVERS, ...VIRTIO_DRIVERS, ...STORAGE_DRIVERS, ...INPUT_DRIVERS] as const;
+export const MODULES = [
+  ...DRIVERS,
+  ...VIRTIO_DRIVERS,
+  ...STORAGE_DRIVERS,
+  ...INPUT_DRIVERS,
+  ...USB_DRIVERS,
+] as const;
 
 /** A kernel module, not compressed. */
 export interface KernelModule {
@@ -108,7 +128,7 @@ PS1='guesthouse:$PWD# '
 `;
 
 /** Raised whenever what {@link initramfs} makes of the same BusyBox changes. */
-export const RECIPE = 5;
+export const RECIPE = 6;
 
 /**
  * Makes the initial RAM file system, an uncompressed cpio archive: the guest unpacks it quicker than it
@@ -130,6 +150,7 @@ export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[])
     'lib/modules/virtio',
     'lib/modules/storage',
     'lib/modules/input',
+    'lib/modules/usb',
     'dev',
     'proc',
     'sys',
@@ -148,6 +169,7 @@ export function initramfs(busybox: Uint8Array, modules: readonly KernelModule[])
     ...loaded('lib/modules/virtio', VIRTIO_DRIVERS, modules),
     ...loaded('lib/modules/storage', STORAGE_DRIVERS, modules),
     ...loaded('lib/modules/input', INPUT_DRIVERS, modules),
+    ...loaded('lib/modules/usb', USB_DRIVERS, modules),
     { type: 'file', path: 'init', mode: 0o755, data: INIT },
   ]);
 }

@@ -8,6 +8,7 @@
  * - a timer that is due again at the very moment at which it was serviced, for a run loop would never get past it;
  * - a byte changed that is nobody's.
  */
+import type { TabletKind } from '../../engine/api/config.ts';
 import { Random } from '../../engine/base/random.ts';
 import type { AccessSize } from '../../engine/device/device.ts';
 import { FW_CFG_PORT, FW_CFG_PORTS } from '../../engine/device/firmware/fw-cfg.ts';
@@ -102,7 +103,8 @@ export class FuzzedBoard {
   /** The host's time at which the guest's is 0. */
   #origin: number;
 
-  constructor(time: VirtualTime) {
+  /** @param tablet what points at the screen, and so whether there is a USB controller */
+  constructor(time: VirtualTime, tablet: TabletKind) {
     this.#time = time;
     const firmware = new Uint8Array(0x1_0000).fill(0xf4);
     const model = ACCELERATOR.cpuModels()[0];
@@ -137,6 +139,7 @@ export class FuzzedBoard {
       [4, 'AHCI', (random) => this.#ahci(random)],
       [2, 'bus-master transfers', (random) => drivers.busMaster(random)],
       [2, 'virtio queues', (random) => drivers.virtio(random)],
+      [tablet === 'usb' ? 2 : 0, 'USB', (random) => drivers.usb(random)],
       [1, 'fw_cfg DMA', (random) => drivers.fwCfg(random)],
       [0.05, 'display', (random) => drivers.display(random)],
       [1, 'host', (random) => this.#host(random)],

@@ -7,17 +7,20 @@ function run(order: FuzzOrder): FuzzResult {
   const realNow = performance.now.bind(performance);
   const time: VirtualTime = { now: 1000 };
   performance.now = () => time.now;
-  const board = new FuzzedBoard(time);
+  // What a case runs on follows from its seed.
+  const boards = [new FuzzedBoard(time, 'virtio'), new FuzzedBoard(time, 'usb')] as const;
   const findings: string[] = [];
   const end = realNow() + order.seconds * 1000;
   let cases = 0;
   for (; cases < order.cases && realNow() < end && findings.length < ENOUGH; cases++) {
     const seed = (order.seed + cases) >>> 0;
     beat(order, seed);
-    const finding = board.runCase(seed);
+    const finding = boards[seed % 2].runCase(seed);
     if (finding !== null) findings.push(`case ${finding.seed}: ${finding.what}`);
   }
-  const counts = [...board.counts].map(([name, count]) => `${name} ${count}`);
+  const names = new Set(boards.flatMap(({ counts }) => [...counts.keys()]));
+  const sum = (name: string) => boards.reduce((total, { counts }) => total + (counts.get(name) ?? 0), 0);
+  const counts = [...names].map((name) => `${name} ${sum(name)}`);
   return { findings, summary: `${cases} cases; ${counts.join(', ')}`, cases };
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Random } from '../../engine/base/random.ts';
 import { FW_CFG_PORT } from '../../engine/device/firmware/fw-cfg.ts';
+import { VirtioTablet } from '../../engine/device/input/virtio-tablet.ts';
 import { PciCommand, PciRegister } from '../../engine/device/pci/pci-function.ts';
 import { VirtioBlk } from '../../engine/device/storage/virtio-blk.ts';
 import { VBE_PORT } from '../../engine/device/video/vbe-ports.ts';
@@ -13,6 +14,7 @@ import { VBE_MOST } from '../../engine/device/video/vga-state.ts';
 import { Feature, type VirtioPci, VirtioStatus } from '../../engine/device/virtio/virtio-pci.ts';
 import type { Board } from '../../engine/machine/board.ts';
 import { edge32, edge64 } from './guest-code.ts';
+import { HostileUsbDriver } from './hostile-usb.ts';
 
 /** Sectors of the image behind each disk: none is made larger. */
 const IMAGE_SECTORS = 2048;
@@ -49,6 +51,7 @@ export class HostileDrivers {
   readonly #note: (what: string) => void;
   readonly #serveDisks: () => void;
   readonly #screen: Screen;
+  readonly #usb: HostileUsbDriver | undefined;
 
   /** @param note told what is about to be done, @param serveDisks does what the I/O thread does */
   constructor(board: Board, ramBytes: number, note: (what: string) => void, serveDisks: () => void) {
@@ -59,6 +62,9 @@ export class HostileDrivers {
     this.#note = note;
     this.#serveDisks = serveDisks;
     this.#screen = screen;
+    const { usb, tablet, physical } = board;
+    if (usb !== undefined && tablet !== undefined)
+      this.#usb = new HostileUsbDriver({ usb, tablet, physical }, ramBytes, (random) => this.#place(random));
   }
 
   /** An address that is in memory, mostly; else at its end, or nowhere. */
@@ -128,7 +134,7 @@ export class HostileDrivers {
     const { storage, tablet, physical } = this.#board;
     const disk = storage.served.map(({ device }) => device).find((device) => device instanceof VirtioBlk);
     if (disk === undefined || tablet === undefined) throw new Error('there is no virtio device');
-    const onDisk = random.oneIn(2);
+    const onDisk = !(tablet instanceof VirtioTablet) || random.oneIn(2);
     const fn = onDisk ? disk.fn : tablet.fn;
     this.#note(`virtio queues of ${onDisk ? 'a disk' : 'the tablet'}`);
     const size = 2 ** (2 + random.below(4));
@@ -212,6 +218,12 @@ export class HostileDrivers {
     set(Common.QueueEnable, 2, 1);
     set(Common.Status, 1, 0x0f);
     return queue;
+  }
+
+  /** Rings and contexts of the USB controller, on a board that has it. */
+  usb(random: Random): void {
+    this.#note('USB');
+    this.#usb?.run(random);
   }
 
   /** Registers of the display adapter, then a look at what it shows. */

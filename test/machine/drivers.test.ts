@@ -31,25 +31,24 @@ async function type(guest: Console, line: string): Promise<string> {
   return guest.expect(PROMPT, 60);
 }
 
-/** Moves a viewer's pointer and presses its left button, and sees what the guest's tablet says of it. */
-async function point(guest: Console): Promise<void> {
+/** Moves a viewer's pointer to the right, then presses its left button at the bottom.
+ * @returns the first events of the guest's tablet: type, code and value */
+async function point(guest: Console, count: number): Promise<number[][]> {
   const viewer = await Viewer.connect(connect(at('vnc')), { encodings: [7, -223] });
   // Events are kept for whoever has opened the device.
   const name = '$(grep -l "Guesthouse Tablet" /sys/class/input/event*/device/name | cut -d/ -f5)';
   await type(guest, `exec 3</dev/input/${name}`);
   viewer.pointer(viewer.width - 1, 0, 0);
   viewer.pointer(viewer.width - 1, viewer.height - 1, 1);
-  // Four of 24 bytes; the last 8 bytes of each are type, code and value.
-  const dump = await type(guest, 'dd bs=24 count=4 <&3 2>/dev/null | od -An -v -tu2 -w24');
+  // Of 24 bytes each, of which the last 8 are type, code and value.
+  const dump = await type(guest, `dd bs=24 count=${count} <&3 2>/dev/null | od -An -v -tu2 -w24`);
   const events = dump.matchAll(/(\d+) +(\d+) +(\d+) +(\d+)\r/g);
-  const told = [...events].map((match) => match.slice(1, 4).map(Number));
-  // The pointer was at the top on the left, so that the first move is along one axis alone.
-  expect(told).toEqual([[3, 0, 0x7fff], [0, 0, 0], [3, 1, 0x7fff], [1, 0x110, 1]]); // prettier-ignore
   viewer.close();
+  return [...events].map((match) => match.slice(1, 4).map(Number));
 }
 
 test(
-  'Linux drives AHCI, with a queue and interrupts by message, and a tablet that follows a viewer’s pointer',
+  'Linux drives AHCI, with a queue and interrupts by message, and virtio’s tablet, which follows a viewer’s pointer',
   { timeout: 300_000 },
   async () => {
     const { kernel, initrd } = await sample(path.join(CACHE, 'sample-amd64'), ['linux-image-amd64']);
@@ -85,10 +84,39 @@ test(
     expect(await type(guest, 'cat /tmp/[0-3] | sha256sum')).toContain(sha256(disc));
     expect(await type(guest, 'grep ahci /proc/interrupts')).toContain('PCI-MSI');
     expect(await type(guest, 'dmesg | grep -ciE "i/o error|ata.*exception|timeout"')).toMatch(/^0\r/);
-    await point(guest);
+    // The pointer was at the top on the left, so that the first move is along one axis alone.
+    expect(await point(guest, 4)).toEqual([[3, 0, 0x7fff], [0, 0, 0], [3, 1, 0x7fff], [1, 0x110, 1]]); // prettier-ignore
     guest.send('poweroff -f\n');
     expect(await guest.status(60)).toBe(0);
     writeFileSync(at('sata.raw'), disc);
     execFileSync('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', at('sata.raw'), at('sata.qcow2')]);
+  },
+);
+
+test(
+  'Linux drives a tablet on USB by xHCI, with two processors and interrupts by message',
+  { timeout: 300_000 },
+  async () => {
+    const { kernel, initrd } = await sample(path.join(CACHE, 'sample-amd64'), ['linux-image-amd64']);
+    await using guest = Console.start(
+      guesthouseCommand('run', '--accel', 'wasm', '--memory', '256', '--vcpus', '2', '--tablet', 'usb',
+        '--display', `vnc=${at('vnc')}`, '--kernel', kernel, '--initrd', initrd, '--append', 'console=ttyS0 quiet'),
+    ); // prettier-ignore
+    await guest.expect(PROMPT, BOOT);
+    const found = 'until grep -q "Guesthouse Tablet" /proc/bus/input/devices; do sleep 0.1; done';
+    await type(guest, found);
+    const told = await point(guest, 6);
+    // Between the two is the scan code of the button, which is none.
+    expect(told.filter(([kind]) => kind !== 4)).toEqual([[3, 0, 0x7fff], [0, 0, 0], [1, 0x110, 1], [3, 1, 0x7fff], [0, 0, 0]]); // prettier-ignore
+    expect(await type(guest, 'grep xhci /proc/interrupts')).toContain('PCI-MSI');
+    // The controller is taken away and found again: its driver starts from a reset.
+    await type(
+      guest,
+      'cd /sys/bus/pci/drivers/xhci_hcd; echo 0000:00:04.0 >unbind; echo 0000:00:04.0 >bind; cd /',
+    );
+    await type(guest, found);
+    expect(await type(guest, 'dmesg | grep -iE "xhci|usb" | grep -ciE "error|fail|died"')).toMatch(/^0\r/);
+    guest.send('poweroff -f\n');
+    expect(await guest.status(60)).toBe(0);
   },
 );

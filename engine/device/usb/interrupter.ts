@@ -193,11 +193,8 @@ export class Interrupter {
   room(events: number): boolean {
     const at = this.#at;
     if (at.full !== 0) return false;
-    // One place is left for the event that says so, and one is always empty.
-    let free = 0;
-    let position = this.#after(this.#position());
-    for (; free <= events && this.#address(position) !== this.#dequeue; free++)
-      position = this.#after(position);
+    // One place is left for the event that says so.
+    const free = this.#free();
     if (free > events) return true;
     at.full = 1;
     if (free > 0) {
@@ -245,6 +242,23 @@ export class Interrupter {
   #position(): Position {
     const { segment, index, cycle } = this.#at;
     return { segment, index, cycle };
+  }
+
+  /** Events that can be put on the ring: one place of it is always empty. Infinity where the driver says that it is
+   * at a place that is none. */
+  #free(): number {
+    const { segment, index, tableSize } = this.#at;
+    const dequeue = this.#dequeue;
+    let distance = -index;
+    // The first segment is met again at the end, for what comes before this place.
+    for (let i = 0; i <= tableSize; i++) {
+      const { base, trbs } = this.#segment(i === 0 ? segment : (segment + i) % tableSize);
+      const place = (dequeue - base) / TRB_BYTES;
+      const ahead = (i > 0 || place > index) && (i < tableSize || place <= index);
+      if (place >= 0 && place < trbs && ahead) return distance + place - 1;
+      distance += trbs;
+    }
+    return Infinity;
   }
 
   #put(event: TrbWords): void {

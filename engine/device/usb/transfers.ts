@@ -216,7 +216,7 @@ export class Transfers {
     trb: Trb | undefined,
     code: CompletionCode,
     length: number,
-    flag: 0 | typeof TrbControl.EventData = 0,
+    flag = 0,
   ): void {
     const { low, high } =
       flag === 0

@@ -24,7 +24,7 @@ export interface Budget {
 }
 
 /** More than a driver has in all of its rings together. */
-export const BUDGET = 4096;
+export const BUDGET = 1024;
 
 /** A transfer descriptor: TRBs that are chained to each other, and where the ring goes on behind them. */
 export interface TransferDescriptor {

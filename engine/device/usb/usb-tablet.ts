@@ -31,31 +31,33 @@ const REPORT_BYTES = 6;
 const CONTROL_PACKET = 64;
 
 /** HID 1.11, 6.2.2: items as prefix byte and data. */
-const REPORT_DESCRIPTOR = Uint8Array.of(
-  ...[0x05, 0x01], // Usage Page (Generic Desktop)
-  ...[0x09, 0x02], // Usage (Mouse)
-  ...[0xa1, 0x01], // Collection (Application)
-  ...[0x09, 0x01], //   Usage (Pointer)
-  ...[0xa1, 0x00], //   Collection (Physical)
-  ...[0x05, 0x09], //     Usage Page (Button)
-  ...[0x19, 0x01, 0x29, 0x03], //     Usage Minimum (1), Maximum (3)
-  ...[0x15, 0x00, 0x25, 0x01], //     Logical Minimum (0), Maximum (1)
-  ...[0x95, 0x03, 0x75, 0x01], //     Report Count (3), Size (1)
-  ...[0x81, 0x02], //     Input (Data, Variable, Absolute)
-  ...[0x95, 0x01, 0x75, 0x05], //     Report Count (1), Size (5)
-  ...[0x81, 0x01], //     Input (Constant)
-  ...[0x05, 0x01], //     Usage Page (Generic Desktop)
-  ...[0x09, 0x30, 0x09, 0x31], //     Usage (X), (Y)
-  ...[0x15, 0x00, 0x26, ...word(TABLET_MOST)], //     Logical Minimum (0), Maximum
-  ...[0x35, 0x00, 0x46, ...word(TABLET_MOST)], //     Physical Minimum (0), Maximum
-  ...[0x95, 0x02, 0x75, 0x10], //     Report Count (2), Size (16)
-  ...[0x81, 0x02], //     Input (Data, Variable, Absolute)
-  ...[0x09, 0x38], //     Usage (Wheel)
-  ...[0x15, 0x81, 0x25, 0x7f], //     Logical Minimum (-127), Maximum (127)
-  ...[0x35, 0x00, 0x45, 0x00], //     Physical Minimum (0), Maximum (0): as the logical ones
-  ...[0x95, 0x01, 0x75, 0x08], //     Report Count (1), Size (8)
-  ...[0x81, 0x06], //     Input (Data, Variable, Relative)
-  ...[0xc0, 0xc0], // both collections end
+const REPORT_DESCRIPTOR = Uint8Array.from(
+  [
+    [0x05, 0x01], // Usage Page (Generic Desktop)
+    [0x09, 0x02], // Usage (Mouse)
+    [0xa1, 0x01], // Collection (Application)
+    [0x09, 0x01], //   Usage (Pointer)
+    [0xa1, 0x00], //   Collection (Physical)
+    [0x05, 0x09], //     Usage Page (Button)
+    [0x19, 0x01, 0x29, 0x03], //     Usage Minimum (1), Maximum (3)
+    [0x15, 0x00, 0x25, 0x01], //     Logical Minimum (0), Maximum (1)
+    [0x95, 0x03, 0x75, 0x01], //     Report Count (3), Size (1)
+    [0x81, 0x02], //     Input (Data, Variable, Absolute)
+    [0x95, 0x01, 0x75, 0x05], //     Report Count (1), Size (5)
+    [0x81, 0x01], //     Input (Constant)
+    [0x05, 0x01], //     Usage Page (Generic Desktop)
+    [0x09, 0x30, 0x09, 0x31], //     Usage (X), (Y)
+    [0x15, 0x00, 0x26, ...word(TABLET_MOST)], //     Logical Minimum (0), Maximum
+    [0x35, 0x00, 0x46, ...word(TABLET_MOST)], //     Physical Minimum (0), Maximum
+    [0x95, 0x02, 0x75, 0x10], //     Report Count (2), Size (16)
+    [0x81, 0x02], //     Input (Data, Variable, Absolute)
+    [0x09, 0x38], //     Usage (Wheel)
+    [0x15, 0x81, 0x25, 0x7f], //     Logical Minimum (-127), Maximum (127)
+    [0x35, 0x00, 0x45, 0x00], //     Physical Minimum (0), Maximum (0): as the logical ones
+    [0x95, 0x01, 0x75, 0x08], //     Report Count (1), Size (8)
+    [0x81, 0x06], //     Input (Data, Variable, Relative)
+    [0xc0, 0xc0], // both collections end
+  ].flat(),
 );
 
 /** HID 1.11, 6.2.1: version, no country, one report descriptor. */
@@ -76,16 +78,25 @@ const INTERFACE = [
 ];
 
 const DESCRIPTORS = {
-  /** USB 2.0, 9.6.1. */
+  /** USB 2.0, 9.6.1: version 2.00, class by interface, packets of the default pipe, ids, version 1.00, strings of
+   * manufacturer and product, no serial number, one configuration. */
   device: Uint8Array.from(
     descriptor(
       DescriptorType.Device,
-      ...word(0x0200),
-      ...[0, 0, 0, CONTROL_PACKET],
-      ...word(ID.vendor),
-      ...word(ID.product),
-      ...word(0x0100),
-      ...[1, 2, 0, 1],
+      ...[
+        word(0x0200),
+        0,
+        0,
+        0,
+        CONTROL_PACKET,
+        word(ID.vendor),
+        word(ID.product),
+        word(0x0100),
+        1,
+        2,
+        0,
+        1,
+      ].flat(),
     ),
   ),
   /** USB 2.0, 9.6.3: powered by the bus, 100 mA. */
