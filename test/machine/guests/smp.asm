@@ -47,6 +47,7 @@ cases:
         gate 2, on_nmi
         gate 0x40, on_ipi
         gate 0x41, on_shootdown
+        gate 0x42, on_x2apic_ipi
         gate 14, on_page_fault
         case 1, aligned, check_aligned
         case 2, unaligned, check_unaligned
@@ -70,6 +71,8 @@ cases:
         case 20, time, check_zero
         case 21, entry_taken_away, check_zero
         case 22, copied_over, check_zero
+        case 23, clusters, check_interrupts
+        case 24, x2apic, check_interrupts
         line "all cases"
         finish 0
 
@@ -928,5 +931,164 @@ copy_over:
         mov ecx, 4096 / 8
         rep movsq
         ret
+
+; Says that this processor is ready, with interrupts on. Processor 0 returns with ZF set when all are, the others clear,
+; when processor 0 has set [X].
+get_ready:
+        sti
+        lock inc dword [R0]
+        test edi, edi
+        jz .first
+.wait:
+        pause
+        cmp dword [X], 0
+        je .wait
+        ret
+.first:
+        pause
+        mov eax, [R0]
+        cmp eax, [cpus]
+        jne .first
+        ret
+
+; 23: as 14, with logical destinations in clusters of four.
+clusters:
+        mov dword [LAPIC_DFR], 0x0fffffff
+        mov ebx, edi
+        call cluster_of
+        mov [LAPIC_LDR], eax
+        call get_ready
+        jnz .done
+        mov r8d, IPI_ROUNDS
+.round:
+        xor ebx, ebx
+.each:
+        call cluster_of
+        mov [LAPIC_ICR_HIGH], eax
+        mov dword [LAPIC_ICR], ICR_LOGICAL | 0x40
+        call taken
+        inc ebx
+        cmp ebx, [cpus]
+        jne .each
+        ; The first cluster: all of it, and one of it.
+        mov dword [LAPIC_ICR_HIGH], 0x0f << 24
+        mov dword [LAPIC_ICR], ICR_LOGICAL | 0x40
+        mov ecx, 4
+        cmp ecx, [cpus]
+        cmova ecx, [cpus]
+        call taken_by
+        mov dword [LAPIC_ICR], ICR_LOGICAL | ICR_LOWEST | 0x40
+        call taken
+        dec r8d
+        jnz .round
+        mov dword [X], 1
+.done:
+        cli
+        jmp enable_apic
+
+; EAX: the logical destination of processor EBX among clusters, in bits 31-24.
+cluster_of:
+        mov ecx, ebx
+        and ecx, 3
+        mov eax, 1 << 24
+        shl eax, cl
+        mov ecx, ebx
+        shr ecx, 2
+        shl ecx, 28
+        or eax, ecx
+        ret
+
+; 24: as 14, in x2APIC mode.
+MSR_APIC_BASE equ 0x1b
+MSR_X2APIC_EOI equ 0x80b
+MSR_X2APIC_LDR equ 0x80d
+MSR_X2APIC_ICR equ 0x830
+MSR_X2APIC_SELF_IPI equ 0x83f
+
+; x2apic_send FLAGS: to EDX.
+%macro x2apic_send 1
+        mov eax, (%1)
+        mov ecx, MSR_X2APIC_ICR
+        wrmsr
+%endmacro
+
+x2apic:
+        mov ecx, MSR_APIC_BASE
+        rdmsr
+        or eax, 1 << 10
+        wrmsr
+        mov ecx, MSR_X2APIC_LDR
+        rdmsr
+        mov [R1 + rdi * 4], eax
+        call get_ready
+        jnz .done
+        mov r8d, IPI_ROUNDS
+.round:
+        xor ebx, ebx
+.each:
+        mov edx, [apic_ids + rbx * 4]
+        shr edx, 24
+        x2apic_send 0x42
+        call taken
+        mov edx, [R1 + rbx * 4]
+        x2apic_send ICR_LOGICAL | 0x42
+        call taken
+        inc ebx
+        cmp ebx, [cpus]
+        jne .each
+        ; The first cluster, of sixteen: all of it, and one of it.
+        mov edx, 0xffff
+        x2apic_send ICR_LOGICAL | 0x42
+        mov ecx, [cpus]
+        call taken_by
+        mov edx, 0xffff
+        x2apic_send ICR_LOGICAL | ICR_LOWEST | 0x42
+        call taken
+        ; By register of its own, and by shorthand.
+        mov ecx, MSR_X2APIC_SELF_IPI
+        mov eax, 0x42
+        xor edx, edx
+        wrmsr
+        call taken
+        x2apic_send ICR_SELF | 0x42
+        call taken
+        x2apic_send ICR_ALL | 0x42
+        mov ecx, [cpus]
+        call taken_by
+        x2apic_send ICR_OTHERS | 0x42
+        mov ecx, [cpus]
+        dec ecx
+        call taken_by
+        x2apic_send ICR_OTHERS | ICR_NMI
+        mov ecx, [cpus]
+        dec ecx
+        call taken_by
+        dec r8d
+        jnz .round
+        mov dword [X], 1
+.done:
+        cli
+        ; Back by way of an APIC that is disabled (SDM 3A, figure 11-27).
+        mov ecx, MSR_APIC_BASE
+        rdmsr
+        and eax, ~(3 << 10)
+        wrmsr
+        or eax, 1 << 11
+        wrmsr
+        jmp enable_apic
+
+on_x2apic_ipi:
+        push rax
+        push rcx
+        push rdx
+        lock inc dword [Y]
+        mov ecx, MSR_X2APIC_EOI
+        xor eax, eax
+        xor edx, edx
+        wrmsr
+        pop rdx
+        pop rcx
+        pop rax
+        iretq
 
         end_smp_image
