@@ -8,6 +8,8 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { sample } from '../main/cli/sample.ts';
+import { firstSentence } from '../main/cli/words.ts';
+import { refuse } from '../scripts/command-line.ts';
 import { CACHE } from '../test/guest/assemble.ts';
 import { type Column, NOT_MEASURED } from './columns.ts';
 import { measureKernel, runEverywhere } from './kernel-speed.ts';
@@ -239,23 +241,21 @@ function benchKvmExit(runs: number): void {
   console.log(`\nkvm-exit  round trip of a port write: ${times}: ${(ours / minimal).toFixed(2)} × its time`);
 }
 
-function optionsOf(words: readonly string[]): Options | undefined {
+function optionsOf(words: readonly string[]): Options {
+  if (words.includes('--help') || words.includes('-h')) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
   try {
     return parseOptions(words);
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    console.error(USAGE);
-    return undefined;
+    return refuse(firstSentence(error));
   }
 }
 
-const options = optionsOf(process.argv.slice(2));
-if (options === undefined) process.exitCode = 64;
-else {
-  try {
-    process.exitCode = (await main(options)) ? 1 : 0;
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
+try {
+  process.exitCode = (await main(optionsOf(process.argv.slice(2)))) ? 1 : 0;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
 }

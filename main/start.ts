@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { EXIT_STATUS, GuesthouseError } from '../engine/base/errors.ts';
 import { endWithNpm } from './cli/npm-parent.ts';
+import { parseWords } from './cli/words.ts';
 import { ELECTRON_PACKAGE, electronProgram } from './electron-program.ts';
 import { serve } from './web.ts';
 import { RENDERER_DIRECTORY } from './web/assets.ts';
@@ -62,7 +63,12 @@ async function build(script: string): Promise<void> {
   throw new GuesthouseError('internal', `npm run ${script} failed: ${output.trim().split('\n').at(-1)}`);
 }
 
-async function main(): Promise<number> {
+async function main(words: readonly string[]): Promise<number> {
+  if (words.includes('--help') || words.includes('-h')) {
+    say('Usage: npm start: opens the desktop, or serves it to a browser where there can be no window');
+    return 0;
+  }
+  parseWords('npm start', words, {});
   if (!existsSync(path.join(RENDERER_DIRECTORY, 'index.html'))) {
     say('Building the interface …');
     await build('build');
@@ -85,7 +91,7 @@ async function main(): Promise<number> {
 
 endWithNpm();
 try {
-  process.exitCode = await main();
+  process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const known = error instanceof GuesthouseError;
   const [line] = (error instanceof Error ? error.message : String(error)).split('\n', 1);

@@ -16,6 +16,7 @@ import {
 import { stripTypeScriptTypes } from 'node:module';
 import path from 'node:path';
 import ts from 'typescript';
+import { commandLine } from './command-line.ts';
 
 /** What is no part of the program: tests, their helpers, and suites that tests share. */
 const LEFT_OUT = /\.test\.ts$|\.d\.ts$|\/conformance\.ts$|\/test-images\.ts$|\/testing\//;
@@ -81,6 +82,10 @@ export function buildApp(root: string, target: string): void {
 }
 
 if (import.meta.main) {
+  commandLine(
+    'npm run build:app: makes dist/app, the program as Electron runs it (npm run build comes first)',
+    {},
+  );
   const root = path.dirname(import.meta.dirname);
   try {
     buildApp(root, path.join(root, 'dist', 'app'));

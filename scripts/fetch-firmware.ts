@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fetch, fetchLists, find, systemLists, unpack } from '../main/sample/packages.ts';
+import { commandLine } from './command-line.ts';
 
 const PACKAGE = 'seabios';
 
@@ -45,6 +46,8 @@ async function download(target: string): Promise<void> {
     rmSync(work, { recursive: true, force: true });
   }
 }
+
+commandLine('npm run firmware: puts the firmware that machines start with into resources/firmware', {});
 
 const target = fileURLToPath(new URL('../resources/firmware/', import.meta.url));
 const installed = take('/', target);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { commandLine } from './command-line.ts';
 
 /** What came of a step. */
 export interface Outcome {
@@ -140,4 +141,10 @@ async function main(): Promise<void> {
   process.exitCode = failures.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  commandLine(
+    'npm test: types, lint, format, unit tests, whole machines, and the interface in a browser',
+    {},
+  );
+  await main();
+}

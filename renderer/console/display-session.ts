@@ -18,6 +18,13 @@ export const KEYS = {
   shift: { keysym: 0xffe1, code: 'ShiftLeft' },
   delete: { keysym: 0xffff, code: 'Delete' },
   print: { keysym: 0xff61, code: 'PrintScreen' },
+  enter: { keysym: 0xff0d, code: 'Enter' },
+  escape: { keysym: 0xff1b, code: 'Escape' },
+  tab: { keysym: 0xff09, code: 'Tab' },
+  space: { keysym: 0x20, code: 'Space' },
+  up: { keysym: 0xff52, code: 'ArrowUp' },
+  down: { keysym: 0xff54, code: 'ArrowDown' },
+  backspace: { keysym: 0xff08, code: 'Backspace' },
 } as const satisfies Record<string, Key>;
 
 /** F1 … F12. */

@@ -10,8 +10,8 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { createImage } from '../../engine/host/image-tools.ts';
+import { commandLine, oneOf, wholeNumber } from '../../scripts/command-line.ts';
 import { testHome } from '../../main/testing/home.ts';
 import { type Command, guesthouseCommand } from '../guest/engines.ts';
 import { Console } from '../machine/harness.ts';
@@ -37,16 +37,18 @@ const QEMU_DISKS: Record<Bus, { interface: string; devices: readonly string[] }>
   virtio: { interface: 'virtio', devices: [] },
 };
 
-const { values } = parseArgs({
-  options: {
-    bus: { type: 'string', multiple: true },
-    vcpus: { type: 'string', default: '1' },
-    'without-qemu': { type: 'boolean', default: false },
-  },
+const USAGE = `npm run test:debian -- [OPTION]…
+  --bus ${BUSES.join('|')}  what the disk is on; may be repeated (default: each)
+  --vcpus N              processors (default: 1)
+  --without-qemu         not in QEMU as well`;
+
+const values = commandLine(USAGE, {
+  bus: { type: 'string', multiple: true },
+  vcpus: { type: 'string', default: '1' },
+  'without-qemu': { type: 'boolean', default: false },
 });
-const unknown = values.bus?.find((name) => !BUSES.some((bus) => bus === name));
-if (unknown !== undefined) throw new Error(`--bus takes ${BUSES.join(', ')}, not '${unknown}'`);
-const buses = BUSES.filter((bus) => values.bus?.includes(bus) ?? true);
+wholeNumber('vcpus', values.vcpus, 1);
+const buses = values.bus?.map((name) => oneOf('bus', name, BUSES)) ?? BUSES;
 
 const disk = debianDisk();
 using home = testHome();

@@ -6,4 +6,4 @@
  */
 import { runFuzzer } from './command.ts';
 
-await runFuzzer(new URL('device-thread.ts', import.meta.url));
+await runFuzzer('fuzz:devices', new URL('device-thread.ts', import.meta.url));

@@ -7,14 +7,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine, wholeNumber } from '../../scripts/command-line.ts';
 import { killDuringWrites } from '../machine/disk-kill.ts';
 
-const { values } = parseArgs({ options: { count: { type: 'string' }, seed: { type: 'string' } } });
-const count = Number(values.count ?? 200);
-const first = Number(values.seed ?? 1);
-if (!Number.isInteger(count) || !Number.isInteger(first))
-  throw new Error('--count and --seed are whole numbers');
+const USAGE = `npm run fuzz:kill -- [OPTION]…
+  --count N  machines to kill (default: 200)
+  --seed S   the first one's seed; each next one's is greater by one (default: 1)`;
+
+const values = commandLine(USAGE, {
+  count: { type: 'string', default: '200' },
+  seed: { type: 'string', default: '1' },
+});
+const count = wholeNumber('count', values.count, 1);
+const first = wholeNumber('seed', values.seed);
 
 const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-kill-'));
 let flushed = 0;

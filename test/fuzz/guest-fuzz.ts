@@ -6,4 +6,4 @@
  */
 import { runFuzzer } from './command.ts';
 
-await runFuzzer(new URL('guest-thread.ts', import.meta.url));
+await runFuzzer('fuzz:guest', new URL('guest-thread.ts', import.meta.url));

@@ -1,20 +1,21 @@
 /**
- * From an ISO image to the first dialog of what is on it, and an answer, in the desktop: entirely by mouse, and
+ * From an ISO image to the first dialog of what is on it, an answer, and back, in the desktop: entirely by mouse, and
  * entirely by keyboard. The disc boots by ISOLINUX, as installers' do, and its dialogs are ISOLINUX's own menus;
- * `INSTALLER=PATH` has a real installer take its place (README.md).
+ * `INSTALLER=FOLDER` has a real installer take its place (README.md).
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DIALOGS, makeInstallerDisc, readPicture } from '../debian/installer-disc.ts';
 import { expectState, picture, Shell } from './harness.ts';
 
 const LOADER = '/usr/lib/ISOLINUX/isolinux.bin';
 const MODULES = '/usr/lib/syslinux/modules/bios';
 
-/** A real installer, whose first dialog is about the language: an image, or a folder with `linux` and `initrd.gz` as
- * the packages debian-installer-*-netboot-* have them, which a disc is made of. */
+/** A folder with a real installer's images in text mode, as the packages debian-installer-*-netboot-* have them, which a
+ * disc is made of. */
 const REAL = process.env['INSTALLER'];
 
 /** Milliseconds for a test: an installer takes a while to its first dialog. */
@@ -27,8 +28,9 @@ let image: string;
 beforeAll(async () => {
   shell = await Shell.start();
   const file = path.join(shell.home, 'install.iso');
-  if (REAL === undefined) image = makeDisc(file, putMenus);
-  else image = statSync(REAL).isDirectory() ? makeDisc(file, (folder) => putInstaller(folder, REAL)) : REAL;
+  if (REAL === undefined) makeDisc(file);
+  else makeInstallerDisc(REAL, file);
+  image = file;
   page = await shell.open();
 });
 afterAll(async () => {
@@ -36,30 +38,21 @@ afterAll(async () => {
   await shell[Symbol.asyncDispose]();
 });
 
-/** Makes a disc that boots by ISOLINUX.
- * @param put puts `isolinux.cfg`, and what it names, into a folder */
-function makeDisc(file: string, put: (folder: string) => void): string {
+/** Makes a disc that boots by ISOLINUX, with menus. */
+function makeDisc(file: string): void {
   const boot = path.join(shell.home, 'tree', 'isolinux');
   mkdirSync(boot, { recursive: true });
   copyFileSync(LOADER, path.join(boot, 'isolinux.bin'));
   for (const name of ['ldlinux.c32', 'libcom32.c32', 'libutil.c32', 'menu.c32']) {
     copyFileSync(path.join(MODULES, name), path.join(boot, name));
   }
-  put(boot);
+  putMenus(boot);
   const record = ['-b', 'isolinux/isolinux.bin', '-c', 'isolinux/boot.cat', '-no-emul-boot'];
   const options = [...record, '-boot-load-size', '4', '-boot-info-table', '-V', 'INSTALL', '-o', file];
   execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, path.dirname(boot)], { stdio: 'pipe' });
-  return file;
 }
 
-/** A kernel and its initial RAM disk, which are started after two seconds with dialogs in text mode. */
-function putInstaller(folder: string, from: string): void {
-  for (const name of ['linux', 'initrd.gz']) copyFileSync(path.join(from, name), path.join(folder, name));
-  const entry = 'LABEL install\nKERNEL linux\nAPPEND initrd=initrd.gz vga=normal fb=false nomodeset';
-  writeFileSync(path.join(folder, 'isolinux.cfg'), `UI menu.c32\nTIMEOUT 20\n${entry}\n`);
-}
-
-/** Menus: one that waits two seconds, then one that asks for the language, then one for the country. */
+/** Menus: the first, then one that asks for the language, then one for the country, which leads back as well. */
 function putMenus(folder: string): void {
   const menu = (title: string, entries: ReadonlyArray<readonly [label: string, config: string]>): string =>
     [
@@ -69,24 +62,42 @@ function putMenus(folder: string): void {
       ),
     ].join('\n');
   const write = (name: string, text: string): void => writeFileSync(path.join(folder, name), `${text}\n`);
-  write('isolinux.cfg', `TIMEOUT 20\n${menu('Boot menu', [['Install', 'language.cfg']])}`);
-  write(
-    'language.cfg',
-    menu('Choose a language', [
-      ['English', 'english.cfg'],
-      ['Deutsch', 'german.cfg'],
-    ]),
-  );
-  write('english.cfg', menu('Choose a country', [['Ireland', 'english.cfg']]));
-  write('german.cfg', menu('Wo liegt Ihr Land', [['Irland', 'german.cfg']]));
+  write('isolinux.cfg', menu('Boot menu', [['Install', 'language.cfg']]));
+  write('language.cfg', menu('Select a language', [['English', 'country.cfg']]));
+  const countries: ReadonlyArray<readonly [string, string]> = [
+    ['Ireland', 'country.cfg'],
+    ['Go back', 'language.cfg'],
+  ];
+  write('country.cfg', menu('Select your location', countries));
 }
 
-/** Waits until something can be read on the machine's screen. */
-async function shows(name: string, wanted: RegExp): Promise<void> {
-  await expect
-    .poll(() => shell.run('screenshot', name, '--text'), { timeout: LIMIT - 60_000, interval: 500 })
-    .toMatch(wanted);
+/** What can be read on the machine's screen: in text modes from its memory, else in the picture. */
+async function readScreen(name: string): Promise<string> {
+  if (REAL === undefined) return shell.run('screenshot', name, '--text');
+  const file = path.join(shell.home, 'screen.png');
+  await shell.run('screenshot', name, file);
+  return readPicture(file);
 }
+
+/** Goes through the dialogs and says how long each took.
+ * @param press has keys pressed, one after another, by their names in the menu of keys */
+async function goThrough(name: string, press: (...keys: readonly string[]) => Promise<void>): Promise<void> {
+  let since = performance.now();
+  const shows = async (what: string, wanted: RegExp): Promise<void> => {
+    await expect.poll(() => readScreen(name), { timeout: LIMIT - 60_000, interval: 500 }).toMatch(wanted);
+    if (REAL !== undefined) console.log(`${name}: ${what} after ${seconds(since)}`);
+    since = performance.now();
+  };
+  await shows('the boot menu', REAL === undefined ? /Boot menu/ : DIALOGS.menu);
+  await press('Enter');
+  await shows('the first dialog', DIALOGS.language);
+  await press('Enter');
+  await shows('the next', DIALOGS.location);
+  await press(...(REAL === undefined ? ['Down', 'Enter'] : ['Tab', 'Enter']));
+  await shows('the first again', DIALOGS.language);
+}
+
+const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 test(
   'entirely by mouse',
@@ -113,6 +124,7 @@ test(
     }
     await files.waitFor({ state: 'detached' });
     await dialog.getByRole('button', { name: 'Next' }).click();
+    await dialog.getByRole('button', { name: 'More: Memory' }).click();
     await dialog.getByRole('button', { name: 'Less: Memory' }).click();
     await dialog.getByRole('button', { name: 'Next' }).click();
     const name = await dialog.getByRole('textbox', { name: 'Name' }).inputValue();
@@ -123,7 +135,12 @@ test(
     await window.getByRole('tab', { name: 'Screen', selected: true }).waitFor();
     await expectState(window, 'Running');
     await window.locator('canvas').waitFor();
-    await shows(name, /language/i);
+    await goThrough(name, async (...keys) => {
+      for (const key of keys) {
+        await window.getByRole('button', { name: 'Send keys' }).click();
+        await window.getByRole('menuitem', { name: key, exact: true }).click();
+      }
+    });
     await picture(window, 'installer-light');
     await window.close();
     await shell.run('destroy', name);
@@ -152,15 +169,10 @@ test(
     await page.keyboard.press('Enter');
     const window = await popup;
     await expectState(window, 'Running');
-    await shows('by keyboard', /language/i);
-    if (REAL === undefined) {
-      await window.keyboard.press('ArrowDown');
-      await window.keyboard.press('Enter');
-      await shows('by keyboard', /Wo liegt Ihr Land/);
-    } else {
-      await window.keyboard.press('Enter');
-      await shows('by keyboard', /location|country/i);
-    }
+    const named: Readonly<Record<string, string>> = { Down: 'ArrowDown' };
+    await goThrough('by keyboard', async (...keys) => {
+      for (const key of keys) await window.keyboard.press(named[key] ?? key);
+    });
     // And out of the screen again.
     await window.keyboard.press('Control+Shift+Escape');
     expect(await window.locator(':focus').innerText()).toContain('Screen');

@@ -1,0 +1,58 @@
+/**
+ * Discs with Debian's installer, from the images that the packages debian-installer-*-netboot-* hold for booting from a
+ * network: with their own boot menu, and so the kernel command lines that they come with.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const LOADER = '/usr/lib/ISOLINUX/isolinux.bin';
+const MODULE = '/usr/lib/syslinux/modules/bios/ldlinux.c32';
+
+/** Where the images' own configuration looks for them. */
+const INSIDE = 'debian-installer/amd64';
+
+/**
+ * Makes a disc.
+ *
+ * @param images folder with `linux`, `initrd.gz` and `boot-screens`, `…/debian-installer/amd64` in the packages
+ * @param file the disc, replaced whole
+ * @throws Error where a file or a program is missing
+ */
+export function makeInstallerDisc(images: string, file: string): void {
+  const tree = mkdtempSync(path.join(tmpdir(), 'guesthouse-installer-'));
+  try {
+    const inside = path.join(tree, INSIDE);
+    mkdirSync(inside, { recursive: true });
+    for (const name of ['linux', 'initrd.gz']) copyFileSync(path.join(images, name), path.join(inside, name));
+    cpSync(path.join(images, 'boot-screens'), path.join(inside, 'boot-screens'), { recursive: true });
+    copyFileSync(path.join(images, 'boot-screens', 'syslinux.cfg'), path.join(tree, 'isolinux.cfg'));
+    for (const each of [LOADER, MODULE]) copyFileSync(each, path.join(tree, path.basename(each)));
+    const part = `${file}.part`;
+    rmSync(part, { force: true });
+    const record = ['-b', 'isolinux.bin', '-c', 'boot.cat', '-no-emul-boot'];
+    const options = [...record, '-boot-load-size', '4', '-boot-info-table', '-V', 'Debian 12 amd64 n'];
+    execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, '-o', part, tree], { stdio: 'pipe' });
+    renameSync(part, file);
+  } finally {
+    rmSync(tree, { recursive: true });
+  }
+}
+
+/** MiB that an installer needs: with less it begins with another dialog, about that. */
+export const MEMORY = 1024;
+
+/** The installer's first two dialogs, and its boot menu, as they are read on the screen. */
+export const DIALOGS = {
+  menu: /debian/i,
+  language: /Select a language/i,
+  location: /Select your location/i,
+} as const;
+
+/** What can be read in a picture, by `tesseract`.
+ * @param picture a PNG file */
+export function readPicture(picture: string): string {
+  // Page segmentation mode 11: sparse text in no particular order.
+  return execFileSync('tesseract', [picture, '-', '--psm', '11'], { encoding: 'utf8', stdio: 'pipe' });
+}
