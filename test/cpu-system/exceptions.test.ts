@@ -92,6 +92,13 @@ limits: dd 0, 4`);
         mov eax, cr0
         or eax, 1 << 18
         mov cr0, eax
+        mov eax, cr4
+        or eax, 1 << 18 | 1 << 10 | 1 << 9
+        mov cr4, eax
+        mov eax, 7
+        xor ecx, ecx
+        xor edx, edx
+        xsetbv
         mov dword [user_flags], 0x40002
         mov word [data + 2], 0
         mov dword [data + 4], 3         ; the bounds of BOUND; a null selector for LFS
@@ -110,13 +117,17 @@ limits: dd 0, 4`);
         USER o16 fnstenv [ebp + 2]
         USER fnsave [ebp + 4]
         USER fxsave [ebp + 8]
+        USER vmovups xmm0, [ebp + 8]
+        USER vmovups xmm0, [ebp + 16]
+        USER vmovups ymm0, [ebp + 16]
+        USER vmovups ymm0, [ebp + 32]
         USER o16 push fs
         USER db 0x66, 0x0f, 0xa0, 0x0f, 0xa8        ; o16 push fs; push gs
         USER db 0x66, 0x0f, 0xa0, 0x60        ; o16 push fs; pusha
         USER db 0x66, 0x0f, 0xa0, 0xc8, 8, 0, 0        ; o16 push fs; enter 8, 0
         USER db 0x66, 0x0f, 0xa0, 0xcb        ; o16 push fs; retf
         hlt
-        align 16
+        align 32
 data:   times 160 dd 0`);
     expect(run.end).toBe('halt');
     const AC = 17;
@@ -124,6 +135,7 @@ data:   times 160 dd 0`);
       fault(AC), FINE, FINE, FINE, fault(AC), fault(AC), FINE, fault(AC), FINE, fault(AC), FINE, FINE,
       // Its 16-byte alignment is demanded of everybody.
       fault(GP),
+      fault(AC), FINE, fault(AC), FINE,
       FINE, fault(AC), fault(AC), fault(AC), fault(AC),
     ]); // prettier-ignore
   });

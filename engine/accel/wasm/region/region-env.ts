@@ -4,7 +4,18 @@
  */
 import { vcpuLayout, Seg } from '../../../vcpu/state.ts';
 import type { Code, Label, Local } from '../emit/code.ts';
-import { constant, i32, i64, lift, type Expr, type I32, type I64, type In, type V128 } from '../emit/expr.ts';
+import {
+  constant,
+  i32,
+  i64,
+  lift,
+  type Expr,
+  type I32,
+  type I64,
+  type In,
+  type Type,
+  type V128,
+} from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
 import { Leave, Mem, P, REC, S } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
@@ -307,17 +318,47 @@ export class RegionEnv extends Env {
     return this.#reader.bytes[at + REC.segment] === Seg.NoneStack;
   }
 
+  override loadBy<T extends Type>(
+    linear: I64,
+    bytes: number,
+    load: (host: I32) => Expr<T>,
+    stack = false,
+  ): Expr<T> {
+    const { c } = this;
+    const lin = c.let(linear);
+    const { address, hit, tag } = this.fastHost(lin, bytes, false);
+    const fast = load(address);
+    const value = c.local(fast.type);
+    c.block((done) => {
+      c.block((miss) => {
+        c.brIf(miss, i32.eqz(hit), 'unlikely');
+        c.set(value, fast as In<T>);
+        c.br(done);
+      });
+      this.#keep(tag);
+      c.set(value, load(this.slowHost(lin, bytes, false, stack || this.#viaStack())) as In<T>);
+    });
+    return value.get;
+  }
+
+  /** V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
+   * less, the rare one has a use for a TLB entry's tag: a word that is then written anyway. */
+  #keep(tag: I64): void {
+    this.c.store('i64', this.cpu, tag, P.slowAddress);
+  }
+
   override storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {
     const { c } = this;
     const bound = c.let(value);
     const lin = c.let(linear);
     c.block((done) => {
+      const { address, hit, tag } = this.fastHost(lin, bytes, true);
       c.block((miss) => {
-        const { address, hit } = this.fastHost(lin, bytes, true);
         c.brIf(miss, i32.eqz(hit), 'unlikely');
         this.storeRaw(address, bytes, bound);
         c.br(done);
       });
+      this.#keep(tag);
       this.#storeSlowly(lin, bytes, stack || this.#viaStack(), true, () => bound);
     });
   }
@@ -328,14 +369,15 @@ export class RegionEnv extends Env {
     const lin = c.let(this.memLinear());
     const old = c.local(size === 8 ? 'i64' : 'i32');
     c.block((done) => {
+      const { address, hit, tag } = this.fastHost(lin, size, true);
       c.block((miss) => {
-        const { address, hit } = this.fastHost(lin, size, true);
         const at = c.let(address);
         c.brIf(miss, i32.eqz(hit), 'unlikely');
         c.assign(old, this.loadHost(at, size));
         this.storeRaw(at, size, compute(old.get));
         c.br(done);
       });
+      this.#keep(tag);
       this.#storeSlowly(lin, size, this.#viaStack(), 'modify', (at) => {
         c.assign(old, this.loadHost(at, size));
         return compute(old.get);

@@ -11,21 +11,10 @@
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Label, Local } from '../emit/code.ts';
 import {
-  f32,
-  f64,
-  i32,
-  i32x4,
-  i64,
-  lift,
-  v128,
-  type Expr,
-  type I32,
-  type I64,
-  type In,
-  type Type,
-  type V128,
-} from '../emit/expr.ts';
+  f32, f64, i32, i32x4, i64, lift, v128, type Expr, type I32, type I64, type In, type Type, type V128,
+} from '../emit/expr.ts'; // prettier-ignore
 import { P, S, TLB_ENTRIES, TLB_ENTRY } from '../private.ts';
+import { atomicModify } from './atomic.ts';
 import type { FlagSource } from './flag-source.ts';
 import type { FormContext, Operand, Size } from './form.ts';
 import { complexNumber } from './registry.ts';
@@ -264,7 +253,7 @@ export abstract class Env {
       case 'fixed':
         return this.c.let(this.readRegister(operand, bytes));
       case 'mem':
-        return this.c.let(this.#loadN(this.host(this.memLinear(), bytes, false), 0, bytes));
+        return this.loadLinear(this.memLinear(), bytes);
       case 'imm':
         return this.#sized(this.imm(), bytes);
       case 'imm64':
@@ -278,7 +267,8 @@ export abstract class Env {
   readFloat<T extends 'f32' | 'f64'>(operand: Operand, type: T): Expr<T> {
     if (this.vex !== undefined) return this.vex.readFloat(operand, type);
     if (operand.kind !== 'mem') return this.c.let(this.registerFloat(operand, type));
-    return this.c.let(this.loadFloat(this.memHost(type === 'f32' ? 4 : 8, false), type));
+    const load = (host: I32) => this.loadFloat(host, type);
+    return this.loadBy(this.memLinear(), type === 'f32' ? 4 : 8, load);
   }
 
   #sized(imm: I32, bytes: number): Expr {
@@ -361,49 +351,11 @@ export abstract class Env {
 
   /** {@link modify} at a host address for writing. */
   modifyHost(address: I32, compute: (old: Expr) => Expr, size: Size = this.size): Expr {
-    if (this.form.lock) return this.atomicModify(address, size, compute);
+    if (this.form.lock) return atomicModify(this, address, size, compute);
     const old = this.c.let(this.#loadN(address, 0, size));
     this.#storeN(address, 0, size, compute(old));
     this.finishStore(address);
     return old;
-  }
-
-  /**
-   * The locked form of {@link modify} at a host address from a 'lock' access. Where that is the bounce buffer,
-   * or not aligned, nobody is there to see the parts: see GuestAccess.slow.
-   */
-  atomicModify(address: I32, size: Size, compute: (old: Expr) => Expr): Expr {
-    const c = this.c;
-    const type = size === 8 ? 'i64' : 'i32';
-    const old = c.local(type);
-    const plain = () => {
-      c.set(old, this.#loadN(address, 0, size) as Expr<typeof type>);
-      this.#storeN(address, 0, size, compute(old.get));
-      this.finishStore(address);
-    };
-    const locked = () => {
-      c.set(old, this.#loadN(address, 0, size) as Expr<typeof type>);
-      c.loop((again) => {
-        const found = c.let(this.compareExchange(address, size, old.get, compute(old.get)));
-        const same = size === 8 ? i64.eq(found as I64, old.get as I64) : i32.eq(found as I32, old.get as I32);
-        const isSame = c.let(same);
-        c.set(old, found as Expr<typeof type>);
-        c.brIf(again, i32.eqz(isSame));
-      });
-      this.finishHeld();
-    };
-    if (size === 1) c.if(this.bounced(address), plain, locked, 'unlikely');
-    else c.if(i32.or(i32.and(address, size - 1), this.bounced(address)), plain, locked, 'unlikely');
-    return old.get;
-  }
-
-  /** Atomic compare-exchange on an aligned host address; the value found, zero-extended. */
-  compareExchange(address: I32, size: Size, expected: Expr, value: Expr): Expr {
-    if (size === 8) return i64.atomic.cmpxchg(address, expected as I64, value as I64);
-    const mask = size === 1 ? 0xff : 0xffff;
-    // The narrow forms compare zero-extended operands.
-    const narrow = (e: Expr) => (size === 4 ? (e as I32) : i32.and(e as I32, mask));
-    return i32.atomic.cmpxchg(size, address, narrow(expected), narrow(value));
   }
 
   // Memory.
@@ -440,14 +392,16 @@ export abstract class Env {
   }
 
   /** What the TLB has for an access (at a bound linear address): where it leads, if `hit`. */
-  fastHost(lin: I64, bytes: number, write: boolean): { address: I32; hit: I32 } {
+  fastHost(lin: I64, bytes: number, write: boolean): { address: I32; hit: I32; tag: I64 } {
     const c = this.c;
     const index = i32.and(i32.shr_u(i32.wrap(lin), 7), (TLB_ENTRIES - 1) << 5);
     const entry = c.let(i32.add(this.tlb(), index));
     const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
-    const tag = i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read);
+    const tag = c.let(i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read));
+    const addend = c.let(i32.load(entry, TLB_ENTRY.addend));
     return {
-      address: i32.add(i32.wrap(lin), i32.load(entry, TLB_ENTRY.addend)),
+      tag,
+      address: i32.add(i32.wrap(lin), addend),
       hit: i64.eq(i64.and(last, -4096), tag),
     };
   }
@@ -513,7 +467,12 @@ export abstract class Env {
 
   /** Loads 1, 2, 4, 8 or 16 bytes at a linear address. Bound. */
   loadLinear(linear: I64, bytes: number, stack = false): Expr {
-    return this.c.let(this.#loadN(this.host(linear, bytes, false, stack), 0, bytes));
+    return this.loadBy(linear, bytes, (host) => this.#loadN(host, 0, bytes), stack);
+  }
+
+  /** Loads in a given way, which may be encoded more than once. Bound. */
+  loadBy<T extends Type>(linear: I64, bytes: number, load: (host: I32) => Expr<T>, stack = false): Expr<T> {
+    return this.c.let(load(this.host(linear, bytes, false, stack)));
   }
 
   storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {

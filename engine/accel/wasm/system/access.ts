@@ -274,7 +274,7 @@ export class GuestAccess implements LinearMemory, Ports {
     const user = this.#state.cpl === 3;
     // Ten-byte numbers are aligned as eight bytes (SDM 3A, table 6-7).
     const unit = bytes === 10 ? 8 : bytes;
-    if (checksAlignment(this.#state) && unit <= 16 && (low & (unit - 1)) !== 0)
+    if (checksAlignment(this.#state) && unit <= 32 && (low & (unit - 1)) !== 0)
       throw new GuestFault(Vector.AC, 0);
     const extent = this.#takeExtent(bytes);
     if (this.watching) this.#watch(join(low, high), bytes, write);
