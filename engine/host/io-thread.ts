@@ -88,10 +88,12 @@ class IoThread {
         .reduce<BlockBackend[]>((all, [drive, backend]) => ((all[drive] = backend), all), []);
       return { device, backends };
     });
-    for (let rung = slots.wait(); rung !== undefined; rung = slots.wait()) {
+    const due = () => work.reduce((first, { device }) => Math.min(first, device.due ?? Infinity), Infinity);
+    for (let rung = slots.wait(); rung !== undefined; rung = slots.wait(due())) {
       this.#takeRequests();
       for (const { device, backends } of work) {
-        if (((rung >>> device.slot.index) & 1) === 0) continue;
+        const rang = ((rung >>> device.slot.index) & 1) !== 0;
+        if (!rang && performance.now() < (device.due ?? Infinity)) continue;
         while (device.serve(backends, locked));
       }
     }

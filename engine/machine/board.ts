@@ -237,6 +237,7 @@ export class Board {
       mmio: this.mmio,
       memory: this.physical,
       vcpus,
+      afterwards: this.devices.afterwards,
     });
     const { hostBridge } = this.chipset;
     const { firmware } = options.images;

@@ -67,6 +67,8 @@ export function runVcpu(
     timers: board.timersOf(index),
     timersTouched: index === 0 ? () => {} : board.wakeForTimers,
     sleeping: index === 0 ? board.noteSleep : () => {},
+    halted: () => board.storage.slots.halted(),
+    woken: () => board.storage.slots.woken(),
     floatError: board.chipset.numericError.assert,
     startedUp: () => board.timeline.mark(Milestone.Smp),
     initialize: () => {

@@ -57,6 +57,8 @@ export interface StorageParts {
   readonly mmio: MmioBus;
   readonly memory: PhysicalMemory;
   readonly vcpus: number;
+  /** Runs something once this thread does not hold the device lock any more. */
+  readonly afterwards: (body: () => void) => void;
 }
 
 export class Storage {
@@ -77,9 +79,9 @@ export class Storage {
   constructor(
     arena: Arena,
     disks: readonly DiskPlan[],
-    { chipset, ports, mmio, memory, vcpus }: StorageParts,
+    { chipset, ports, mmio, memory, vcpus, afterwards }: StorageParts,
   ) {
-    this.slots = new IoSlots(arena);
+    this.slots = new IoSlots(arena, afterwards);
     const cdroms = new Map<number, Cdrom>();
     for (const [i, { device, bytes }] of disks.entries()) {
       if (device === 'cdrom')

@@ -118,6 +118,9 @@ export class PhysicalMemory {
    * @param access `write` leaves out ROM; {@link wrote} is to be called afterwards
    */
   views(address: number, length: number, access: 'read' | 'write'): Uint8Array[] {
+    // Most lists are of single pages.
+    const at = access === 'read' ? this.#within(address, length) : this.#writable(address, length);
+    if (at !== 0) return [this.#memory.bytes.subarray(at, at + length)];
     const pieces: Array<{ at: number; bytes: number }> = [];
     this.#eachPage(address, length, (at, _offset, bytes, readOnly) => {
       const from = access === 'write' && readOnly ? 0 : at;
@@ -134,7 +137,7 @@ export class PhysicalMemory {
 
   /** Notes that bytes got by {@link views} have been written. */
   wrote(address: number, length: number): void {
-    this.#modify(address, length, () => {});
+    this.#modify(address, length, nothing);
   }
 
   /** Where `size` bytes at `address` lie in the shared memory; 0 where not all of them are in one page of
@@ -145,6 +148,12 @@ export class PhysicalMemory {
     if (offset + size > PAGE_SIZE) return 0;
     const at = this.#map.resolve(page);
     return at === 0 ? 0 : at - (at % 2) + offset;
+  }
+
+  /** The same where they may be written. */
+  #writable(address: number, size: number): number {
+    const readOnly = this.#map.resolve(Math.floor(address / PAGE_SIZE)) % 2 !== 0;
+    return readOnly ? 0 : this.#within(address, size);
   }
 
   #modify(address: number, length: number, body: (at: number, offset: number, bytes: number) => void): void {
@@ -175,6 +184,8 @@ export class PhysicalMemory {
     }
   }
 }
+
+const nothing = (): void => {};
 
 function numbers(data: Uint8Array): DataView {
   return new DataView(data.buffer, data.byteOffset, data.byteLength);

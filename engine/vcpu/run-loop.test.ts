@@ -60,6 +60,8 @@ function setUp(steps: Step[], index = 0, more: Partial<AcceleratedVcpu> = {}) {
     timers,
     timersTouched: () => {},
     sleeping: () => {},
+    halted: () => {},
+    woken: () => {},
     floatError: () => done.push(`FERR#, ${devices.tryLock() ? 'unlocked' : 'locked'}`),
     startedUp: () => done.push('started'),
     initialize: () => {

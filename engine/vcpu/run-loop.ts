@@ -42,6 +42,9 @@ export interface RunLoopParts {
   /** Told until when this vCPU will not look at the timers (guest nanoseconds), before it sleeps or enters a
    * guest that is not left by itself, and -Infinity afterwards. */
   readonly sleeping: (until: number) => void;
+  /** Told when this vCPU halts, and when it goes on. Called without the device lock. */
+  readonly halted: () => void;
+  readonly woken: () => void;
   /** This vCPU asserts FERR#. Called with the device lock held. */
   readonly floatError: () => void;
   /** A start-up IPI has started this vCPU. */
@@ -219,7 +222,9 @@ export class RunLoop {
     if ((state.flagsSys & Flag.IF) !== 0) open |= VcpuEvent.Interrupt;
     if (state.nmiBlocked === 0) open |= VcpuEvent.Nmi;
     if (state.smm === 0) open |= VcpuEvent.Smi;
+    this.#parts.halted();
     this.#sleep((events) => (events & open) !== 0);
+    this.#parts.woken();
   }
 
   /** Sleeps until `wakes` likes the events word or the machine has been asked for something, and services

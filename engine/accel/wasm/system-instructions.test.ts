@@ -1,6 +1,6 @@
 /** The system instructions that are emitted, in all tiers: Intel SDM 2, each instruction. */
 import { describe, expect, test } from 'vitest';
-import { Seg } from '../../vcpu/state.ts';
+import { Seg, VcpuEvent } from '../../vcpu/state.ts';
 import { ExitReason } from '../contract.ts';
 import { bareMachine, CODE, NO_INTERRUPTS } from './bare-machine.ts';
 
@@ -57,6 +57,24 @@ describe.each(['0', '1', 'eager'])('tier %s', (tier) => {
     expect(raises(m, 0x0f, 0x31)).toBe(true);
     m.state.cpl = 3;
     expect(raises(m, 0x0f, 0x01, 0xf9)).toBe(true);
+  });
+
+  test.each([
+    ['RDTSC', [0x0f, 0x31]],
+    ['RDTSCP', [0x0f, 0x01, 0xf9]],
+  ])('what %s has shown to be due comes before the next instruction', (_, code) => {
+    const m = bareMachine(NO_INTERRUPTS, {
+      tier,
+      readTsc: () => {
+        m.state.events = VcpuEvent.Kick;
+        return ticks;
+      },
+    });
+    // Then inc ebx.
+    m.load([...code, 0xff, 0xc3, HLT]);
+    expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+    expect([m.state.rip, m.state.gpr[3]]).toEqual([BigInt(CODE + code.length), 0n]);
+    expect(m.state.gpr[RAX]).toBe(ticks & 0xffff_ffffn);
   });
 
   test('SWAPGS exchanges the bases, at CPL 0', () => {

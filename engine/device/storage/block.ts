@@ -28,6 +28,8 @@ export interface Medium {
 /** The half of a storage device that does input and output. */
 export interface BlockDevice {
   readonly slot: IoSlot;
+  /** When `serve` is to be called although nothing has rung (`performance.now()`); absent or Infinity for never. */
+  readonly due?: number;
   /** Carries out what the device has noted, if there is anything. Called in the I/O thread without the device lock.
    * @param backends of the device's disks: by drive for those that have several
    * @returns whether there was anything */

@@ -20,6 +20,9 @@ function make(arena: Arena, world: TestWorld, options: Partial<VirtioBlkOptions>
   const disk = new TestDisk(new Uint8Array(arena.buffer, arena.reserve(DISK), DISK));
   // Where devices are and how often they were called off is not theirs.
   const outside = new Arena(new SharedArrayBuffer(0x4000), 0, 0x4000);
+  const slots = new IoSlots(outside);
+  // With a vCPU that has halted nothing is held back.
+  slots.halted();
   const device = new VirtioBlk(arena, {
     name: 'blk',
     bytes: DISK,
@@ -29,7 +32,7 @@ function make(arena: Arena, world: TestWorld, options: Partial<VirtioBlkOptions>
     memory,
     mmio: new MmioBus(outside),
     send: (address, data) => world.log(`message ${address.toString(16)} ${data}`),
-    slot: new IoSlots(outside).slot(),
+    slot: slots.slot(),
     ...options,
   });
   device.fn.connectInterrupt(world.line('intx'));
@@ -39,7 +42,7 @@ function make(arena: Arena, world: TestWorld, options: Partial<VirtioBlkOptions>
     device.fn.msix.reset();
     device.reset();
   };
-  return { memory, disk, device, serve, reset };
+  return { memory, disk, device, slots, serve, reset };
 }
 
 deviceConformance(

@@ -8,6 +8,7 @@ import type { Device } from '../device.ts';
 import type { BlockBackend, BlockDevice } from './block.ts';
 import type { DmaMemory } from '../dma.ts';
 import type { IoSlot } from './io-slots.ts';
+import { Moderation } from './moderation.ts';
 import { VirtioPci, type VirtioWires } from '../virtio/virtio-pci.ts';
 import { type Chain, RingError, type Segment, type UsedChain, Virtqueue } from '../virtio/virtqueue.ts';
 
@@ -77,6 +78,11 @@ export class VirtioBlk implements Device, BlockDevice {
   readonly #at: View<typeof blkLayout.fields>;
   readonly #options: VirtioBlkOptions;
   readonly #config = new Uint8Array(CONFIG_BYTES);
+  /** The I/O thread's: what the driver is not told of yet, and for each queue how much was given back when it last was. */
+  readonly #held = new Moderation();
+  readonly #told: Uint16Array;
+  /** How often work had been called off when that was so. */
+  #turn = 0;
 
   constructor(arena: Arena, options: VirtioBlkOptions) {
     const { name, queues, writable, slot } = options;
@@ -109,6 +115,7 @@ export class VirtioBlk implements Device, BlockDevice {
       },
       options,
     );
+    this.#told = new Uint16Array(queues);
     this.#describe(queues);
   }
 
@@ -152,6 +159,10 @@ export class VirtioBlk implements Device, BlockDevice {
     return offset < 8 ? Math.floor(this.#sectors / 2 ** (8 * offset)) % 256 : this.#config[offset];
   }
 
+  get due(): number {
+    return this.#held.due;
+  }
+
   serve(backends: readonly BlockBackend[], locked: <T>(body: () => T) => T): boolean {
     const [backend] = backends;
     if (backend === undefined) return false;
@@ -159,7 +170,24 @@ export class VirtioBlk implements Device, BlockDevice {
     for (let queue = 0; queue < this.#options.queues; queue++) {
       while (this.#serveBatch(queue, backend, locked)) any = true;
     }
-    return any;
+    if (!this.#held.over(performance.now(), this.slot.idle)) return any;
+    this.slot.hold(false);
+    locked(() => {
+      for (let queue = 0; queue < this.#options.queues; queue++) this.#tell(queue);
+    });
+    // The driver is to say again when there is more; some may have come before it could know that.
+    return true;
+  }
+
+  /** Interrupts where chains were given back that the driver wants to hear of and has not. With the device lock. */
+  #tell(queue: number): void {
+    const { fn } = this;
+    const place = fn.queue(queue);
+    if (place === undefined) return;
+    const ring = new Virtqueue(this.#options.memory, place);
+    const used = fn.counts.used[queue];
+    if (ring.wantsInterrupt(this.#told[queue], used)) fn.interruptQueue(queue);
+    this.#told[queue] = used;
   }
 
   /** Carries out the next requests of a queue, and gives them back together. @returns false where there is none */
@@ -167,7 +195,12 @@ export class VirtioBlk implements Device, BlockDevice {
     const { fn, slot } = this;
     const begun = locked(() => {
       const place = fn.queue(queue);
-      return place === undefined ? undefined : { place, next: fn.counts.taken[queue], turn: slot.begin() };
+      if (place === undefined) return undefined;
+      const turn = slot.begin();
+      // After a reset the driver is owed nothing of what was before.
+      if (turn !== this.#turn) this.#told.fill(0);
+      this.#turn = turn;
+      return { place, next: fn.counts.taken[queue], turn };
     });
     if (begun === undefined) return false;
     const { place, next, turn } = begun;
@@ -191,10 +224,13 @@ export class VirtioBlk implements Device, BlockDevice {
     locked(() => {
       if (!slot.current(turn)) return;
       const { taken, used } = fn.counts;
-      const before = used[queue];
+      ring.use(used[queue], done);
       taken[queue] = next + done.length;
-      used[queue] = before + done.length;
-      if (ring.use(before, done)) fn.interruptQueue(queue);
+      used[queue] += done.length;
+      // The slot says so first, so that no vCPU halts unnoticed in between.
+      slot.hold(true);
+      if (this.#held.done(performance.now(), slot.idle)) this.#tell(queue);
+      if (!this.#held.holding) slot.hold(false);
       if (broken) fn.fail();
     });
     return !broken;
@@ -204,6 +240,8 @@ export class VirtioBlk implements Device, BlockDevice {
    * @throws RingError where the driver's index is beyond what the queue holds */
   #isWaiting(ring: Virtqueue, next: number, size: number): boolean {
     if (ring.availableIndex === next) {
+      // What is held back has this thread look again soon.
+      if (this.#held.holding) return false;
       ring.askForNotification(next);
       // It may have come just before the driver could see that.
       if (ring.availableIndex === next) return false;

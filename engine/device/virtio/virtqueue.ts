@@ -135,10 +135,10 @@ export class Virtqueue {
    * Gives chains back, all of which the driver sees at once.
    *
    * @param usedIndex how many were given back before, modulo 65536
-   * @returns whether the driver wants an interrupt
+   * @returns whether the driver wants an interrupt for these
    */
   use(usedIndex: number, chains: readonly UsedChain[]): boolean {
-    const { used, size, available, eventIndex } = this.#place;
+    const { used, size } = this.#place;
     const entry = new Uint8Array(USED_ENTRY);
     const view = viewOf(entry);
     for (const [i, { head, written }] of chains.entries()) {
@@ -149,10 +149,23 @@ export class Virtqueue {
     // The entries are there before the index says so: other vCPUs look without a lock.
     fence();
     this.#setU16(used + 2, (usedIndex + chains.length) & 0xffff);
+    return this.wantsInterrupt(usedIndex, usedIndex + chains.length);
+  }
+
+  /**
+   * Whether the driver wants an interrupt for what it has been given back since it was last told.
+   *
+   * @param told how many were given back then, modulo 65536
+   * @param usedIndex how many are now
+   */
+  wantsInterrupt(told: number, usedIndex: number): boolean {
+    const { available, eventIndex } = this.#place;
+    const count = (usedIndex - told) & 0xffff;
+    // What was given back before is seen by the driver before what it wants is looked at.
     fence();
     // 2.7.7.2: whether the index has gone past what the driver waits for.
-    if (eventIndex) return ((this.#usedEvent() - usedIndex) & 0xffff) < chains.length;
-    return chains.length > 0 && (this.#u16(available) & AVAIL_NO_INTERRUPT) === 0;
+    if (eventIndex) return ((this.#usedEvent() - told) & 0xffff) < count;
+    return count > 0 && (this.#u16(available) & AVAIL_NO_INTERRUPT) === 0;
   }
 
   #u16(address: number): number {

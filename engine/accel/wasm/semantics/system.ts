@@ -4,7 +4,7 @@
  *
  * Intel SDM 2, the instructions; 3A, 2.5 (CR4.TSD, CR4.FSGSBASE).
  */
-import { Seg } from '../../../vcpu/state.ts';
+import { Seg, VcpuEvent } from '../../../vcpu/state.ts';
 import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import { S } from '../private.ts';
 import { Cr4 } from '../system/registers.ts';
@@ -59,8 +59,15 @@ function readTimeStamp(e: Env): void {
   e.setGpr64(0, i64.and(tsc, 0xffff_ffffn));
   e.setGpr64(2, i64.shr_u(tsc, 32n));
 }
-define('rdtsc', readTimeStamp);
+/** The time that is seen may be one at which a timer is due: then its interrupt comes first of all. */
+const heed = (e: Env) => e.c.if(i32.and(e.field32('events'), VcpuEvent.Kick), () => e.leaveNext());
+
+define('rdtsc', (e) => {
+  readTimeStamp(e);
+  heed(e);
+});
 define('rdtscp', (e) => {
   readTimeStamp(e);
   e.setGpr64(1, i64.and(e.field64('tscAux'), 0xffff_ffffn));
+  heed(e);
 });
