@@ -38,3 +38,22 @@ test('increments by two threads that are not atomic lose nothing under it', asyn
   expect(await Promise.all(ends)).toEqual([0, 0]);
   expect(new Int32Array(buffer)[1]).toBe(2 * rounds);
 });
+
+test('what is to come afterwards comes when the lock is free, and at once where it is not held', () => {
+  const buffer = new SharedArrayBuffer(16);
+  const [one, other] = [new Mutex(buffer, 0), new Mutex(buffer, 0)];
+  const journal: string[] = [];
+  const look = (what: string) => () => {
+    const free = other.tryLock();
+    if (free) other.unlock();
+    journal.push(`${what} ${free ? 'free' : 'held'}`);
+  };
+  one.with(() => {
+    one.afterwards(look('first'));
+    one.afterwards(look('second'));
+    look('inside')();
+  });
+  one.with(look('later'));
+  one.afterwards(look('outside'));
+  expect(journal).toEqual(['inside held', 'first free', 'second free', 'later held', 'outside free']);
+});

@@ -398,3 +398,99 @@ describe('hostile rings', () => {
     expect(driver.request(In, 0, { at: 0xa000, length: 512, write: true })[0]).toBe(0);
   });
 });
+
+describe('while every vCPU is busy', () => {
+  const place = { at: 0xa000, length: 512, write: true };
+  let time: number;
+  beforeEach(() => {
+    time = 100;
+    setUp({ now: () => time });
+  });
+  /** A driver with event indices, which wants to hear of whatever has been given back since `reaped`. */
+  const start = () => {
+    const driver = new Driver(rig, [9, Feature.EventIndex]);
+    rig.serve();
+    rig.slots.woken();
+    world.journal.length = 0;
+    return driver;
+  };
+  const reap = (driver: Driver) => rig.memory.view.setUint16(0x2004 + 2 * driver.size, driver.seen, true);
+  const asked = (driver: Driver) => rig.memory.view.getUint16(0x3004 + 8 * driver.size, true);
+  const interrupts = () => world.journal.filter((line) => line === 'intx=1').length;
+
+  test('requests are given back at once, and told of together when one halts', () => {
+    const driver = start();
+    const before = asked(driver);
+    expect(driver.request(In, 3, place)).toEqual([0, 513]);
+    expect(driver.request(In, 4, place)).toEqual([0, 513]);
+    expect([interrupts(), asked(driver)]).toEqual([0, before]);
+    expect(rig.device.due).toBeLessThan(time + 1);
+    rig.slots.halted();
+    expect(rig.slots.wait(0)).toBe(1);
+    expect(rig.serve()).toBe(true);
+    expect(interrupts()).toBe(1);
+    expect(rig.serve()).toBe(false);
+    expect([rig.device.due, asked(driver)]).toEqual([Infinity, driver.seen]);
+  });
+
+  test('or when their time is over', () => {
+    const driver = start();
+    driver.request(In, 3, place);
+    while (interrupts() === 0) {
+      expect(rig.device.due).toBeLessThan(102);
+      time = rig.device.due;
+      while (rig.serve());
+    }
+    expect([rig.device.due, asked(driver)]).toEqual([Infinity, driver.seen]);
+  });
+
+  test('what the driver has found by itself is not told of', () => {
+    const driver = start();
+    driver.request(In, 3, place);
+    reap(driver);
+    rig.slots.halted();
+    while (rig.serve());
+    expect(interrupts()).toBe(0);
+    driver.request(In, 3, place);
+    expect(interrupts()).toBe(1);
+  });
+
+  test('a driver that starts anew is owed nothing', () => {
+    const before = start();
+    for (let i = 0; i < 4; i++) {
+      before.request(In, 3, place);
+      rig.slots.halted();
+      while (rig.serve());
+      rig.slots.woken();
+    }
+    rig.memory.bytes.fill(0, 0x2000, 0x4000);
+    const after = new Driver(rig, [9, Feature.EventIndex]);
+    world.journal.length = 0;
+    rig.slots.halted();
+    while (rig.serve());
+    expect(interrupts()).toBe(0);
+    after.request(In, 3, place);
+    expect(interrupts()).toBe(1);
+  });
+
+  test('one request at a time is soon told of at once', () => {
+    const driver = start();
+    for (let i = 0; i < 10; i++) {
+      driver.request(In, i, place);
+      reap(driver);
+      rig.slots.halted();
+      while (rig.serve());
+      rig.slots.woken();
+    }
+    let held = 0;
+    for (let i = 0; i < 100; i++) {
+      driver.request(In, i, place);
+      if (rig.device.due !== Infinity) held++;
+      reap(driver);
+      rig.slots.halted();
+      while (rig.serve());
+      rig.slots.woken();
+    }
+    expect(held).toBeLessThan(5);
+  });
+});

@@ -69,6 +69,8 @@ export interface VirtioBlkOptions extends VirtioWires {
   readonly queues: number;
   readonly memory: DmaMemory;
   readonly slot: IoSlot;
+  /** The I/O thread's time in milliseconds, for tests; else `performance.now()`. */
+  readonly now?: () => number;
 }
 
 export class VirtioBlk implements Device, BlockDevice {
@@ -81,6 +83,7 @@ export class VirtioBlk implements Device, BlockDevice {
   /** The I/O thread's: what the driver is not told of yet, and for each queue how much was given back when it last was. */
   readonly #held = new Moderation();
   readonly #told: Uint16Array;
+  readonly #now: () => number;
   /** How often work had been called off when that was so. */
   #turn = 0;
 
@@ -116,6 +119,7 @@ export class VirtioBlk implements Device, BlockDevice {
       options,
     );
     this.#told = new Uint16Array(queues);
+    this.#now = options.now ?? (() => performance.now());
     this.#describe(queues);
   }
 
@@ -170,7 +174,7 @@ export class VirtioBlk implements Device, BlockDevice {
     for (let queue = 0; queue < this.#options.queues; queue++) {
       while (this.#serveBatch(queue, backend, locked)) any = true;
     }
-    if (!this.#held.over(performance.now(), this.slot.idle)) return any;
+    if (!this.#held.over(this.#now(), this.slot.idle)) return any;
     this.slot.hold(false);
     locked(() => {
       for (let queue = 0; queue < this.#options.queues; queue++) this.#tell(queue);
@@ -211,7 +215,8 @@ export class VirtioBlk implements Device, BlockDevice {
     try {
       do {
         const at = (next + done.length) & 0xffff;
-        if (!this.#isWaiting(ring, at, place.size)) break;
+        // Whoever has done something looks again, when it is known whether anything is held back.
+        if (!this.#isWaiting(ring, at, place.size, done.length === 0)) break;
         done.push(this.#request(ring.chain(at), backend));
       } while (done.length < MOST_BATCH && slot.current(turn) && performance.now() < end);
     } catch (error) {
@@ -229,19 +234,19 @@ export class VirtioBlk implements Device, BlockDevice {
       used[queue] += done.length;
       // The slot says so first, so that no vCPU halts unnoticed in between.
       slot.hold(true);
-      if (this.#held.done(performance.now(), slot.idle)) this.#tell(queue);
+      if (this.#held.done(this.#now(), slot.idle)) this.#tell(queue);
       if (!this.#held.holding) slot.hold(false);
       if (broken) fn.fail();
     });
     return !broken;
   }
 
-  /** Whether there is a chain. Where there is none, the driver is asked to say when there is.
+  /** Whether there is a chain. Where there is none, and `ask`, the driver is asked to say when there is.
    * @throws RingError where the driver's index is beyond what the queue holds */
-  #isWaiting(ring: Virtqueue, next: number, size: number): boolean {
+  #isWaiting(ring: Virtqueue, next: number, size: number, ask: boolean): boolean {
     if (ring.availableIndex === next) {
       // What is held back has this thread look again soon.
-      if (this.#held.holding) return false;
+      if (!ask || this.#held.holding) return false;
       ring.askForNotification(next);
       // It may have come just before the driver could see that.
       if (ring.availableIndex === next) return false;

@@ -14,24 +14,64 @@ import { asUser, operandAddress, readEdxEax, requirePrivilege } from './operands
 import { is64Bit } from './registers.ts';
 import { XSAVE_ALIGNMENT, xrstor, xsave, type RestoreOptions, type SaveInstruction } from './xsave.ts';
 
-/** The area at the memory operand; #GP(0) where it is not aligned. */
-function area(
+/** An area whose parts are written at its end, in pieces as large as can be. */
+interface SaveArea extends StateArea {
+  end(): void;
+}
+
+/** The parts at their places in the area. */
+const parts = new Uint8Array(1024);
+
+/** Where the memory operand begins; #GP(0) where that is not aligned. */
+function startOf(cpu: Cpu, instruction: Instruction, alignment: number, write: boolean): bigint {
+  const start = operandAddress(cpu, instruction, 0, 1, write);
+  if (start % BigInt(alignment) !== 0n) throw new GuestFault(Vector.GP, 0);
+  return start;
+}
+
+/** The area at the memory operand, to save to. */
+function saveArea(cpu: Cpu, instruction: Instruction, alignment: number, bytes: number): SaveArea {
+  const user = asUser(cpu.state);
+  // All of it, so that nothing is written by an instruction that faults.
+  cpu.linear.probeWrite(startOf(cpu, instruction, alignment, true), bytes, user);
+  const at = (offset: number, length: number): bigint =>
+    operandAddress(cpu, instruction, offset, length, true);
+  const pieces: Array<{ from: number; to: number }> = [];
+  return {
+    read: (offset, length) => cpu.linear.readBytes(at(offset, length), length, user),
+    write: (offset, part) => {
+      parts.set(part, offset);
+      pieces.push({ from: offset, to: offset + part.length });
+    },
+    end: () => {
+      pieces.sort((a, b) => a.from - b.from);
+      for (let i = 0; i < pieces.length;) {
+        const { from } = pieces[i]!;
+        let to = from;
+        while (i < pieces.length && pieces[i]!.from === to) to = pieces[i++]!.to;
+        cpu.linear.writeBytes(at(from, to - from), parts.subarray(from, to), user);
+      }
+    },
+  };
+}
+
+/** The area at the memory operand, to restore from. @param most bytes that it can have */
+function restoreArea(
   cpu: Cpu,
   instruction: Instruction,
   alignment: number,
-  write: boolean,
-  bytes: number,
-): StateArea {
-  const start = operandAddress(cpu, instruction, 0, 1, write);
-  if (start % BigInt(alignment) !== 0n) throw new GuestFault(Vector.GP, 0);
+  most: number,
+): Pick<StateArea, 'read'> {
+  const start = startOf(cpu, instruction, alignment, false);
   const user = asUser(cpu.state);
-  const at = (offset: number, length: number): bigint =>
-    operandAddress(cpu, instruction, offset, length, write);
-  // All of it, so that nothing is written by an instruction that faults.
-  if (write) cpu.linear.probeWrite(start, bytes, user);
+  // Where one page has it all, what can be read of it can be read at once.
+  if (is64Bit(cpu.state) && Number(start & 0xfffn) + most <= 0x1000) {
+    const all = cpu.linear.readBytes(start, most, user);
+    return { read: (offset, length) => all.subarray(offset, offset + length) };
+  }
   return {
-    read: (offset, length) => cpu.linear.readBytes(at(offset, length), length, user),
-    write: (offset, part) => cpu.linear.writeBytes(at(offset, part.length), part, user),
+    read: (offset, length) =>
+      cpu.linear.readBytes(operandAddress(cpu, instruction, offset, length, false), length, user),
   };
 }
 
@@ -46,11 +86,13 @@ function finish(restored: Restored): Outcome {
 }
 
 defineComplex('fxsave', (cpu, instruction) => {
-  fxsave(cpu.state, area(cpu, instruction, FXSAVE_ALIGNMENT, true, FXSAVE_BYTES), format(cpu, instruction));
+  const to = saveArea(cpu, instruction, FXSAVE_ALIGNMENT, FXSAVE_BYTES);
+  fxsave(cpu.state, to, format(cpu, instruction));
+  to.end();
   return Outcome.Next;
 });
 defineComplex('fxrstor', (cpu, instruction) => {
-  const from = area(cpu, instruction, FXSAVE_ALIGNMENT, false, FXSAVE_BYTES);
+  const from = restoreArea(cpu, instruction, FXSAVE_ALIGNMENT, FXSAVE_BYTES);
   return finish(fxrstor(cpu.state, from, format(cpu, instruction)));
 });
 
@@ -59,8 +101,9 @@ function defineSave(name: SaveInstruction, supervisor: boolean): void {
     if (supervisor) requirePrivilege(cpu.state);
     const mask = readEdxEax(cpu);
     const bytes = cpu.model.xsaveSize(mask & cpu.state.xcr0);
-    const to = area(cpu, instruction, XSAVE_ALIGNMENT, true, bytes);
+    const to = saveArea(cpu, instruction, XSAVE_ALIGNMENT, bytes);
     xsave(cpu.state, to, format(cpu, instruction), mask, name);
+    to.end();
     return Outcome.Next;
   });
 }
@@ -72,7 +115,7 @@ defineSave('xsaves', true);
 function defineRestore(name: string, supervisor: boolean): void {
   defineComplex(name, (cpu, instruction) => {
     if (supervisor) requirePrivilege(cpu.state);
-    const from = area(cpu, instruction, XSAVE_ALIGNMENT, false, 0);
+    const from = restoreArea(cpu, instruction, XSAVE_ALIGNMENT, cpu.model.xsaveSize(cpu.state.xcr0));
     const options: RestoreOptions = { supervisor, compaction: cpu.model.has('xsavec') };
     return finish(xrstor(cpu.state, from, format(cpu, instruction), readEdxEax(cpu), options));
   });

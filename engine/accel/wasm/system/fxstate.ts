@@ -181,8 +181,12 @@ export function setHalves(
   bytes: Uint8Array | undefined,
 ): void {
   const to = wordsOf(state.ymm);
-  const from = bytes && view(bytes);
-  for (let i = 0; i < 4 * registers; i++) to[halfWord(i, half)] = from?.getInt32(4 * i, true) ?? 0;
+  if (bytes === undefined) {
+    for (let i = 0; i < 4 * registers; i++) to[halfWord(i, half)] = 0;
+    return;
+  }
+  const from = new Int32Array(bytes.slice().buffer);
+  for (let i = 0; i < 4 * registers; i++) to[halfWord(i, half)] = from[i]!;
 }
 
 /** True where they are all zero. */

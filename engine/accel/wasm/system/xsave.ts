@@ -84,7 +84,7 @@ export function xsave(
  */
 export function xrstor(
   state: VcpuState,
-  area: StateArea,
+  area: Pick<StateArea, 'read'>,
   format: StateFormat,
   mask: bigint,
   options: RestoreOptions,
@@ -141,5 +141,5 @@ export function xrstor(
   return 'done';
 }
 
-const readWord = (area: StateArea, offset: number): bigint =>
+const readWord = (area: Pick<StateArea, 'read'>, offset: number): bigint =>
   new DataView(area.read(offset, 8).slice().buffer).getBigUint64(0, true);
