@@ -5,7 +5,7 @@ import { KERNELS } from './kernels.ts';
 import { WORKLOADS } from './workloads/workloads.ts';
 
 /** What is measured besides kernels and workloads. */
-const OTHERS = ['boot', 'idle', 'disk', 'screen', 'smp', 'kick', 'kvm-exit', 'desktop'] as const;
+const OTHERS = ['boot', 'firmware', 'idle', 'disk', 'screen', 'smp', 'kick', 'kvm-exit', 'desktop'] as const;
 
 export const USAGE = `Usage: npm run bench -- [OPTION]…
   --only NAME     just this; may be repeated:

@@ -15,6 +15,7 @@ import { type Column, NOT_MEASURED } from './columns.ts';
 import { measureKernel, runEverywhere } from './kernel-speed.ts';
 import { EMPTY, kernel, type KernelName, KERNELS, UNITS } from './kernels.ts';
 import { diskWork, measureDisk } from './disk.ts';
+import { measureFirmware } from './firmware.ts';
 import { kvmExitMissing, measureKvmExit } from './kvm-exit.ts';
 import { bootLinux, type Cost, idleLinux, type Linux } from './measure.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
@@ -39,6 +40,7 @@ async function main(options: Options): Promise<boolean> {
   if (KERNELS.some(options.wants)) failed = (await benchKernels(guests, options)) || failed;
   if (WORKLOADS.some(options.wants)) failed = (await benchWorkloads(options)) || failed;
   if (options.wants('boot')) failed = (await benchBoot(guests, options)) || failed;
+  if (options.wants('firmware')) failed = (await benchFirmware(guests, options)) || failed;
   if (options.wants('idle')) failed = (await benchIdle(guests, options)) || failed;
   if (options.wants('disk')) failed = (await benchDisk(guests, options)) || failed;
   if (options.wants('screen')) await benchScreen(options);
@@ -143,6 +145,18 @@ async function benchBoot(columns: readonly Column[], { runs, limit }: Options): 
   });
   console.log(costLine('boot', series));
   return report('boot', series);
+}
+
+/** From SeaBIOS's first words after reset to the first sector of a disk. */
+async function benchFirmware(columns: readonly Column[], { runs, limit }: Options): Promise<boolean> {
+  console.log(`\nfirmware, from reset to the first sector of an IDE disk: median of ${runs}`);
+  console.log(head(columns));
+  const series = await takeTurns(columns, runs, async ({ engine }) => {
+    if (engine === 'native') throw new Error('firmware needs a machine');
+    return measureFirmware(engine, limit);
+  });
+  console.log(costLine('firmware', series));
+  return report('firmware', series);
 }
 
 /** What a guest at its prompt takes of one processor of the host. */
