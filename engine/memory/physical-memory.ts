@@ -137,7 +137,10 @@ export class PhysicalMemory {
 
   /** Notes that bytes got by {@link views} have been written. */
   wrote(address: number, length: number): void {
-    this.#modify(address, length, nothing);
+    if (length === 0) return;
+    const at = this.#writable(address, length);
+    if (at === 0) this.#modify(address, length, nothing);
+    else this.#changed(at, length);
   }
 
   /** Where `size` bytes at `address` lie in the shared memory; 0 where not all of them are in one page of
@@ -157,13 +160,18 @@ export class PhysicalMemory {
   }
 
   #modify(address: number, length: number, body: (at: number, offset: number, bytes: number) => void): void {
-    const { ramBase } = this.#memory;
     this.#eachPage(address, length, (at, offset, bytes, readOnly) => {
       if (at === 0 || readOnly) return;
-      if (at >= ramBase) this.#dirty.mark(Math.floor((at - ramBase) / PAGE_SIZE));
       body(at, offset, bytes);
-      this.#written(at, bytes);
+      this.#changed(at, bytes);
     });
+  }
+
+  /** Tells of bytes that have changed, within a page, by their place in the shared memory. */
+  #changed(at: number, bytes: number): void {
+    const { ramBase } = this.#memory;
+    if (at >= ramBase) this.#dirty.mark(Math.floor((at - ramBase) / PAGE_SIZE));
+    this.#written(at, bytes);
   }
 
   /** Calls `body` for each page that the `length` bytes at `address` touch: its part's address in the shared

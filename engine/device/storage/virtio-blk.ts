@@ -344,7 +344,10 @@ export class VirtioBlk implements Device, BlockDevice {
   }
 
   #views(segments: readonly Segment[], access: 'read' | 'write'): Uint8Array[] {
-    return segments.flatMap(({ address, length }) => this.#options.memory.views(address, length, access));
+    const { memory } = this.#options;
+    const views: Uint8Array[] = [];
+    for (const { address, length } of segments) views.push(...memory.views(address, length, access));
+    return views;
   }
 
   #gather(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
@@ -380,7 +383,9 @@ function sliceOf(segments: readonly Segment[], from: number, length: number): Se
     const bytes = Math.min(segment.length - start, left);
     skip -= start;
     left -= bytes;
-    if (bytes > 0) parts.push({ address: segment.address + start, length: bytes });
+    if (bytes === 0) continue;
+    if (bytes === segment.length) parts.push(segment);
+    else parts.push({ address: segment.address + start, length: bytes });
   }
   return parts;
 }
