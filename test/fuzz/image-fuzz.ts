@@ -6,4 +6,4 @@
  */
 import { runFuzzer } from './command.ts';
 
-await runFuzzer(new URL('image-thread.ts', import.meta.url));
+await runFuzzer('fuzz:images', new URL('image-thread.ts', import.meta.url));
