@@ -18,6 +18,9 @@ export const PURPOSES: Readonly<Record<string, string>> = {
   clone: 'Copies a machine that is off, with the files in its folder, under another name.',
   console:
     'Connects the terminal to the console of a machine that runs. Ctrl-] leaves it.\n--history shows first what was written before.',
+  domid: 'Says the Id of a machine that runs, - of one that is off.',
+  domname: 'Says the name of a machine that is given by its UUID or Id.',
+  domuuid: 'Says the UUID of a machine.',
   domstate: 'Says how a machine is: running, paused, in shutdown, shut off or crashed.',
   dominfo: 'Says what a machine is made of, how it is, and how it started.',
   domstats: 'Says what a machine has done so far; without one, of all that run.',

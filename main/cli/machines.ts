@@ -5,6 +5,7 @@ import path from 'node:path';
 import { keyCode } from '../../engine/api/keys.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { parseJson } from '../contract/client.ts';
+import type { MachineSummary } from '../contract/machine.ts';
 import { Library } from '../store/library.ts';
 import { libraryDirectory } from '../store/paths.ts';
 import { nodeLauncher } from '../vm/launcher.ts';
@@ -97,6 +98,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       operands: ['MACHINE', 'KEY', ...Array<string>(15).fill('KEY?')],
     },
   ),
+  domid: identity(({ pid }) => (pid === null ? '-' : String(pid))),
+  domname: identity(({ name }) => name),
+  domuuid: identity(({ id }) => id),
   dominfo: { syntax: MACHINE, run: dominfo },
   vcpuinfo: { syntax: MACHINE, run: vcpuinfo },
   domstats: { syntax: { flags: ['json'], operands: ['MACHINE?'] }, run: domstats },
@@ -153,6 +157,17 @@ export async function machineCommand(name: string, words: readonly string[]): Pr
   } finally {
     manager.close();
   }
+}
+
+/** A command that prints one of a machine's names. */
+function identity(of: (machine: MachineSummary) => string): Command {
+  return {
+    syntax: { operands: ['MACHINE'] },
+    async run(manager, words) {
+      process.stdout.write(`${of(await find(manager, words.operands[0]))}\n`);
+      return 0;
+    },
+  };
 }
 
 async function list(manager: Manager, words: Words): Promise<number> {

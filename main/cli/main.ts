@@ -3,6 +3,9 @@ import { EXIT_STATUS, GuesthouseError } from '../../engine/base/errors.ts';
 import { programVersion } from '../service/version.ts';
 import { USAGE } from './usage.ts';
 
+/** Commands beside those over the library. */
+const OWN_COMMANDS = ['run', 'serve', 'image', 'sample', 'help'] as const;
+
 /**
  * Carries out a command line.
  *
@@ -62,9 +65,11 @@ async function command(words: readonly string[]): Promise<number> {
     case undefined:
       throw usage('no command');
     default: {
-      const { isMachineCommand, machineCommand } = await import('./machines.ts');
+      const { isMachineCommand, MACHINE_COMMANDS, machineCommand } = await import('./machines.ts');
       if (isMachineCommand(name)) return machineCommand(name, rest);
-      throw usage(`unknown command '${name}'`);
+      const { hintFor } = await import('./unknown-command.ts');
+      const hint = hintFor(name, [...OWN_COMMANDS, ...MACHINE_COMMANDS]);
+      throw new GuesthouseError('usage', `unknown command '${name}'`, hint);
     }
   }
 }

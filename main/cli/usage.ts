@@ -60,6 +60,7 @@ Machines of the library (MACHINE is a name, a UUID or the Id of one that runs; -
   detach-disk MACHINE TARGET    add and take away disks, for the next start
   change-media MACHINE TARGET [--eject | --insert FILE | --update FILE] [--live] [--config] [--force]
                                 take the disc out of a CD-ROM drive, or put one in
+  domid MACHINE, domname MACHINE, domuuid MACHINE
   domstate MACHINE, dominfo MACHINE, vcpuinfo MACHINE, domstats [MACHINE]
   dumpconfig MACHINE, edit MACHINE, domrename MACHINE NAME, clone MACHINE NAME
 

@@ -6,6 +6,7 @@ import {
   type Answers,
   documentOf,
   freeName,
+  nameOfFile,
   initialAnswers,
   newDiskOf,
   SOURCES,
@@ -90,4 +91,19 @@ test('what is on the medium gives the defaults, and what was changed by hand sta
 test('a name that is taken is numbered', () => {
   expect(freeName('vm', new Set())).toBe('vm');
   expect(freeName('vm', new Set(['vm', 'vm-2']))).toBe('vm-3');
+});
+
+test.each([
+  ['/images/debian-12.qcow2', 'debian-12'],
+  ['C:\\images\\Büro (alt).img.raw', 'Büro -alt-'],
+  ['/a/..weird', 'weird'],
+  [
+    `/${'long '.repeat(20)}.iso`,
+    'long long long long long long long long long long long long long'.slice(0, 64),
+  ],
+  ['/images/', undefined],
+  ['???.iso', undefined],
+])('a machine for %s is called %s', (path, name) => {
+  expect(nameOfFile(path)).toBe(name);
+  expect(checkDocument(documentOf({ ...filled, name: nameOfFile(path) ?? 'vm' })).ok).toBe(true);
 });

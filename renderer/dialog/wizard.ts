@@ -156,6 +156,18 @@ export function stepOf(field: string | number | undefined): Step {
   return field === 'memory' || field === 'vcpus' || field === 'topology' ? 'resources' : 'boot';
 }
 
+/** Endings of images' names that say nothing of what is in them. */
+const ENDINGS = /(?:\.(?:qcow2?|img|raw|iso|vmdk|vdi|vhdx?))+$/i;
+
+/** A machine's name made of a file's: what a name may not have becomes a dash, and it is cut to what a name may be.
+ * Undefined where nothing is left. */
+export function nameOfFile(path: string): string | undefined {
+  const file = path.trim().split(/[/\\]/).at(-1) ?? '';
+  const plain = file.replace(ENDINGS, '').replaceAll(/[^\p{L}\p{N} ._-]+/gu, '-');
+  const [name = ''] = /[\p{L}\p{N}].{0,63}/u.exec(plain) ?? [];
+  return name.trim() || undefined;
+}
+
 /** `base`, or `base-2`, `base-3` … where that is taken. */
 export function freeName(base: string, taken: ReadonlySet<string>): string {
   if (!taken.has(base)) return base;

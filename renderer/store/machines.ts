@@ -31,6 +31,8 @@ export const useMachines = defineStore('machines', () => {
   const loaded = shallowRef(false);
   const operations = shallowReactive(new Map<number, Operation>());
   const complaints = shallowReactive(new Map<string, Complaint>());
+  /** The machine that was made here last, for the list to show. */
+  const made = shallowRef<string>();
   /** Machines whose last operation was cancelled, until what asked for it has heard so. */
   const cancelled = new Set<string>();
   /** Replaced as a whole once a second, so what shows graphs is drawn once. */
@@ -41,6 +43,11 @@ export const useMachines = defineStore('machines', () => {
   function put(machine: MachineSummary): void {
     byId.set(machine.id, machine);
     if (machine.started === null && samples.value.delete(machine.id)) triggerRef(samples);
+  }
+
+  /** Has the list select a machine. */
+  function point(id: string): void {
+    made.value = id;
   }
 
   function remove(id: string): void {
@@ -117,5 +124,18 @@ export const useMachines = defineStore('machines', () => {
   /** Names of machines, for a sentence. */
   const namesOf = (ids: readonly string[]): string => NAMES.format(ids.map((id) => byId.get(id)?.name ?? id));
 
-  return { byId, all, namesOf, loaded, operations, complaints, put, samplesOf, operationOf, attempt };
+  return {
+    byId,
+    all,
+    namesOf,
+    loaded,
+    operations,
+    complaints,
+    made,
+    point,
+    put,
+    samplesOf,
+    operationOf,
+    attempt,
+  };
 });

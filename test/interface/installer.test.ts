@@ -18,8 +18,11 @@ const MODULES = '/usr/lib/syslinux/modules/bios';
  * disc is made of. */
 const REAL = process.env['INSTALLER'];
 
-/** Milliseconds for a test: an installer takes a while to its first dialog. */
-const LIMIT = REAL === undefined ? 300_000 : 900_000;
+/** Milliseconds for a test: an installer takes a while to its first dialog, and many times that beside other work. */
+const LIMIT = REAL === undefined ? 300_000 : 1_800_000;
+
+/** Milliseconds between two looks at the screen: reading a picture takes time that the guest could have. */
+const LOOK = REAL === undefined ? 500 : 4000;
 
 let shell: Shell;
 let page: Page;
@@ -84,7 +87,7 @@ async function readScreen(name: string): Promise<string> {
 async function goThrough(name: string, press: (...keys: readonly string[]) => Promise<void>): Promise<void> {
   let since = performance.now();
   const shows = async (what: string, wanted: RegExp): Promise<void> => {
-    await expect.poll(() => readScreen(name), { timeout: LIMIT - 60_000, interval: 500 }).toMatch(wanted);
+    await expect.poll(() => readScreen(name), { timeout: LIMIT - 60_000, interval: LOOK }).toMatch(wanted);
     if (REAL !== undefined) console.log(`${name}: ${what} after ${seconds(since)}`);
     since = performance.now();
   };
