@@ -24,6 +24,8 @@ import type { FormContext, Operand, Size } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
 import { RegionFlags, type FlagsAt } from './region-flags.ts';
+import { RegionRegisters } from './region-registers.ts';
+import type { Residence } from './residence.ts';
 import { RegionVectors } from './region-vectors.ts';
 import type { RecordReader } from './source.ts';
 import { Untranslatable } from './untranslatable.ts';
@@ -47,18 +49,22 @@ export class RegionState {
   readonly vectors: RegionVectors;
   #tlb: Local<'i32'> | undefined;
   #page: Local<'i64'> | undefined;
-  readonly #registers: Array<Local<'i64'> | undefined> = [];
   /** The budget on entry. */
   readonly #before: Local<'i32'>;
-  readonly written = new Set<number>();
-  /** The end of the region's body; set once it exists. */
+  readonly registers: RegionRegisters;
+  /** The ends of the region's body: where registers have been put back, and where they have not; set once they exist. */
   exit: Label | undefined;
+  rareExit: Label | undefined;
 
-  /** @param uppers offsets of the upper halves of vector registers that 256-bit instructions name */
-  constructor(c: Code, uppers: ReadonlySet<number>) {
+  /**
+   * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
+   * @param residence absent where it is only to be found out what registers are touched
+   */
+  constructor(c: Code, uppers: ReadonlySet<number>, residence?: Residence) {
     this.c = c;
     this.cpu = c.param('i32', 0).get;
-    this.vectors = new RegionVectors(c, this.cpu, uppers);
+    this.registers = new RegionRegisters(c, this.cpu, residence);
+    this.vectors = new RegionVectors(c, this.cpu, this.registers, uppers);
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.way = c.local('i32');
@@ -96,21 +102,8 @@ export class RegionState {
     return this.#page.get;
   }
 
-  /** The local that holds a general register; loaded on entry to the region. */
-  register(n: number): Local<'i64'> {
-    let local = this.#registers[n];
-    if (local === undefined) {
-      local = this.#registers[n] = this.c.local('i64');
-      const loaded = local;
-      this.c.front(() => this.c.set(loaded, i64.load(this.cpu, S.gpr + 8 * n)));
-    }
-    return local;
-  }
-
-  /** Puts everything that may have changed back into the vCPU's state. */
+  /** Puts what else may have changed back into the vCPU's state. */
   store(flagsAtEntry: FlagsAt): void {
-    for (const n of this.written) this.c.store('i64', this.cpu, this.register(n).get, S.gpr + 8 * n);
-    this.vectors.store();
     this.flags.store(this.cpu, flagsAtEntry);
     const run = i64.extend_s(i32.sub(this.#before.get, this.budget.get));
     const total = i64.add(i64.load(this.cpu, P.regionInstructions), run);
@@ -234,7 +227,7 @@ export class RegionEnv extends Env {
   }
 
   override readGpr(offset: number, bytes: Size): Expr {
-    const whole = this.#state.register((offset - S.gpr) >> 3).get;
+    const whole = this.#state.registers.general((offset - S.gpr) >> 3, false).get;
     if (bytes === 8) return whole;
     const low = i32.wrap(whole);
     if (bytes === 4) return low;
@@ -243,8 +236,7 @@ export class RegionEnv extends Env {
   }
   override writeGpr(offset: number, value: Expr, bytes: Size, extend: boolean): void {
     const n = (offset - S.gpr) >> 3;
-    const local = this.#state.register(n);
-    this.#state.written.add(n);
+    const local = this.#state.registers.general(n, true);
     if (bytes === 8) this.c.set(local, value as I64);
     else if (bytes === 4 && extend) this.c.set(local, i64.extend_u(value as I32));
     else {
@@ -435,7 +427,13 @@ export class RegionEnv extends Env {
     c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
     c.set(state.way, way);
     if (instructions > 0) c.set(state.budget, i32.sub(state.budget.get, instructions));
-    c.br(state.exit!);
+    if (way === Way.Leave) {
+      state.registers.loadRest();
+      c.br(state.rareExit!);
+    } else {
+      state.registers.store();
+      c.br(state.exit!);
+    }
   }
 
   /** Leaves for an address outside the region, the node's instructions having been charged.

@@ -1,12 +1,10 @@
-/**
- * The vector registers within a region: each half of 16 bytes that the region uses is a local, loaded where the
- * region begins and put back where it is left.
- */
+/** The vector registers within a region: each half of 16 bytes that the region uses is a local. */
 import { vcpuLayout } from '../../../vcpu/state.ts';
-import type { Code, Local } from '../emit/code.ts';
+import type { Code } from '../emit/code.ts';
 import {
   f32x4, f64x2, i16x8, i32, i32x4, i64x2, i8x16, v128, type Expr, type F32, type F64, type I32, type I64, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
+import { halfAt, type RegionRegisters } from './region-registers.ts';
 import { Untranslatable } from './untranslatable.ts';
 
 const FIRST = vcpuLayout.offset.ymm;
@@ -22,14 +20,14 @@ const LOW_HALVES = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
 export class RegionVectors {
   readonly #c: Code;
   readonly #cpu: I32;
-  readonly #locals: Array<Local<'v128'> | undefined> = [];
-  readonly #written = new Set<number>();
+  readonly #registers: RegionRegisters;
   readonly #uppers: ReadonlySet<number>;
 
   /** @param uppers offsets within the vCPU's state of the upper halves that are more than cleared in the region */
-  constructor(c: Code, cpu: I32, uppers: ReadonlySet<number>) {
+  constructor(c: Code, cpu: I32, registers: RegionRegisters, uppers: ReadonlySet<number>) {
     this.#c = c;
     this.#cpu = cpu;
+    this.#registers = registers;
     this.#uppers = uppers;
   }
 
@@ -38,26 +36,24 @@ export class RegionVectors {
     return offset >= FIRST && offset < FIRST + HALF * HALVES;
   }
 
-  #local(offset: number): Local<'v128'> {
-    const half = (offset - FIRST) >> 4;
-    let local = this.#locals[half];
-    if (local === undefined) {
-      if ((half & 1) === 1 && !this.#uppers.has(offset & -HALF)) throw new Untranslatable();
-      local = this.#locals[half] = this.#c.local('v128');
-      const loaded = local;
-      this.#c.front(() => this.#c.set(loaded, v128.load(this.#cpu, FIRST + HALF * half)));
-    }
-    return local;
+  #check(offset: number): void {
+    const half = offset & -HALF;
+    if (((half - FIRST) & HALF) !== 0 && !this.#uppers.has(half)) throw new Untranslatable();
+  }
+
+  #get(offset: number): V128 {
+    this.#check(offset);
+    return this.#registers.half(halfAt(offset));
   }
 
   #set(offset: number, value: V128): void {
-    this.#c.set(this.#local(offset), value);
-    this.#written.add((offset - FIRST) >> 4);
+    this.#check(offset);
+    this.#registers.setHalf(halfAt(offset), value);
   }
 
   /** 1, 2, 4 (zero-extended), 8 or 16 bytes, from one that is a multiple of their number. */
   read(offset: number, bytes: number): Expr {
-    const whole = this.#local(offset).get;
+    const whole = this.#get(offset);
     const element = (offset & (HALF - 1)) / bytes;
     switch (bytes) {
       case 1:
@@ -75,14 +71,14 @@ export class RegionVectors {
 
   /** The lowest element as a number. */
   float<T extends 'f32' | 'f64'>(offset: number, type: T): Expr<T> {
-    const whole = this.#local(offset).get;
+    const whole = this.#get(offset);
     return (type === 'f32' ? f32x4.extract(whole, 0) : f64x2.extract(whole, 0)) as Expr<T>;
   }
 
   /** 2, 4 or 8 bytes, zeros above. */
   low(offset: number, bytes: 2 | 4 | 8): V128 {
     const at = offset & (HALF - 1);
-    const whole = this.#local(offset).get;
+    const whole = this.#get(offset);
     if (at !== 0) {
       const value = this.read(offset, bytes);
       return bytes === 8 ? i64x2.replace(NOTHING, 0, value as I64) : i32x4.replace(NOTHING, 0, value as I32);
@@ -91,7 +87,8 @@ export class RegionVectors {
   }
 
   write(offset: number, value: Expr, bytes: number): void {
-    const whole = this.#local(offset).get;
+    // One that is written whole is read for nothing, but so it is known that the region uses it.
+    const whole = this.#get(offset);
     const element = (offset & (HALF - 1)) / bytes;
     switch (value.type) {
       case 'f32':
@@ -114,13 +111,5 @@ export class RegionVectors {
   clearUpper(offset: number): void {
     if (this.#uppers.has(offset)) this.#set(offset, NOTHING);
     else this.#c.store('v128', this.#cpu, NOTHING, offset);
-  }
-
-  /** Puts back what may have changed. */
-  store(): void {
-    for (const half of this.#written) {
-      const local = this.#locals[half]!;
-      this.#c.store('v128', this.#cpu, local.get, FIRST + HALF * half);
-    }
   }
 }

@@ -17,6 +17,9 @@ export interface Structured {
   isBack(from: RegionNode, to: RegionNode): boolean;
   /** Whether a node is reached by one edge alone, so that its code stands at that edge. */
   isInline(to: RegionNode): boolean;
+  /** The last node that all ways to a node but the first lead through; the last that they share with another's. */
+  dominator(of: RegionNode): RegionNode;
+  common(a: RegionNode, b: RegionNode): RegionNode;
 }
 
 /** Orders the nodes and finds out which edges a structured program can have. */
@@ -81,7 +84,8 @@ export function structure(entry: RegionNode): Structured & { emit: Emit } {
     };
     tree(entry);
   };
-  return { order, isInside, isBack, isInline, emit };
+  const common = commonDominator(number, dominator);
+  return { order, isInside, isBack, isInline, dominator: (of) => dominator.get(of)!, common, emit };
 }
 
 /** Emits all nodes in their places. `body` emits one; `go` continues with a successor and does not return. */
@@ -106,6 +110,20 @@ function reversePostorder(entry: RegionNode): RegionNode[] {
   return order.toReversed();
 }
 
+/** Finds the last node that two nodes are dominated by. */
+function commonDominator(
+  number: ReadonlyMap<RegionNode, number>,
+  dominator: ReadonlyMap<RegionNode, RegionNode>,
+): (a: RegionNode, b: RegionNode) => RegionNode {
+  return (a, b) => {
+    while (a !== b) {
+      while (number.get(a)! > number.get(b)!) a = dominator.get(a)!;
+      while (number.get(b)! > number.get(a)!) b = dominator.get(b)!;
+    }
+    return a;
+  };
+}
+
 /** K. Cooper, T. Harvey, K. Kennedy, "A Simple, Fast Dominance Algorithm". */
 function immediateDominators(
   order: readonly RegionNode[],
@@ -115,13 +133,7 @@ function immediateDominators(
   const predecessors = new Map<RegionNode, RegionNode[]>(order.map((node) => [node, []]));
   for (const node of order) for (const to of successors(node)) predecessors.get(to)!.push(node);
   const dominator = new Map<RegionNode, RegionNode>([[entry, entry]]);
-  const common = (a: RegionNode, b: RegionNode): RegionNode => {
-    while (a !== b) {
-      while (number.get(a)! > number.get(b)!) a = dominator.get(a)!;
-      while (number.get(b)! > number.get(a)!) b = dominator.get(b)!;
-    }
-    return a;
-  };
+  const common = commonDominator(number, dominator);
   for (let changed = true; changed;) {
     changed = false;
     for (const node of order) {

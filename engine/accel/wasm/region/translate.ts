@@ -1,5 +1,5 @@
 /** Tier 1: regions become WebAssembly functions, several to a module. */
-import type { Code, Func } from '../emit/code.ts';
+import { Code, type Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
@@ -10,7 +10,8 @@ import { flagNeeds } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState, Way } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
-import { isDirect, type RegionSource } from './source.ts';
+import { residence, type Touched } from './residence.ts';
+import { isDirect, type RecordReader, type RegionSource } from './source.ts';
 import { structure } from './structure.ts';
 import { Untranslatable } from './untranslatable.ts';
 
@@ -76,13 +77,16 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
   const { runtime } = tier0;
   const { entry, reader } = buildGraph(source, tier0.forms.forms);
   const shape = structure(entry);
-  const state = new RegionState(c, uppersIn(shape.order, reader));
+  const uppers = uppersIn(shape.order, reader);
+  const kept = residence(shape, touched(tier0, reader, shape.order, uppers));
+  const state = new RegionState(c, uppers, kept);
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const needs = flagNeeds(shape.order, shape.isInside);
   const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
-  c.block((exit) => {
-    state.exit = exit;
+  /** Emits all nodes; each way out branches to an exit. */
+  const emitBody = (): void => {
     shape.emit(c, (node, go) => {
+      state.registers.begin(node);
       /** Continues at `rip`, inside where there is a node for it. */
       const follow = (to: RegionNode | undefined, rip: bigint): void => {
         if (to === undefined || !shape.isInside(node, to)) {
@@ -93,6 +97,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
         if (shape.isBack(node, to)) c.unlikely(i32.lt_s(state.budget.get, 0), () => e.goOutside(rip));
         state.flags.handOn(flagsAt(to));
         go(to);
+        state.registers.resume(node);
       };
       state.flags.start(flagsAt(node));
       const last = node.instructions.length - 1;
@@ -122,6 +127,14 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
       } else c.unreachable();
     });
     c.unreachable();
+  };
+  c.block((exit) => {
+    state.exit = exit;
+    c.block((rareExit) => {
+      state.rareExit = rareExit;
+      emitBody();
+    });
+    state.registers.storeAll();
   });
   state.store(needs.get(entry)!);
   c.unlikely(i32.eq(state.way.get, Way.Leave), () => {
@@ -131,6 +144,30 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
     c.return(i32.load(state.cpu, P.exitCode));
   });
   c.returnCall(runtime.lookup, state.cpu, i64.add(state.rip.get, 0), state.budget.get);
+}
+
+/** What registers the nodes touch: found out by translating them, for nothing else. */
+function touched(
+  { runtime }: Tier0,
+  reader: RecordReader,
+  order: readonly RegionNode[],
+  uppers: ReadonlySet<number>,
+): ReadonlyMap<RegionNode, Touched> {
+  const c = new Code(HANDLER_PARAMS);
+  const state = new RegionState(c, uppers);
+  const e = new RegionEnv(state, runtime, reader, order[0]!.instructions[0]!);
+  c.block((exit) => {
+    state.exit = state.rareExit = exit;
+    for (const node of order) {
+      state.registers.begin(node);
+      state.flags.start('settled');
+      for (const [i, instruction] of node.instructions.entries()) {
+        e.move(instruction, i);
+        meaning(instruction.form)!(e);
+      }
+    }
+  });
+  return state.registers.touched;
 }
 
 /** The only instructions in a region that change which TLB is in use. */

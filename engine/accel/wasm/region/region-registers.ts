@@ -1,0 +1,116 @@
+/**
+ * The registers that a region keeps in locals: general registers, and halves of vector registers. Each is loaded where
+ * residence.ts says, and put back on the ways out that it may have been written before.
+ */
+import { vcpuLayout } from '../../../vcpu/state.ts';
+import type { Code, Local } from '../emit/code.ts';
+import { i64, v128, type I32, type V128 } from '../emit/expr.ts';
+import { S } from '../private.ts';
+import type { RegionNode } from './graph.ts';
+import type { Residence, Touched } from './residence.ts';
+import { Untranslatable } from './untranslatable.ts';
+
+/** General registers are kept under their numbers, halves of vector registers under those that follow. */
+export const GENERAL = 16;
+
+const VECTORS = vcpuLayout.offset.ymm;
+const HALF = 16;
+
+/** The number of the half at an offset among the vector registers. */
+export const halfAt = (offset: number): number => GENERAL + ((offset - VECTORS) >> 4);
+
+export class RegionRegisters {
+  readonly #c: Code;
+  readonly #cpu: I32;
+  readonly #general = new Map<number, Local<'i64'>>();
+  readonly #halves = new Map<number, Local<'v128'>>();
+  readonly #residence: Residence | undefined;
+  #node: RegionNode | undefined;
+  #loaded: ReadonlySet<number> = new Set();
+  /** What the nodes use and write, found out by translating them. */
+  readonly touched = new Map<RegionNode, Touched>();
+
+  /** @param residence absent where it is only to be found out what is touched */
+  constructor(c: Code, cpu: I32, residence?: Residence) {
+    this.#c = c;
+    this.#cpu = cpu;
+    this.#residence = residence;
+    for (const n of residence?.atEntry ?? []) c.front(() => this.#load(n));
+  }
+
+  /** A node's code begins here. */
+  begin(node: RegionNode): void {
+    this.resume(node);
+    for (const n of this.#residence?.loadsAt(node) ?? []) this.#load(n);
+  }
+
+  /** What follows belongs to a node again. */
+  resume(node: RegionNode): void {
+    this.#node = node;
+    if (this.#residence !== undefined) this.#loaded = this.#residence.loaded(node);
+    else if (!this.touched.has(node)) this.touched.set(node, { used: new Set(), written: new Set() });
+  }
+
+  #local<K extends 'i64' | 'v128'>(locals: Map<number, Local<K>>, n: number, type: K): Local<K> {
+    let local = locals.get(n);
+    if (local === undefined) {
+      local = this.#c.local(type);
+      locals.set(n, local);
+    }
+    return local;
+  }
+
+  #load(n: number): void {
+    const c = this.#c;
+    if (n < GENERAL) c.set(this.#local(this.#general, n, 'i64'), i64.load(this.#cpu, S.gpr + 8 * n));
+    else c.set(this.#local(this.#halves, n, 'v128'), v128.load(this.#cpu, VECTORS + HALF * (n - GENERAL)));
+  }
+
+  #store(n: number): void {
+    const c = this.#c;
+    if (n < GENERAL) c.store('i64', this.#cpu, this.#local(this.#general, n, 'i64').get, S.gpr + 8 * n);
+    else {
+      const half = this.#local(this.#halves, n, 'v128').get;
+      c.store('v128', this.#cpu, half, VECTORS + HALF * (n - GENERAL));
+    }
+  }
+
+  #touch(n: number, writes: boolean): void {
+    if (this.#residence !== undefined) {
+      if (!this.#loaded.has(n)) throw new Untranslatable();
+      return;
+    }
+    const touched = this.touched.get(this.#node!)!;
+    touched.used.add(n);
+    if (writes) touched.written.add(n);
+  }
+
+  /** The local of a general register. */
+  general(n: number, writes: boolean): Local<'i64'> {
+    this.#touch(n, writes);
+    return this.#local(this.#general, n, 'i64');
+  }
+
+  /** That of a half of a vector register, by {@link halfAt}. */
+  half(n: number): V128 {
+    this.#touch(n, false);
+    return this.#local(this.#halves, n, 'v128').get;
+  }
+  setHalf(n: number, value: V128): void {
+    this.#touch(n, true);
+    this.#c.set(this.#local(this.#halves, n, 'v128'), value);
+  }
+
+  /** Puts back what may have been written, on a way out of the node that is often taken. */
+  store(): void {
+    for (const n of this.#residence?.dirty(this.#node!) ?? []) this.#store(n);
+  }
+
+  /** On a way out that is not: what {@link storeAll} is to put back, once for all such ways, is loaded. */
+  loadRest(): void {
+    for (const n of this.#residence?.written ?? []) if (!this.#loaded.has(n)) this.#load(n);
+  }
+  storeAll(): void {
+    for (const n of this.#residence?.written ?? []) this.#store(n);
+  }
+}
