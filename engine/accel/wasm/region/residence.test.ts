@@ -13,7 +13,7 @@ function graphOf(ways: Readonly<Record<string, string>>): Map<string, RegionNode
     }); // prettier-ignore
   }
   for (const [name, to] of Object.entries(ways)) {
-    const [taken, next] = [...to].map((each) => nodes.get(each));
+    const [taken, next] = to.split('').map((each) => nodes.get(each));
     Object.assign(nodes.get(name)!, { taken, next });
   }
   return nodes;
