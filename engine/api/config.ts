@@ -230,8 +230,8 @@ export function busOf({ bus, device }: Pick<DiskConfig, 'bus' | 'device'>): NonN
 
 /** The tablet of a machine, also where it is left open: on USB, which any guest has drivers for, unless the kernel is
  * the machine's own, which boots sooner with less. */
-export function tabletOf({ tablet, kernel }: Pick<MachineConfig, 'tablet' | 'kernel'>): TabletKind {
-  return tablet ?? (kernel === undefined ? 'usb' : 'virtio');
+export function tabletOf(tablet: TabletKind | undefined, hasKernel: boolean): TabletKind {
+  return tablet ?? (hasKernel ? 'virtio' : 'usb');
 }
 
 export type StreamConfig = MachineConfig['serial'][number];

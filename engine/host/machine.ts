@@ -217,7 +217,12 @@ export class Machine {
         disks: disks.plans,
         boot: { order: config.boot.order, menu: config.boot.menu ? BOOT_MENU_WAIT : undefined },
         ...(hasDisplayAdapter(config)
-          ? { vga: { bios: readVgaBios(config), tablet: tabletOf(config) } }
+          ? {
+              vga: {
+                bios: readVgaBios(config),
+                tablet: tabletOf(config.tablet, config.kernel !== undefined),
+              },
+            }
           : {}),
       };
       const ramBytes = config.memory * 0x100000;

@@ -58,7 +58,10 @@ test('the display is served where it is wanted', () => {
 });
 
 test('the tablet is on USB, or on virtio with a kernel, unless it is said', () => {
-  const tablet = (...words: string[]) => tabletOf(parseMachineConfig(parseRunOptions(words).config));
+  const tablet = (...words: string[]) => {
+    const { tablet, kernel } = parseMachineConfig(parseRunOptions(words).config);
+    return tabletOf(tablet, kernel !== undefined);
+  };
   expect(tablet()).toBe('usb');
   expect(tablet('--kernel', 'k')).toBe('virtio');
   expect(tablet('--kernel', 'k', '--tablet', 'usb')).toBe('usb');

@@ -17,6 +17,8 @@ export {
   MOST_DISKS,
   MOST_SERIAL_PORTS,
   MOST_VCPUS,
+  TABLETS,
+  tabletOf,
 } from '../../engine/api/config.ts';
 export { type Problem, problemSchema } from '../../engine/api/problem.ts';
 export type { AcceleratorInfo, BootEvent, ExitStatistics } from '../../engine/api/statistics.ts';

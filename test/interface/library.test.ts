@@ -209,6 +209,7 @@ test('a machine to install on gets its media and a new disk, and more hardware',
   await window.getByRole('button', { name: 'Remove this disk' }).click();
   await window.getByRole('tablist', { name: 'Hardware' }).getByRole('tab', { name: 'Screen' }).click();
   await window.getByRole('combobox', { name: 'Shown to' }).selectOption('VNC viewers');
+  await window.getByRole('combobox', { name: 'Pointer' }).selectOption('PS/2 mouse');
   await picture(window, 'details-screen-light');
   await window.getByRole('button', { name: 'Apply' }).click();
   await window.getByRole('button', { name: 'Apply', disabled: true }).waitFor();
@@ -222,6 +223,7 @@ test('a machine to install on gets its media and a new disk, and more hardware',
       { device: 'cdrom', file: medium },
     ],
     display: { kind: 'vnc', address: '127.0.0.1:5900' },
+    tablet: 'none',
   });
   await window.close();
   await shell.run('undefine', 'debian13');

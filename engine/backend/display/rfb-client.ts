@@ -38,6 +38,10 @@ export interface InputTarget {
     at: { readonly x: number; readonly y: number; readonly width: number; readonly height: number },
     buttons: number,
   ): void;
+  /** The pointer of a viewer that has grabbed it was moved by so many pixels, to the right and downwards. */
+  move(dx: number, dy: number, buttons: number): void;
+  /** Whether the guest's pointer goes where the viewer's is, so that nothing needs to be grabbed. */
+  readonly absolute: boolean;
 }
 
 /** What a viewer looks at: the pixels as they are now. */
@@ -77,6 +81,10 @@ const VERSION = 'RFB 003.008\n';
 /** Compression level where the client names none: fast. */
 const LEVEL = 1;
 
+/** Moves of a pointer are told as if it were here (QEMU Pointer Motion Change), and places in a picture never are at
+ * half of that, so that either is known for what it is while the viewer does not know of a change yet. */
+const ORIGIN = 0x7fff;
+
 /** An empty rectangle: of what is no part of the picture. */
 const NOWHERE: Rectangle = { x: 0, y: 0, width: 0, height: 0 };
 
@@ -102,6 +110,8 @@ export class RfbClient {
   #known: { width: number; height: number };
   #sending = false;
   #told = false;
+  /** Whether the client has been told that its pointer needs no grabbing; undefined where it has been told nothing. */
+  #absolute: boolean | undefined;
 
   constructor(options: RfbClientOptions) {
     this.#options = options;
@@ -145,7 +155,7 @@ export class RfbClient {
     const { screen } = this.#options;
     if (this.#phase !== 'messages' || !this.waiting || this.#requested === undefined) return;
     const resize = screen.width !== this.#known.width || screen.height !== this.#known.height;
-    const parts = this.#announcements();
+    const parts = [...this.#announcements(), ...this.#pointerMotion()];
     if (resize && this.#encodings.includes(Encoding.DesktopSize)) {
       this.#known = { width: screen.width, height: screen.height };
       parts.push(rectangleHeader({ x: 0, y: 0, ...this.#known }, Encoding.DesktopSize));
@@ -212,6 +222,14 @@ export class RfbClient {
       };
       stream.on('drain', done).on('close', done);
     });
+  }
+
+  /** Whether the viewer has to grab the pointer, where that is news to a client that understands it. */
+  #pointerMotion(): Uint8Array[] {
+    const { absolute } = this.#options.input;
+    if (absolute === this.#absolute || !this.#encodings.includes(Encoding.QemuPointerMotion)) return [];
+    this.#absolute = absolute;
+    return [rectangleHeader({ ...NOWHERE, x: absolute ? 1 : 0 }, Encoding.QemuPointerMotion)];
   }
 
   /** What is said once, when the client has said that it understands it. */
@@ -387,11 +405,7 @@ export class RfbClient {
       case ClientMessage.PointerEvent:
         return this.#take(6, (bytes) => {
           const view = numbers(bytes);
-          const { width, height } = this.#known;
-          this.#options.input.pointer(
-            { x: view.getUint16(2), y: view.getUint16(4), width, height },
-            bytes[1],
-          );
+          this.#pointer(view.getUint16(2), view.getUint16(4), bytes[1]);
           this.#options.wants('input');
         });
       case ClientMessage.CutText: {
@@ -432,6 +446,13 @@ export class RfbClient {
     else this.#held.delete(code);
     this.#options.input.key(code, down);
     this.#options.wants('input');
+  }
+
+  #pointer(x: number, y: number, buttons: number): void {
+    const { input } = this.#options;
+    const moved = this.#absolute !== undefined && Math.min(x, y) > ORIGIN / 2;
+    if (moved) input.move(x - ORIGIN, y - ORIGIN, buttons);
+    else input.pointer({ x, y, ...this.#known }, buttons);
   }
 
   #setEncodings(bytes: Uint8Array, count: number): void {

@@ -35,6 +35,7 @@ export const Encoding = {
   Cursor: -239,
   /** -256 … -247: 0 (fast) to 9 (small). */
   CompressionLevel0: -256,
+  QemuPointerMotion: -257,
   QemuExtendedKeyEvent: -258,
   DesktopName: -307,
 } as const;

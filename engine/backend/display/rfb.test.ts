@@ -25,11 +25,13 @@ class Picture {
 
 const screen = new Picture();
 const inputs: string[] = [];
+let absolute = true;
 const clients: RfbClient[] = [];
 
 afterEach(() => {
   for (const client of clients.splice(0)) client.close();
   inputs.length = 0;
+  absolute = true;
 });
 
 function serve(options: Partial<RfbClientOptions> = {}) {
@@ -43,6 +45,10 @@ function serve(options: Partial<RfbClientOptions> = {}) {
     input: {
       key: (code, down) => void inputs.push(`${down ? 'down' : 'up'} ${code}`),
       pointer: ({ x, y }, buttons) => void inputs.push(`pointer ${x},${y} ${buttons}`),
+      move: (dx, dy, buttons) => void inputs.push(`move ${dx},${dy} ${buttons}`),
+      get absolute() {
+        return absolute;
+      },
     },
     local: false,
     wants: () => {},
@@ -191,6 +197,29 @@ test('keys by code and by keysym, the pointer; what is held is let go at the end
   viewer.close();
   await vi.waitFor(() => expect(gone).toHaveBeenCalledOnce());
   expect(inputs).toEqual(['down 200', 'up 200', 'down 30', 'pointer 10,20 5', 'pointer 11,20 0', 'up 30']);
+});
+
+test('a viewer that can grab the pointer is told when it has to', async () => {
+  absolute = false;
+  const { viewer } = await connect({ encodings: [0, Encoding.QemuPointerMotion] });
+  await viewer.update();
+  expect([viewer.absolute, viewer.seen]).toEqual([false, [Encoding.QemuPointerMotion, 0]]);
+  viewer.pointer(0x7fff - 5, 0x7fff + 3, 1);
+  // What the viewer did before it knew.
+  viewer.pointer(30, 40, 0);
+  await vi.waitFor(() => expect(inputs).toEqual(['move -5,3 1', 'pointer 30,40 0']));
+  absolute = true;
+  await viewer.update(true);
+  expect(viewer.absolute).toBe(true);
+});
+
+test('a viewer that cannot grab the pointer moves it anywhere', async () => {
+  absolute = false;
+  const { viewer } = await connect({ encodings: [0] });
+  await viewer.update();
+  viewer.pointer(0x7fff, 0x7fff, 0);
+  await vi.waitFor(() => expect(inputs).toEqual(['pointer 32767,32767 0']));
+  expect([viewer.absolute, viewer.seen]).toEqual([undefined, [0]]);
 });
 
 test.each([3, 7, 8])('version 3.%i, with and without a password', async (minor) => {

@@ -23,7 +23,7 @@ export interface Budget {
   left: number;
 }
 
-/** More than a driver has in all of its rings together. */
+/** More than a driver hands over at a time. */
 export const BUDGET = 1024;
 
 /** A transfer descriptor: TRBs that are chained to each other, and where the ring goes on behind them. */

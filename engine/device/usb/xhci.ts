@@ -284,6 +284,7 @@ export class XhciController extends PciFunction implements TimedDevice {
     if ((value & UsbCommand.Run) === 0) {
       at.status |= UsbStatus.Halted;
       at.commandsRun = 0;
+      at.commandsRung = 0;
       // 4.23.2: nothing is lost while it is halted, so there is nothing to be written to memory.
       if ((value & UsbCommand.Save) !== 0) at.saved = 1;
       if ((value & UsbCommand.Restore) !== 0 && at.saved === 0) at.status |= UsbStatus.RestoreError;
@@ -429,6 +430,7 @@ export class XhciController extends PciFunction implements TimedDevice {
       at.status |= UsbStatus.ControllerError | UsbStatus.Halted;
       at.command &= ~UsbCommand.Run;
       at.commandsRun = 0;
+      at.commandsRung = 0;
     }
   }
 
@@ -444,7 +446,7 @@ export class XhciController extends PciFunction implements TimedDevice {
 
   /** 4.14.2: the frame index begins anew every two seconds, of which drivers that ask for it are told. */
   deadline(): number {
-    return this.#running && (this.#at.command & UsbCommand.EnableWrap) !== 0 ? this.#at.wrapsAt : Infinity;
+    return (this.#at.command & UsbCommand.EnableWrap) !== 0 && this.#running ? this.#at.wrapsAt : Infinity;
   }
 
   service(now: number): void {

@@ -25,6 +25,8 @@ export class Viewer {
   height = 0;
   name = '';
   pixels = new Uint32Array();
+  /** Whether the server has said that the pointer needs no grabbing. */
+  absolute: boolean | undefined;
   /** Encodings of the rectangles that came. */
   readonly seen: number[] = [];
 
@@ -151,6 +153,9 @@ export class Viewer {
         return this.#zrle(width, height, put);
       case -223:
         this.#resize(width, height);
+        return;
+      case -257:
+        this.absolute = x === 1;
         return;
       case -239:
       case -258:
