@@ -17,7 +17,7 @@ beforeEach(() => {
       point: (...what: number[]) => void done.push(`tablet ${what.join(' ')}`),
     },
     chipset: {
-      keyboard: { key: (code: number, down: boolean) => void done.push(`key ${code} ${down}`) },
+      keyboard: { key: (code: number, down: boolean) => done.push(`key ${code} ${down}`) > 0 },
       mouse: { move: (...what: number[]) => void done.push(`mouse ${what.join(' ')}`) },
     },
   };
