@@ -142,7 +142,7 @@ test.runIf(engine === guesthouse).each([
     const ended = status.then(() => true);
     while (!(await Promise.race([ended, sleep(40, false)]))) {
       machine.signal('SIGSTOP');
-      await sleep(40);
+      await sleep(20);
       machine.signal('SIGCONT');
     }
     expect(await status).toBe(1);

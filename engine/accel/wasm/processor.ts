@@ -306,6 +306,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         this.#goOn();
         continue;
       }
+      this.#endShadow();
       if (!replaying) {
         const exit = this.#takeEvents();
         if (exit >= 0) return exit as ExitReason;
@@ -317,8 +318,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       }
       const tracing = (this.#words[this.#flags]! & Flag.TF) !== 0;
       const watching = this.#watching;
-      // The shadow of an STI is over once its instruction has been run.
-      if (this.#words[this.#shadow] === 1 && state.rip !== this.#private.shadowRip) state.interruptShadow = 0;
+      this.#endShadow();
       const step = replaying || tracing || watching || this.#single || this.#words[this.#shadow] !== 0;
       this.#emitted.stepping = step;
       if (!step) {
@@ -515,6 +515,12 @@ export class Processor implements AcceleratedVcpu, Cpu {
       }
     }
     return -1;
+  }
+
+  /** The shadow of an STI is over once its instruction has been run. */
+  #endShadow(): void {
+    if (this.#words[this.#shadow] === 1 && this.state.rip !== this.#private.shadowRip)
+      this.state.interruptShadow = 0;
   }
 
   #wake(): void {

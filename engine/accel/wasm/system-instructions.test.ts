@@ -5,7 +5,7 @@ import { ExitReason } from '../contract.ts';
 import { bareMachine, CODE, NO_INTERRUPTS } from './bare-machine.ts';
 
 const HLT = 0xf4;
-const RAX = 0, RCX = 1, RDX = 2; // prettier-ignore
+const RAX = 0, RCX = 1, RDX = 2, RBX = 3; // prettier-ignore
 const TSD = 4n;
 const FSGSBASE = 1n << 16n;
 
@@ -75,6 +75,34 @@ describe.each(['0', '1', 'eager'])('tier %s', (tier) => {
     expect(m.cpu.run()).toBe(ExitReason.Interrupted);
     expect([m.state.rip, m.state.gpr[3]]).toEqual([BigInt(CODE + code.length), 0n]);
     expect(m.state.gpr[RAX]).toBe(ticks & 0xffff_ffffn);
+  });
+
+  test('and an interrupt with it, also where STI was what let it through last (SDM 2, STI)', () => {
+    const seen: bigint[] = [];
+    const m = bareMachine(
+      {
+        ...NO_INTERRUPTS,
+        acknowledge: () => {
+          seen.push(m.state.gpr[RBX] & 0xffff_ffffn);
+          m.state.events = 0;
+          return -1;
+        },
+      },
+      {
+        tier,
+        readTsc: () => {
+          m.state.events |= VcpuEvent.Kick | VcpuEvent.Interrupt;
+          return ticks;
+        },
+      },
+    );
+    m.state.gpr[RBX] = 0n;
+    // sti; nop; rdtsc; inc ebx; cli; hlt
+    m.load([0xfb, 0x90, 0x0f, 0x31, 0xff, 0xc3, 0xfa, HLT]);
+    expect(m.cpu.run()).toBe(ExitReason.Interrupted);
+    m.state.events &= ~VcpuEvent.Kick;
+    expect(m.run()).toBe(ExitReason.Halt);
+    expect([...seen, m.state.gpr[RBX]]).toEqual([0n, 1n]);
   });
 
   test('SWAPGS exchanges the bases, at CPL 0', () => {
