@@ -306,7 +306,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
         this.#goOn();
         continue;
       }
-      this.#endShadow();
       if (!replaying) {
         const exit = this.#takeEvents();
         if (exit >= 0) return exit as ExitReason;
@@ -325,6 +324,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         const code = this.#execute(this.#modes.current, this.#left);
         this.#left = this.#private.budget;
         const exit = this.#leave(code);
+        this.#endShadow();
         if (exit >= 0) return exit as ExitReason;
         continue;
       }
