@@ -38,6 +38,8 @@ test('the keyboard alone makes, opens, names and deletes machines', async () => 
     await page.keyboard.press('Enter');
     await (await popup).close();
     await row(page, name).waitFor();
+    // It is what one goes on with.
+    await expect.poll(() => row(page, name).getAttribute('aria-selected')).toBe('true');
   }
   // From the search field into the list.
   await page.keyboard.press('Control+f');
