@@ -113,6 +113,22 @@ describe.skipIf(!canAssemble)('paging', () => {
     expect(run.reports).toEqual([FINE, fault(PF, P | I), fault(PF, P), FINE, fault(PF, P | W)]);
   });
 
+  test('code that the supervisor has just run is not run by the user without the right (SDM 3A, 4.6)', () => {
+    const run = runGuest(`${MACROS}
+        LONG
+        mov byte [0x100000], 0xc3
+        MAP 0x100000, 0x100003
+        mov ebx, 0x100000
+        mov edi, 100
+.run:   call rbx
+        dec edi
+        jnz .run
+        USER call rbx
+        TRY call rbx
+        hlt`);
+    expect(run.reports).toEqual([fault(PF, P | U | I), FINE]);
+  });
+
   test('translations stay until they are dropped; global ones survive a load of CR3 (SDM 3A, 4.10)', () => {
     const run = runGuest(`${MACROS}
         LONG

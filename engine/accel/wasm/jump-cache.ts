@@ -3,8 +3,8 @@
  * asking TypeScript.
  *
  * An entry is valid while its tag is one of the two in use: of pages that survive a CR3 load, and of the rest. A tag
- * holds a generation, the mode's number, and which of the two generations it means, so that dropping entries, and
- * changing the mode, is writing two words. See JUMP_ENTRY for the layout.
+ * holds a generation, the mode's number, whether the user may run what is there or the supervisor, and which of the two
+ * generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. See JUMP_ENTRY for the layout.
  */
 import {
   firstJump, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, secondJump,
@@ -16,7 +16,7 @@ export const JUMP_CACHE_BYTES = 2 * JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 
 /** Code modes known at a time, and generations of entries: together a tag of 32 bits. */
 export const MODES = 4096;
-const TAG_SHIFT = 13;
+const TAG_SHIFT = 14;
 const GENERATIONS = 1 << (32 - TAG_SHIFT);
 
 /** What an entry leads to. */
@@ -35,6 +35,7 @@ export class JumpCache {
   /** Which place was overwritten last. */
   #turn = false;
   #mode = 0;
+  #user = false;
   #localGeneration = 1;
   #globalGeneration = 1;
   /** Pages that code has been looked up on since all entries were last dropped for a page's sake. */
@@ -109,8 +110,15 @@ export class JumpCache {
     this.#setTags();
   }
 
+  /** From now on it is run with the user's rights, or the supervisor's. */
+  enterPrivilege(user: boolean): void {
+    if (user === this.#user) return;
+    this.#user = user;
+    this.#setTags();
+  }
+
   #setTags(): void {
-    const mode = this.#mode << 1;
+    const mode = (this.#mode << 2) | (this.#user ? 2 : 0);
     this.#private.tagLocal = (this.#localGeneration << TAG_SHIFT) | mode;
     this.#private.tagGlobal = (this.#globalGeneration << TAG_SHIFT) | mode | 1;
   }

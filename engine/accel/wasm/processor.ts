@@ -549,6 +549,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#jumps.enterMode(this.#modes.current.id);
       this.#modes.bound(this.#private);
     }
+    this.#jumps.enterPrivilege(state.cpl === 3);
     this.#mmu.refresh(watching);
   }
 
