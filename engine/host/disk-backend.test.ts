@@ -65,13 +65,22 @@ test.each([
   ]);
 });
 
-/** Runs a line in another thread, a moment later, with the words of the slots. */
+/** Runs a line in another thread, a moment later, with the slots and the only one of them. */
 function later(buffer: SharedArrayBuffer, line: string): Promise<unknown> {
   const source = `
-    const words = new Int32Array(require('node:worker_threads').workerData);
-    setTimeout(() => { ${line} }, 200);`;
+    const { arena, slots, buffer } = require('node:worker_threads').workerData;
+    Promise.all([import(arena), import(slots)]).then(([{ Arena }, { IoSlots }]) => {
+      const slots = new IoSlots(new Arena(buffer, 0, buffer.byteLength));
+      const slot = slots.slot();
+      setTimeout(() => { ${line} }, 200);
+    });`;
+  const workerData = {
+    buffer,
+    arena: new URL('../memory/layout.ts', import.meta.url).href,
+    slots: new URL('../device/storage/io-slots.ts', import.meta.url).href,
+  };
   return new Promise((resolve) => {
-    new Worker(source, { eval: true, workerData: buffer }).on('exit', resolve);
+    new Worker(source, { eval: true, workerData }).on('exit', resolve);
   });
 }
 
@@ -84,8 +93,7 @@ test('a write to a full disk is held, and tried again when the machine goes on',
     file.onWrite = () => {};
     full();
   };
-  // As IoSlots.resume: the third word counts.
-  const resumed = later(buffer, 'Atomics.add(words, 2, 1); Atomics.notify(words, 2);');
+  const resumed = later(buffer, 'slots.resume();');
   expect(backend.write(0, data)).toBe(true);
   expect(failures).toEqual([{ message: 'cannot write disk.raw: it is so', held: true, full: true }]);
   expect(file.contents()[0]).toBe(7);
@@ -97,8 +105,7 @@ test('a held request that is called off ends, and memory is free meanwhile', asy
   const { backend, slot, failWith, buffer } = make({ writeError: 'stop' });
   slot.begin();
   failWith('EIO');
-  // As IoSlot.callOff, which waits until the request is not active: the fifth and sixth words.
-  const calledOff = later(buffer, 'Atomics.add(words, 5, 1); while (Atomics.load(words, 4) !== 0);');
+  const calledOff = later(buffer, 'slot.callOff();');
   expect(backend.write(0, data)).toBe(false);
   slot.end();
   await calledOff;

@@ -26,8 +26,14 @@ function mayLeave({ form }: RegionInstruction): boolean {
   return form.name.includes('comi') || !(QUIET.has(form.name) || SETS.has(form.name));
 }
 
-/** SSE instructions, but those above, touch no flags. */
-const isVector = (name: string): boolean => /^(mov[adhlnqsu]|cvt|(add|sub|mul|div|sqrt|min|max|and|andn|or|xor)[ps][sd]$|p(add|sub|and|or|xor|cmp(eq|gt)|shuf|unpck|sll|srl|sra|mul|min|max))/.test(name); // prettier-ignore
+/** Vector instructions, but those above and the tests (PTEST, VTESTPS, PCMPESTRI …), touch no flags. */
+const VECTORS = [
+  /^(mov(?!s$|be$|_)|cvt|v(?!test)|aes|sha(1|256)|lddqu|mpsadbw|insertps|extractps|(ld|st)mxcsr)/,
+  /^(add|sub|mul|div|sqrt|min|max|and|andn|or|xor|addsub|hadd|hsub|round|dp|blend|blendv|rcp|rsqrt|shuf|unpck[hl]|cmp)[ps][sd](_xmm)?$/,
+  /^p(add|sub|and|or|xor|cmp(eq|gt)|shuf|unpck|sll|srl|sra|mul|min|max|ack|align|abs|avg|blend|extr|hadd|hsub|hmin|insr|madd|mov|sad|sign|clmul)/,
+]; // prettier-ignore
+
+const isVector = (name: string): boolean => VECTORS.some((pattern) => pattern.test(name));
 
 /** What becomes of the flags in a node: nobody looks; only whoever is left for does; they are read. */
 type Need = 0 | 1 | 2;
