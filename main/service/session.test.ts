@@ -98,10 +98,16 @@ test('an operation on a machine that is not there, or not running, says so', asy
   const { client } = connect();
   await expect(client.call('machine.start', { id: 'none' })).rejects.toThrow('no such machine');
   const { machine } = await client.call('machine.define', { document: { name: 'one', sample: true } });
-  for (const method of ['machine.destroy', 'machine.suspend', 'machine.shutdown', 'machine.reset'] as const) {
-    await expect(client.call(method, { id: machine.id })).rejects.toThrow('not running');
+  const methods = ['destroy', 'suspend', 'resume', 'shutdown', 'reset'] as const;
+  for (const method of methods.map((verb) => `machine.${verb}` as const)) {
+    const called = client.call(method, { id: machine.id });
+    await expect(called).rejects.toThrow('the machine is not running');
+    // Who wants it off need not start it.
+    await expect(called).rejects.not.toHaveProperty('failure.hint');
   }
-  await expect(client.call('console.attach', { id: machine.id })).rejects.toThrow('not running');
+  await expect(client.call('console.attach', { id: machine.id })).rejects.toMatchObject({
+    failure: { hint: 'start it first' },
+  });
 });
 
 test('settings reach every client', async () => {

@@ -27,7 +27,7 @@ import type { EngineLauncher } from './launcher.ts';
 import { MachineDisks } from './machine-disks.ts';
 import { type OperationContext, Operations } from './operations.ts';
 import { presentDocument, summaryOf } from './summary.ts';
-import { alreadyRunning, SupervisedMachine } from './supervised-machine.ts';
+import { alreadyRunning, notRunning, SupervisedMachine } from './supervised-machine.ts';
 
 /** Milliseconds between two samples. */
 const SAMPLE_INTERVAL = 1000;
@@ -326,6 +326,9 @@ export class Manager {
   }
 
   async #press(id: string, kind: 'pause' | 'resume' | 'reset' | 'power-button', said: string): Promise<void> {
+    this.library.get(id);
+    await this.#look(id);
+    if (this.#of(id).supervised.running === undefined) throw notRunning();
     await this.ask(id, { kind });
     this.#note(id, said);
   }

@@ -43,6 +43,17 @@ test('a disc that was changed while the machine runs is what it has, and no pend
   expect(presentDocument(empty)?.disks[1]).not.toHaveProperty('file');
 });
 
+test('what firmware tries is said in its order', () => {
+  const boots = (input: Record<string, unknown>): string =>
+    summaryOf(stored(documentOf(input)), undefined, null).boots;
+  const { disks } = document;
+  expect(boots({ disks })).toBe('disk disk.qcow2, then CD-ROM first.iso');
+  expect(boots({ disks, boot: { order: ['cdrom', 'network', 'disk'] } })).toBe(
+    'CD-ROM first.iso, then network, then disk disk.qcow2',
+  );
+  expect(boots({ disks: [{ device: 'cdrom' }] })).toBe('SeaBIOS');
+});
+
 test('why the host has paused a machine is said, with what to do', () => {
   const held = running({ phase: 'paused', ioError: 'cannot write /disk.qcow2: no space left on device' });
   expect(summaryOf(stored(document), held, null)).toMatchObject({

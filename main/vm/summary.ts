@@ -97,13 +97,13 @@ function bootsOf({ sample, kernel, firmware, boot, disks }: MachineDocument): st
   if (sample) return 'sample guest';
   if (kernel !== undefined) return `kernel ${path.basename(kernel)}`;
   if (firmware !== undefined) return `firmware ${path.basename(firmware)}`;
-  // What SeaBIOS comes to first.
-  for (const kind of boot.order) {
+  // SeaBIOS comes to all of these, until one has a boot sector: a new disk is passed over.
+  const tried = boot.order.flatMap((kind) => {
+    if (kind === 'network') return [kind];
     const file = disks.find(({ device, file: held }) => device === kind && held !== undefined)?.file;
-    if (file !== undefined) return `${kind === 'cdrom' ? 'CD-ROM' : 'disk'} ${path.basename(file)}`;
-    if (kind === 'network') return 'network';
-  }
-  return 'SeaBIOS';
+    return file === undefined ? [] : [`${kind === 'cdrom' ? 'CD-ROM' : kind} ${path.basename(file)}`];
+  });
+  return tried.length === 0 ? 'SeaBIOS' : tried.join(', then ');
 }
 
 /** Whether a machine that runs differs from its document in what the engine is concerned with. */

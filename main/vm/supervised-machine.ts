@@ -200,9 +200,9 @@ export class SupervisedMachine {
 
   /** Another connection, for the console. */
   async connectConsole(listener: EngineListener): Promise<EngineClient> {
-    if (this.running === undefined) throw notRunning();
+    if (this.running === undefined) throw notStarted();
     const connected = await EngineClient.connect(this.#endpoint.socket, listener);
-    if (connected === undefined) throw notRunning();
+    if (connected === undefined) throw notStarted();
     if (this.#left) connected.client.close();
     return connected.client;
   }
@@ -217,7 +217,7 @@ export class SupervisedMachine {
   }
 
   get #client(): EngineClient {
-    if (this.#link?.client === undefined) throw notRunning();
+    if (this.#link?.client === undefined) throw notStarted();
     return this.#link.client;
   }
 
@@ -310,6 +310,12 @@ export function alreadyRunning(): GuesthouseError {
   return new GuesthouseError('state', 'the machine is running already');
 }
 
-export function notRunning(): GuesthouseError {
-  return new GuesthouseError('state', 'the machine is not running', 'start it first');
+/** For what ends a run or holds it up: who wants that of a machine that is off need not start it. */
+export function notRunning(hint?: string): GuesthouseError {
+  return new GuesthouseError('state', 'the machine is not running', hint);
+}
+
+/** For what is asked of a guest. */
+function notStarted(): GuesthouseError {
+  return notRunning('start it first');
 }

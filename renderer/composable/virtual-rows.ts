@@ -17,6 +17,8 @@ export interface VirtualRows {
   slot(index: number): number;
   /** Of the viewport, in CSS pixels. */
   readonly width: Readonly<Ref<number>>;
+  /** Whether any part of a row is. */
+  inSight(index: number): boolean;
   /** Scrolls as little as brings a row into sight. */
   reveal(index: number): void;
   /** Whole rows that fit in sight. */
@@ -67,6 +69,7 @@ export function useVirtualRows(
     end,
     width,
     slot: (index) => index % slots.value,
+    inSight: (index) => (index + 1) * rowHeight > top.value && index * rowHeight < top.value + height.value,
     reveal(index) {
       if (element === undefined) return;
       const start = index * rowHeight;

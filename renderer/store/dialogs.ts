@@ -12,11 +12,29 @@ export type Dialog =
   | { readonly kind: 'preferences' }
   | { readonly kind: 'shortcuts' };
 
+/** Where the keyboard is to go on after a dialog that is opened now. What a menu's items lead to comes back to what
+ * the menu belongs to, since the menu is gone by then. */
+function keyboardOwner(): HTMLElement | undefined {
+  const active = document.activeElement;
+  const menu = active?.closest('[role="menu"]') ?? undefined;
+  const owner =
+    menu === undefined ? active : document.getElementById(menu.getAttribute('aria-labelledby') ?? '');
+  return owner instanceof HTMLElement ? owner : undefined;
+}
+
 export const useDialogs = defineStore('dialogs', () => {
   const current = shallowRef<Dialog>();
-  return {
-    current,
-    open: (dialog: Dialog) => (current.value = dialog),
-    close: () => (current.value = undefined),
-  };
+  const opener = shallowRef<HTMLElement>();
+
+  function open(dialog: Dialog): void {
+    opener.value = keyboardOwner();
+    current.value = dialog;
+  }
+
+  function close(): void {
+    current.value = undefined;
+    opener.value = undefined;
+  }
+
+  return { current, opener, open, close };
 });

@@ -288,6 +288,9 @@ test('a clone is a machine of its own', async () => {
   await dialog.getByRole('button', { name: 'Clone', exact: true }).click();
   await row(list, 'second').waitFor();
   expect(await shell.run('dumpconfig', 'second')).toContain('"memory": 288');
+  // The keyboard goes on in the list, which the menu belonged to.
+  const inList = (element: Element): boolean => element === document.activeElement;
+  await expect.poll(() => list.getByRole('treegrid').evaluate(inList)).toBe(true);
 });
 
 test('a machine is deleted with what belongs to it, after all of that is named', async () => {

@@ -89,9 +89,17 @@ test('a folder becomes a pool, and is forgotten', async () => {
   expect(existsSync(path.join(folder, 'tools.iso'))).toBe(true);
 });
 
-test('the machines are one click away', async () => {
-  await shell.run('define', '--name', 'other', '--kernel', '/no/such/kernel');
+test('the machines are one click away, and the one that was selected still is', async () => {
+  // In no pool, while every pool is empty.
+  const disk = path.join(shell.home, 'lone.img');
+  writeFileSync(disk, Buffer.alloc(4096));
+  await shell.run('define', '--name', 'other', '--disk', disk);
   await page.getByRole('button', { name: 'All machines' }).click();
-  await row(page, 'other').waitFor();
+  await row(page, 'other').click();
+  await page.getByRole('heading', { name: 'other' }).waitFor();
+  await page.getByRole('button', { name: 'Storage' }).click();
+  await image('lone.img').waitFor();
+  await page.getByRole('button', { name: 'All machines' }).click();
+  await page.getByRole('heading', { name: 'other' }).waitFor();
   expect(shell.complaints).toEqual([]);
 });
