@@ -60,6 +60,15 @@ test('the keyboard comes out of the screen again', async () => {
   await window.keyboard.press('Control+Shift+Escape');
   expect(await isFocused()).toBe(false);
   expect(await window.locator(':focus').innerText()).toContain('Screen');
+
+  // Out of full screen as well.
+  const isFull = () => window.evaluate(() => document.fullscreenElement !== null);
+  await window.getByRole('button', { name: 'Full screen' }).click();
+  await expect.poll(isFull).toBe(true);
+  await expect.poll(isFocused).toBe(true);
+  await window.keyboard.press('Control+Shift+Escape');
+  await expect.poll(isFull).toBe(false);
+  await expect.poll(() => window.locator(':focus').innerText()).toContain('Screen');
 });
 
 test('how it started is shown, in proportion to time', async () => {
