@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { canAssemble, fault, runGuest } from './guest.ts';
+import { canAssemble, fault, FINE, runGuest } from './guest.ts';
 
 const UD = 6, TS = 10, GP = 13; // prettier-ignore
 
@@ -81,6 +81,24 @@ other:  times 8 dd 0
       // Found in the new task, whose data segment is none.
       fault(TS, 0x28), 0x58,
     ]); // prettier-ignore
+  });
+
+  test('repeated string I/O needs its right even where nothing is left to transfer (the processor; SDM 1, 19.5)', () => {
+    const run = runGuest(`
+        PROTECTED
+        mov edx, 0x80
+        mov esi, STACK
+        mov edi, STACK
+        xor ecx, ecx
+        USER rep outsb
+        mov word [tss + 0x66], 0xffff   ; no permission map
+        xor ecx, ecx
+        USER rep outsb
+        xor ecx, ecx
+        USER rep insd
+        hlt`);
+    expect(run.end).toBe('halt');
+    expect(run.reports).toEqual([FINE, fault(GP), fault(GP)]);
   });
 
   test('virtual-8086 mode: entry, IN by the permission map, INT by IOPL and by VME (SDM 3A, 21.2, 21.3)', () => {

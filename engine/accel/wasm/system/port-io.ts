@@ -129,10 +129,11 @@ function stringIo(
 ): Outcome {
   const { state } = cpu;
   const { addressSize, rep } = instruction;
+  const port = dx(cpu);
+  // Also where nothing is left to transfer, as processors do.
+  checkPorts(cpu, port, bytes);
   const left = rep === 0 ? 1n : readIndex(cpu, Gpr.RCX, addressSize);
   if (left === 0n) return Outcome.Next;
-  const port = dx(cpu);
-  checkPorts(cpu, port, bytes);
   const offset = readIndex(cpu, index, addressSize);
   const done = transfer({ offset, port, left });
   const moved = BigInt(done * bytes);
