@@ -4,7 +4,8 @@
  *
  * An entry is valid while its tag is one of the two in use: of pages that survive a CR3 load, and of the rest. A tag
  * holds a generation, the mode's number, whether the user may run what is there or the supervisor, and which of the two
- * generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. See JUMP_ENTRY for the layout.
+ * generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. See
+ * JUMP_ENTRY for the layout.
  */
 import {
   firstJump, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, secondJump,

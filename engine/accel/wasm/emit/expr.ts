@@ -318,6 +318,8 @@ function simdShift<K extends string>(ops: Record<K, number>) {
 }
 
 export const v128 = {
+  /** All bits clear. */
+  zero: node('v128', FD | 0x0c, NONE, 0, 0, Array.from({ length: 16 }, () => 0)),
   /** @param bytes 16 of them, lowest first */
   const: (bytes: readonly number[]): V128 => node('v128', FD | 0x0c, NONE, 0, 0, bytes),
   /** @param lanes 16 indices, 0-15 from `a`, 16-31 from `b` */

@@ -1,7 +1,7 @@
 /**
  * The arithmetic flags within a region: put off until somebody looks, which mostly nobody does.
  *
- * While translating, the flags are a _source_ (what they follow from, semantics/env.ts), and beneath it the
+ * While translating, the flags are a _source_ (what they follow from, semantics/flag-source.ts), and beneath it the
  * locals that hold the two flag words. Leaving the region computes them on the way out. Where ways meet, what
  * the source is may depend on the way: there it is handed on in locals as well, for the end of the region to
  * compute from (_dynamic_).

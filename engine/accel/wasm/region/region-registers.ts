@@ -13,8 +13,9 @@ import { Untranslatable } from './untranslatable.ts';
 /** General registers are kept under their numbers, halves of vector registers under those that follow. */
 export const GENERAL = 16;
 
-const VECTORS = vcpuLayout.offset.ymm;
-const HALF = 16;
+/** Where vector registers begin within the vCPU's state, and bytes of a half of one. */
+export const VECTORS = vcpuLayout.offset.ymm;
+export const HALF = 16;
 
 /** The number of the half at an offset among the vector registers. */
 export const halfAt = (offset: number): number => GENERAL + ((offset - VECTORS) >> 4);

@@ -1,16 +1,12 @@
 /** The vector registers within a region: each half of 16 bytes that the region uses is a local. */
-import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code } from '../emit/code.ts';
 import {
   f32x4, f64x2, i16x8, i32, i32x4, i64x2, i8x16, v128, type Expr, type F32, type F64, type I32, type I64, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
-import { halfAt, type RegionRegisters } from './region-registers.ts';
+import { HALF, halfAt, VECTORS, type RegionRegisters } from './region-registers.ts';
 import { Untranslatable } from './untranslatable.ts';
 
-const FIRST = vcpuLayout.offset.ymm;
-const HALF = 16;
 const HALVES = 32;
-const NOTHING = v128.const(Array.from({ length: HALF }, () => 0));
 /** A half of zeros and ones, the ones in its low bytes. */
 const low = (bytes: number): V128 =>
   v128.const(Array.from({ length: HALF }, (_, i) => (i < bytes ? 0xff : 0)));
@@ -33,12 +29,12 @@ export class RegionVectors {
 
   /** Whether an offset within the vCPU's state is one of a vector register. */
   static holds(offset: number): boolean {
-    return offset >= FIRST && offset < FIRST + HALF * HALVES;
+    return offset >= VECTORS && offset < VECTORS + HALF * HALVES;
   }
 
   #check(offset: number): void {
     const half = offset & -HALF;
-    if (((half - FIRST) & HALF) !== 0 && !this.#uppers.has(half)) throw new Untranslatable();
+    if (((half - VECTORS) & HALF) !== 0 && !this.#uppers.has(half)) throw new Untranslatable();
   }
 
   #get(offset: number): V128 {
@@ -81,9 +77,11 @@ export class RegionVectors {
     const whole = this.#get(offset);
     if (at !== 0) {
       const value = this.read(offset, bytes);
-      return bytes === 8 ? i64x2.replace(NOTHING, 0, value as I64) : i32x4.replace(NOTHING, 0, value as I32);
+      return bytes === 8
+        ? i64x2.replace(v128.zero, 0, value as I64)
+        : i32x4.replace(v128.zero, 0, value as I32);
     }
-    return bytes === 8 ? v128.shuffle(whole, NOTHING, LOW_HALVES) : v128.and(whole, low(bytes));
+    return bytes === 8 ? v128.shuffle(whole, v128.zero, LOW_HALVES) : v128.and(whole, low(bytes));
   }
 
   write(offset: number, value: Expr, bytes: number): void {
@@ -109,7 +107,7 @@ export class RegionVectors {
   /** Clears an upper half. Most that are cleared, by VZEROUPPER and by 128-bit instructions, are not used otherwise:
    * then it needs no local. */
   clearUpper(offset: number): void {
-    if (this.#uppers.has(offset)) this.#set(offset, NOTHING);
-    else this.#c.store('v128', this.#cpu, NOTHING, offset);
+    if (this.#uppers.has(offset)) this.#set(offset, v128.zero);
+    else this.#c.store('v128', this.#cpu, v128.zero, offset);
   }
 }

@@ -25,8 +25,6 @@ import type { VexOperands } from './vex.ts';
  * at once as far as other vCPUs can see. */
 export type HostAccess = boolean | 'modify' | 'lock';
 
-const NOTHING = v128.const(Array.from({ length: 16 }, () => 0));
-
 export abstract class Env {
   readonly c: Code;
   readonly #form: FormContext;
@@ -316,7 +314,7 @@ export abstract class Env {
   }
   /** Clears the upper 16 bytes of a vector register. */
   clearUpper(operand: Operand): void {
-    this.writeRegister(operand, NOTHING, 16, false, 16);
+    this.writeRegister(operand, v128.zero, 16, false, 16);
   }
 
   /** Reads a general operand at the form's size, zero-extended. */
@@ -451,7 +449,7 @@ export abstract class Env {
   loadLow(address: I32, bytes: 2 | 4 | 8, offset = 0): V128 {
     if (bytes === 8) return v128.load64_zero(address, offset);
     if (bytes === 4) return v128.load32_zero(address, offset);
-    return i32x4.replace(NOTHING, 0, i32.load16_u(address, offset));
+    return i32x4.replace(v128.zero, 0, i32.load16_u(address, offset));
   }
 
   /** Stores at a host address that is known to be guest memory. */

@@ -28,26 +28,18 @@ function doubts<V extends ValueType, M extends MaskType>(
   return shape.unless(shape.isNormalized(a), shape.isNormalized(b), isRight);
 }
 
-/** The same for those that such a condition is true of. */
+/** Whether a product or quotient needs nothing but the precision flag, by element: also where it is zero exactly. */
 function isFine<V extends ValueType, M extends MaskType>(
   shape: Shape<V, M>,
-  operation: Operation,
+  operation: 'mul' | 'div',
   a: Expr<V>,
   b: Expr<V>,
   result: Expr<V>,
 ): Expr<M> {
+  const zeroOperand = operation === 'mul' ? shape.or(shape.isZero(a), shape.isZero(b)) : shape.isZero(a);
+  const exactZero = shape.and(shape.isZero(result), zeroOperand);
   const operands = shape.and(shape.isOrdinary(a), shape.isOrdinary(b));
-  const exactZero = {
-    add: () => shape.isFinite(result),
-    sub: () => shape.isFinite(result),
-    mul: () =>
-      shape.or(
-        shape.isSafe(result),
-        shape.and(shape.isZero(result), shape.or(shape.isZero(a), shape.isZero(b))),
-      ),
-    div: () => shape.or(shape.isSafe(result), shape.and(shape.isZero(result), shape.isZero(a))),
-  }[operation]();
-  return shape.and(operands, exactZero);
+  return shape.and(operands, shape.or(shape.isSafe(result), exactZero));
 }
 
 function arithmetic<V extends ValueType, M extends MaskType>(shape: Shape<V, M>): void {
@@ -95,11 +87,10 @@ function dyadic<V extends ValueType, M extends MaskType>(
 ): Expr<V> {
   const inDoubt = (result: Expr<V>) => [unusual(mxcsr(e)), ...doubts(shape, operation, a, b, result)];
   const exact = exactly(e, shape, `${shape.library}.${operation}`, shape.bits(a), shape.bits(b));
-  // A product or quotient is zero where an operand is.
+  if (operation === 'add' || operation === 'sub') return checked(e, shape[operation](a, b), inDoubt, exact);
   const fine = (result: Expr<V>) =>
     i32.and(i32.eqz(unusual(mxcsr(e))), shape.holds(isFine(shape, operation, a, b, result)));
-  const canBeZero = operation === 'mul' || operation === 'div';
-  return checked(e, shape[operation](a, b), inDoubt, exact, canBeZero ? fine : undefined);
+  return checked(e, shape[operation](a, b), inDoubt, exact, fine);
 }
 
 arithmetic(SS);

@@ -30,7 +30,7 @@ export const words = (of: (index: number) => number): V128 => bytes((i) => of(i 
 /** A vector constant of four doublewords. */
 export const dwords = (of: (index: number) => number): V128 => bytes((i) => of(i >> 2) >> (8 * (i & 3)));
 
-export const ZERO = bytes(() => 0);
+export const ZERO = v128.zero;
 /** 0, 1, … 15. */
 export const IOTA = bytes((i) => i);
 
