@@ -1,6 +1,6 @@
 /** The host, the settings, and the files that can be chosen. */
 import { z } from 'zod';
-import { DISK_BUSES } from '../../engine/api/config.ts';
+import { DISK_BUSES, TABLETS } from '../../engine/api/config.ts';
 import { acceleratorInfoSchema } from '../../engine/api/statistics.ts';
 
 /** What machines run on. */
@@ -108,6 +108,8 @@ export const mediumInfoSchema = z.strictObject({
       disk: z.int().nonnegative(),
       /** The quickest bus of disks that it has drivers for. */
       bus: z.enum(DISK_BUSES),
+      /** What its pointer is moved by; null where it has a driver for what machines have by default. */
+      tablet: z.enum(TABLETS).nullable(),
     })
     .nullable(),
 });

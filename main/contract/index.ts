@@ -13,6 +13,7 @@ export {
   BOOT_KINDS,
   DISK_BUSES,
   type DiskBus,
+  type TabletKind,
   MEMORY_MIB,
   MOST_DISKS,
   MOST_SERIAL_PORTS,

@@ -35,6 +35,7 @@ test.each([
   ['alpine-std 3.19.1 x86_64', 'Alpine Linux 3.19', 'alpine3.19'],
   ['14_0_RELEASE_AMD64_CD', 'FreeBSD 14.0', 'freebsd14'],
   ['CCCOMA_X64FRE_EN-US_DV9', 'Windows', 'windows'],
+  ['GSP1RMCULXFRER_EN_DVD', 'Windows 7', 'windows7'],
   ['MT86PLUS_64', 'Memtest86+', 'memtest'],
 ])('%s is %s', (label, name, id) => {
   expect(identifyMedium(iso(label))).toMatchObject({ label, system: { name, id } });
@@ -47,6 +48,11 @@ test('a file says more than a label, with or without names as their authors wrot
   expect(identifyMedium(iso('CUSTOM', files, '-R', '-J'))).toMatchObject(found);
   const plain = iso('CUSTOM', { 'boot/grub/i386-pc/boot_image.img': 'x' }, '-iso-level', '3');
   expect(identifyMedium(plain)).toMatchObject({ system: { id: 'grub' } });
+});
+
+test('what has no driver for the usual tablet is given what serves it', () => {
+  expect(identifyMedium(iso('CCCOMA_X64FRE_EN-US_DV9'))).toMatchObject({ system: { tablet: null } });
+  expect(identifyMedium(iso('GRMCPRXFRER_EN_DVD'))).toMatchObject({ system: { tablet: 'none' } });
 });
 
 test('what is not known is said by its label, and what is no image by nothing', () => {

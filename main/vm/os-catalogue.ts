@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { DISK_BUSES } from '../../engine/api/config.ts';
+import { DISK_BUSES, TABLETS } from '../../engine/api/config.ts';
 import { GuesthouseError, reasonOf } from '../../engine/base/errors.ts';
 import type { MediumInfo } from '../contract/host.ts';
 import { type IsoVolume, withIso } from './iso9660.ts';
@@ -28,6 +28,8 @@ const catalogueSchema = z.strictObject({
       disk: z.int().nonnegative(),
       /** The quickest bus of disks that it has drivers for. */
       bus: z.enum(DISK_BUSES),
+      /** Where it has no driver for a tablet on USB (xHCI): what its pointer is moved by instead. */
+      tablet: z.enum(TABLETS).optional(),
     }),
   ),
 });
@@ -60,12 +62,12 @@ export function identifyMedium(file: string): MediumInfo {
 }
 
 function systemOf(volume: IsoVolume): MediumInfo['system'] {
-  for (const { name, id, label, file, text, memory, disk, bus } of catalogue()) {
+  for (const { name, id, label, file, text, memory, disk, bus, tablet } of catalogue()) {
     const subject = file === undefined ? volume.label : volume.read(file, MOST_TEXT)?.toString('utf8');
     const match = subject === undefined ? null : new RegExp(text ?? label ?? '$^', 'i').exec(subject);
     if (match === null) continue;
     const full = name.replaceAll(/\$(\d)/g, (_, group: string) => match[Number(group)] ?? '');
-    return { name: full, id: nameOf(id, match[1]), memory, disk, bus };
+    return { name: full, id: nameOf(id, match[1]), memory, disk, bus, tablet: tablet ?? null };
   }
   return null;
 }

@@ -77,15 +77,32 @@ test('installation media come with a new disk, where one is wanted', () => {
 
 test('what is on the medium gives the defaults, and what was changed by hand stays', () => {
   const usual = { memory: 1024, most: 2048 };
-  const debian = { name: 'Debian', id: 'debian12', memory: 4096, disk: 30, bus: 'virtio' } as const;
+  const debian = {
+    name: 'Debian',
+    id: 'debian12',
+    memory: 4096,
+    disk: 30,
+    bus: 'virtio',
+    tablet: null,
+  } as const;
   const none = adviceFor(undefined, usual);
   const some = adviceFor(debian, usual);
-  expect(some).toEqual({ memory: 2048, newDisk: 30, bus: 'virtio' });
+  expect(some).toEqual({ memory: 2048, newDisk: 30, bus: 'virtio', tablet: null });
   expect(adviceFor({ ...debian, memory: 64, disk: 0 }, usual)).toMatchObject({ memory: 64, newDisk: 0 });
   const fresh = initialAnswers({ memory: 1024, vcpus: 1 });
   expect(advised(fresh, none, some)).toMatchObject(some);
   expect(advised({ ...fresh, newDisk: 7 }, none, some)).toMatchObject({ memory: 2048, newDisk: 7 });
   expect(advised(advised(fresh, none, some), some, none)).toEqual(fresh);
+});
+
+test('a machine is given the tablet that its system has a driver for, as long as it is installed from the medium', () => {
+  const usual = { memory: 1024, most: 2048 };
+  const old = { name: 'Old', id: 'old', memory: 512, disk: 8, bus: 'ide', tablet: 'none' } as const;
+  const answers = advised(filled, adviceFor(null, usual), adviceFor(old, usual));
+  expect(documentOf({ ...answers, source: 'cdrom' })).toHaveProperty('tablet', 'none');
+  expect(documentOf({ ...answers, source: 'disk' })).not.toHaveProperty('tablet');
+  const again = advised(answers, adviceFor(old, usual), adviceFor(null, usual));
+  expect(documentOf({ ...again, source: 'cdrom' })).not.toHaveProperty('tablet');
 });
 
 test('a name that is taken is numbered', () => {

@@ -1,6 +1,6 @@
 /** What the wizard asks, and the machine that comes of the answers. Steps and boot sources are tables: a new
  * kind of boot is an entry here and its fields. */
-import type { DiskBus, MediumInfo, NewDisk } from '../../main/contract/index.ts';
+import type { DiskBus, MediumInfo, NewDisk, TabletKind } from '../../main/contract/index.ts';
 import type { Draft } from '../store/draft.ts';
 
 /** GiB of a new disk where nothing is known of what comes onto it. */
@@ -47,6 +47,8 @@ export interface Answers {
   /** The bus of the new disk. */
   bus: DiskBus;
   format: NewDisk['format'];
+  /** What the pointer is moved by where what is installed wants something else than machines have by default. */
+  tablet: TabletKind | null;
   /** The pool that it is kept in; empty for the machine's own folder. */
   pool: string;
   kernel: string;
@@ -71,6 +73,7 @@ export function initialAnswers(size: { readonly memory: number; readonly vcpus: 
     newDisk: USUAL_GIBIBYTES,
     bus: 'ide',
     format: 'qcow2',
+    tablet: null,
     pool: '',
     kernel: '',
     initrd: '',
@@ -99,6 +102,7 @@ export function documentOf(answers: Answers): Draft {
     if (field === 'cdrom' || field === 'disk') document.disks = [{ device: field, file: value, bus: 'ide' }];
     else if (value !== '' || !optional) document[field] = value;
   }
+  if (key === 'cdrom' && answers.tablet !== null) document.tablet = answers.tablet;
   if (append && answers.append.trim() !== '') document.append = answers.append.trim();
   return document;
 }
@@ -115,6 +119,7 @@ export interface Advice {
   readonly memory: number;
   readonly newDisk: number;
   readonly bus: Answers['bus'];
+  readonly tablet: Answers['tablet'];
 }
 
 /**
@@ -127,12 +132,12 @@ export function adviceFor(
   usual: { readonly memory: number; readonly most: number },
 ): Advice {
   if (system === null || system === undefined) {
-    return { memory: usual.memory, newDisk: USUAL_GIBIBYTES, bus: 'ide' };
+    return { memory: usual.memory, newDisk: USUAL_GIBIBYTES, bus: 'ide', tablet: null };
   }
-  const { memory, disk, bus } = system;
+  const { memory, disk, bus, tablet } = system;
   // No less than any other machine gets, unless it is small.
   const wanted = memory < usual.memory && memory >= 1024 ? usual.memory : memory;
-  return { memory: Math.min(usual.most, wanted), newDisk: disk, bus };
+  return { memory: Math.min(usual.most, wanted), newDisk: disk, bus, tablet };
 }
 
 /** Answers with other advice: what was changed by hand stays. */
@@ -142,6 +147,7 @@ export function advised(answers: Answers, before: Advice, after: Advice): Answer
     memory: answers.memory === before.memory ? after.memory : answers.memory,
     newDisk: answers.newDisk === before.newDisk ? after.newDisk : answers.newDisk,
     bus: answers.bus === before.bus ? after.bus : answers.bus,
+    tablet: after.tablet,
   };
 }
 
