@@ -19,7 +19,8 @@ export class Console {
   output = '';
   /** Everything printed on standard error. */
   errors = '';
-  #closed = false;
+  /** How it ended; absent while it runs. */
+  #end: Status | undefined;
   #wake: () => void = () => {};
 
   private constructor([program, ...args]: Command, environment: Environment) {
@@ -35,9 +36,9 @@ export class Console {
     this.#ended = new Promise((resolve, reject) => {
       this.#child.once('error', reject);
       this.#child.once('close', (code, signal) => {
-        this.#closed = true;
+        this.#end = code ?? signal ?? 'SIGKILL';
         this.#wake();
-        resolve(code ?? signal ?? 'SIGKILL');
+        resolve(this.#end);
       });
     });
     // Whoever asks for the status gets the error; without this, nobody asking would end the test run.
@@ -70,7 +71,9 @@ export class Console {
         this.#pending = this.#pending.slice(end);
         return taken;
       }
-      if (this.#closed) throw this.#error(`the machine ended without printing ${wanted}`);
+      if (this.#end !== undefined) {
+        throw this.#error(`the machine ended (${this.#end}) without printing ${wanted}`);
+      }
       const left = deadline - performance.now();
       if (left <= 0) throw this.#error(`not printed in ${seconds} s: ${wanted}`);
       await this.#changed(left);
