@@ -28,6 +28,19 @@ test('a guest that touches more addresses than there is room for loses none of t
   expect(accesses.reduce((sum, { count }) => sum + count, 0)).toBe(10_000);
 });
 
+test('who comes often is told apart, also when it comes after all the others, and by turns', () => {
+  const counters = make();
+  for (let i = 0; i < 10_000; i++) counters.countAccess(ExitReason.Mmio, 0xa0000 + i);
+  const ports = [0x1f0, 0x1f1, 0x3f8, 0x3fd];
+  for (let i = 0; i < 1000; i++) for (const port of ports) counters.countAccess(ExitReason.PortIo, port);
+  const { accesses } = ExitCounters.sum([counters]);
+  expect(accesses.reduce((sum, { count }) => sum + count, 0)).toBe(14_000);
+  for (const port of ports) {
+    const found = accesses.find(({ kind, address }) => kind === 'port' && address === port);
+    expect(found?.count).toBeGreaterThan(900);
+  }
+});
+
 test('time is kept for each place, and never exceeds what there was', () => {
   const counters = make();
   const place = counters.countAccess(ExitReason.PortIo, 0x3f8);

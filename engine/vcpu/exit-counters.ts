@@ -1,7 +1,7 @@
 /**
  * How often a vCPU left the guest, why, and how long it took to serve; always on. Port and memory accesses are
- * also told apart by address, as far as there is room: a guest that touches more addresses than that has the
- * rest counted as one.
+ * also told apart by address, as far as there is room: of a guest that touches more addresses than that, those that it
+ * touches seldom are counted as one.
  *
  * Reading a clock costs as much as serving a simple port access, so the time of those is sampled: one in
  * {@link SAMPLE} is measured and counted that many times.
@@ -17,13 +17,13 @@ const REASONS = Object.keys(ExitReason).length;
 /** Addresses told apart; a power of two. */
 const ADDRESSES = 256;
 
-/** Places looked at for an address before it is counted among the rest. */
+/** Places that an address may have. */
 const PROBES = 8;
 
 /** Where all other addresses are counted. */
 const REST = ADDRESSES;
 
-const countersLayout = layout('exit-counters', 2, {
+const countersLayout = layout('exit-counters', 3, {
   exits: ['f64', REASONS],
   /** Nanoseconds outside the guest, by the reason for leaving it. */
   nanoseconds: ['f64', REASONS],
@@ -33,6 +33,8 @@ const countersLayout = layout('exit-counters', 2, {
   /** Twice the port or address, plus 1 for a port and 2 for memory; 0 where the place is free. */
   accessKey: ['f64', ADDRESSES + 1],
   accesses: ['f64', ADDRESSES + 1],
+  /** Who has least of it makes room: the accesses, and those of the addresses that had the place before. */
+  accessRank: ['f64', ADDRESSES],
   accessNanoseconds: ['f64', ADDRESSES + 1],
 });
 
@@ -89,18 +91,28 @@ export class ExitCounters {
   /** Counts an access at a port or a guest-physical address.
    * @returns its place, for {@link spendAccess} */
   countAccess(reason: typeof ExitReason.PortIo | typeof ExitReason.Mmio, address: number): number {
-    const { accessKey, accesses } = this.#at;
+    const { accessKey, accesses, accessRank, accessNanoseconds } = this.#at;
     const key = 2 * address + (reason === ExitReason.Mmio ? 2 : 1);
     // Registers lie 4 or 16 bytes apart, ports next to each other.
     let place = (key ^ (key >>> 5)) & (ADDRESSES - 1);
+    let least = place;
     for (let probe = 0; probe < PROBES; probe++, place = (place + 1) & (ADDRESSES - 1)) {
       if (accessKey[place] === 0) accessKey[place] = key;
-      if (accessKey[place] !== key) continue;
-      accesses[place]++;
-      return place;
+      if (accessKey[place] === key) {
+        accesses[place]++;
+        accessRank[place]++;
+        return place;
+      }
+      if (accessRank[place] < accessRank[least]) least = place;
     }
-    accesses[REST]++;
-    return REST;
+    accesses[REST] += accesses[least];
+    accessNanoseconds[REST] += accessNanoseconds[least];
+    accessKey[least] = key;
+    accesses[least] = 1;
+    accessNanoseconds[least] = 0;
+    // With the rank of those before, it need not come as often as they all before it stays.
+    accessRank[least]++;
+    return least;
   }
 
   /** Adds to the time spent serving the accesses of a place, in nanoseconds. */
