@@ -156,7 +156,7 @@ async function bootInQemu(bus: Bus): Promise<Cost> {
   ]; // prettier-ignore
   const started = performance.now();
   await using machine = Console.start(command);
-  return untilLogin(machine, started, () => machine.pid);
+  return await untilLogin(machine, started, () => machine.pid);
 }
 
 const both = ({ seconds, cpuSeconds: cpu }: Cost): string =>
