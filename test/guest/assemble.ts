@@ -1,6 +1,7 @@
 /** Assembles small guests with NASM, from sources beside the tests and benchmarks that start them. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 
 const ROOT = path.dirname(path.dirname(import.meta.dirname));
@@ -13,7 +14,7 @@ export const CACHE = path.join(ROOT, '.cache');
  *
  * @param source path of an .asm file
  * @param defines macros for the source: name to value
- * @returns path of the image, one per source and set of macros
+ * @returns path of the image, one per source and set of macros; replaced whole
  * @throws Error where NASM is missing or rejects the source
  */
 export function assemble(source: string, defines: Readonly<Record<string, number>> = {}): string {
@@ -30,12 +31,15 @@ export function assemble(source: string, defines: Readonly<Record<string, number
     ...include,
     ...macros.map(([name, value]) => `-d${name}=${value}`),
   ];
-  const { error, status, stderr } = spawnSync('nasm', [...options, '-o', image, source], {
+  // Somebody else may be starting the same guest now.
+  const part = `${image}.${randomUUID()}`;
+  const { error, status, stderr } = spawnSync('nasm', [...options, '-o', part, source], {
     encoding: 'utf8',
   });
   if (error !== undefined) {
     throw new Error('NASM is needed to make the guests: apt-get install nasm', { cause: error });
   }
   if (status !== 0) throw new Error(`nasm: ${stderr}`);
+  renameSync(part, image);
   return image;
 }
