@@ -21,8 +21,8 @@ import { Console } from '../machine/harness.ts';
 import { debianDisk, HOST_NAME, PASSWORD } from './disk.ts';
 
 /** Seconds, on a host that has other work as well. */
-const BOOT = 900;
-const COMMAND = 300;
+const BOOT = 1800;
+const COMMAND = 600;
 
 const MEMORY = 512;
 const NUMBERS = 300_000;
