@@ -149,6 +149,7 @@ test(
     if (REAL === undefined) {
       // The menu's key for a line to edit.
       await press('Tab');
+      await window.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await window.evaluate(() => navigator.clipboard.writeText(' Quiet_=1'));
       await window.getByRole('button', { name: 'Type the clipboard’s text' }).click();
       await expect.poll(() => readScreen(name), { interval: LOOK }).toContain('country.cfg Quiet_=1');
