@@ -105,6 +105,10 @@ function requireText(text: string, wanted: string, what: string): void {
   if (!text.includes(wanted)) throw new Error(`${what}: ${wanted} is missing in\n${text}`);
 }
 
+const both = ({ seconds, cpuSeconds: cpu }: Cost): string =>
+  `${seconds.toFixed(1)} s (of processors ${cpu.toFixed(1)} s)`;
+const ratio = (time: number, other: number): string => (time / other).toFixed(2);
+
 /** Two boots of a machine, with what was written in the first looked at in the second.
  * @returns what each took to the login prompt */
 async function bootTwice(bus: Bus): Promise<[first: Cost, second: Cost]> {
@@ -138,11 +142,17 @@ async function bootTwice(bus: Bus): Promise<[first: Cost, second: Cost]> {
     await shutDown(name);
     return cost;
   };
-  const first = await boot(true);
-  const second = await boot(false);
-  manage('undefine', name);
-  execFileSync('qemu-img', ['check', file]);
-  return [first, second];
+  try {
+    const first = await boot(true);
+    console.log(`${bus}: to the login prompt in ${both(first)}, and shut down`);
+    const second = await boot(false);
+    execFileSync('qemu-img', ['check', file]);
+    return [first, second];
+  } finally {
+    // It would outlive this program, and its own folder.
+    if (manage('domstate', name).trim() !== 'shut off') manage('destroy', name);
+    manage('undefine', name);
+  }
 }
 
 /** The same disk in QEMU, with the same devices beside it. @returns what it took to the login prompt */
@@ -159,13 +169,9 @@ async function bootInQemu(bus: Bus): Promise<Cost> {
   return await untilLogin(machine, started, () => machine.pid);
 }
 
-const both = ({ seconds, cpuSeconds: cpu }: Cost): string =>
-  `${seconds.toFixed(1)} s (of processors ${cpu.toFixed(1)} s)`;
-const ratio = (time: number, other: number): string => (time / other).toFixed(2);
-
 for (const bus of buses) {
   const [first, second] = await bootTwice(bus);
-  console.log(`${bus}: to the login prompt in ${both(first)}, again in ${both(second)}; all is there`);
+  console.log(`${bus}: again in ${both(second)}; all is there`);
   if (values['without-qemu']) continue;
   const other = await bootInQemu(bus);
   const ratios = [ratio(first.seconds, other.seconds), ratio(first.cpuSeconds, other.cpuSeconds)];
