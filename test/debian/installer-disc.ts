@@ -1,9 +1,10 @@
 /**
  * Discs with Debian's installer, from the images that the packages debian-installer-*-netboot-* hold for booting from a
- * network: with their own boot menu, and so the kernel command lines that they come with.
+ * network: with their own boot menu, and so the kernel command lines that they come with. The menu waits for a key, as
+ * long as it takes to read it: by themselves they start another installer, which speaks, after half a minute.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -27,6 +28,7 @@ export function makeInstallerDisc(images: string, file: string): void {
     mkdirSync(inside, { recursive: true });
     for (const name of ['linux', 'initrd.gz']) copyFileSync(path.join(images, name), path.join(inside, name));
     cpSync(path.join(images, 'boot-screens'), path.join(inside, 'boot-screens'), { recursive: true });
+    removeCountdown(path.join(inside, 'boot-screens'));
     copyFileSync(path.join(images, 'boot-screens', 'syslinux.cfg'), path.join(tree, 'isolinux.cfg'));
     for (const each of [LOADER, MODULE]) copyFileSync(each, path.join(tree, path.basename(each)));
     const part = `${file}.part`;
@@ -37,6 +39,16 @@ export function makeInstallerDisc(images: string, file: string): void {
     renameSync(part, file);
   } finally {
     rmSync(tree, { recursive: true });
+  }
+}
+
+/** Has no configuration in a folder start anything unless a key is pressed. */
+function removeCountdown(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (!name.endsWith('.cfg')) continue;
+    const file = path.join(folder, name);
+    const lines = readFileSync(file, 'utf8').split('\n');
+    writeFileSync(file, lines.filter((line) => !/^(?:timeout +[1-9]|ontimeout )/.test(line)).join('\n'));
   }
 }
 

@@ -65,7 +65,7 @@ async function packageFile(): Promise<string> {
 
 /** Makes a disc of an installer's images, or finds the one made before. @returns its path */
 async function discOf(kind: KindName): Promise<string> {
-  const disc = path.join(FOLDER, `stock-${kind}.iso`);
+  const disc = path.join(FOLDER, `waiting-${kind}.iso`);
   if (existsSync(disc)) return disc;
   mkdirSync(FOLDER, { recursive: true });
   const inside = `usr/lib/debian-installer/images/12/amd64/${KINDS[kind].images}/debian-installer/amd64`;
