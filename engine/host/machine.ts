@@ -5,7 +5,7 @@
  * Whatever goes wrong in a vCPU's thread ends the machine with an outcome that says so, and never this
  * process.
  */
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import {
   type DiskConfig,
   type MachineConfig,
@@ -20,7 +20,6 @@ import { displayAddress } from '../backend/display/display-address.ts';
 import { RfbServer } from '../backend/display/rfb-server.ts';
 import type { ByteRing } from '../backend/byte-ring.ts';
 import type { Screen } from '../device/video/screen.ts';
-import { shareArena } from '../backend/freed-memory.ts';
 import { GuesthouseError, oneLine } from '../base/errors.ts';
 import { type LogSink, Logger } from '../base/log.ts';
 import {
@@ -34,7 +33,6 @@ import { Board, boardAreaBytes, type BoardOptions, boardVideoBytes } from '../ma
 import { hostMemoryAvailable, MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
 import type { HotCode } from '../accel/wasm/region/listing.ts';
-import { announce, type TranslatorEnd } from '../machine/translator-link.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
 import { vcpuInfos } from './vcpu-info.ts';
 import type { LoopEnd } from '../vcpu/run-loop.ts';
@@ -45,6 +43,7 @@ import { hasDisplayAdapter, readImages, readPassword, readVgaBios } from './imag
 import { InputPort } from './input.ts';
 import { MachineDisks } from './machine-disks.ts';
 import { type Screenshot, saveScreenshot } from './screenshot.ts';
+import { TranslatorThread } from './translator-thread.ts';
 import { OutputPump, reasonOf, type Sink, sinkFor } from './output.ts';
 
 /** How a machine ended. */
@@ -138,9 +137,7 @@ export class Machine {
   readonly #pumps: OutputPump[] = [];
   /** Threads of vCPUs whose run has not ended yet. */
   readonly #runners = new Set<Worker>();
-  #translator: Worker | undefined;
-  /** What vCPUs' threads wait on for the translator. */
-  readonly #awaited: Array<Int32Array<SharedArrayBuffer>> = [];
+  readonly #translator: TranslatorThread | undefined;
   readonly #ends: LoopEnd[] = [];
   readonly #accelerated: Record<string, number> = {};
   #failure: Outcome | undefined;
@@ -156,9 +153,11 @@ export class Machine {
     board: Board,
     options: Omit<BoardOptions, 'log'>,
     disks: Disks,
+    translator: TranslatorThread | undefined,
     io: MachineIo,
   ) {
     this.config = config;
+    this.#translator = translator;
     this.accelerator = accelerator;
     this.#board = board;
     this.screen = board.createScreen();
@@ -205,6 +204,11 @@ export class Machine {
     const cpuModel = chooseCpuModel(accelerator, config.cpu);
     const images = readImages(config);
     const disks = new Disks(config.disks);
+    const translator =
+      accelerator.translatorThread &&
+      new TranslatorThread(accelerator.translatorThread, (error) =>
+        new Logger('translator', io.log).warn(String(error)),
+      );
     try {
       const plan = {
         accelerator: name,
@@ -237,11 +241,12 @@ export class Machine {
       const board = new Board({ ...options, log: io.log });
       board.install();
       board.powerOn(accelerator);
-      const machine = new Machine(config, choice, board, options, disks, io);
+      const machine = new Machine(config, choice, board, options, disks, translator, io);
       machine.#connect(io.terminal);
       return machine;
     } catch (error) {
       disks.release();
+      translator?.close();
       throw error;
     }
   }
@@ -429,7 +434,7 @@ export class Machine {
   }
 
   #startVcpu(index: number): void {
-    const translator = this.#connectTranslator();
+    const translator = this.#translator?.connect();
     const workerData: VcpuThreadData = {
       board: this.#boardOptions,
       index,
@@ -480,30 +485,9 @@ export class Machine {
     if (text !== undefined) this.#watch?.listed(text);
   }
 
-  /** A connection to the translator's thread, which is started with the first vCPU that wants one. */
-  #connectTranslator(): TranslatorEnd | undefined {
-    const entry = acceleratorOf(this.#boardOptions.accelerator).translatorThread;
-    if (entry === undefined) return undefined;
-    if (this.#translator === undefined) {
-      shareArena();
-      this.#translator = new Worker(entry, {
-        name: 'translator',
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: 40 },
-      });
-      // Without it the guest runs as it did, only slower.
-      this.#translator.on('exit', () => this.#awaited.forEach(announce));
-      this.#translator.on('error', (error) => this.#log.warn(`translator: ${String(error)}`));
-    }
-    const { port1, port2 } = new MessageChannel();
-    const word = new Int32Array(new SharedArrayBuffer(4));
-    this.#awaited.push(word);
-    this.#translator.postMessage({ port: port1, word } satisfies TranslatorEnd, [port1]);
-    return { port: port2, word };
-  }
-
   async #finish(): Promise<void> {
     await this.#listed;
-    void this.#translator?.terminate();
+    this.#translator?.close();
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
     await this.#disks.close();

@@ -11,7 +11,7 @@ import { checkedName, exportName } from './translate.ts';
 import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
 
 /** Least budgets at whose end a block is found before it is translated. */
-const HOT = 6;
+const HOT = 4;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes

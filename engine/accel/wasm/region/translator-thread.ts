@@ -13,7 +13,7 @@ import { Translator, type TranslationRequest } from './translator.ts';
  * How long requests are gathered for one module, in milliseconds: a module of its own for each region would cost
  * more memory than the region.
  */
-const GATHERING = 100;
+const GATHERING = 20;
 /** Regions in a module at most: a vCPU is not to wait long for the first of many. */
 const MOST_AT_ONCE = 16;
 

@@ -8,6 +8,11 @@ import type { Tier0 } from '../interpreter/handlers.ts';
 import type { RegionSource } from './source.ts';
 import { translateRegions, type NumberedSource } from './translate.ts';
 
+// Guest code's loops have a way out to the rare case in every round, so a second copy of a round, or of the first,
+// is more to compile and to fetch, and nothing is known in it that was not known before.
+setFlagsFromString('--no-wasm-loop-peeling');
+setFlagsFromString('--no-wasm-loop-unrolling');
+
 /** Regions there can be in a machine's life; each has a word of its own in every vCPU. */
 export const REGION_IDS = 65_536;
 
