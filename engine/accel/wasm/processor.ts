@@ -254,6 +254,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       'regions dropped: code written': counts.written,
       'regions dropped: mapped elsewhere': counts.remapped,
       'regions dropped: all code dropped': counts.flushed,
+      'regions dropped: a larger one there': counts.grown,
       'regions come too late': counts.late,
       'regions refused': counts.refused,
     };

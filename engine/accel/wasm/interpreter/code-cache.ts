@@ -44,10 +44,14 @@ export interface InstalledRegion {
   readonly ranges: readonly RegionRange[];
   /** All its pages are global. */
   readonly global: boolean;
+  readonly instructions: number;
+  /** It is as large as it becomes. */
+  settled: boolean;
 }
 
-/** Why a region is gone: its code was written, is mapped elsewhere now, or everything was dropped. */
-export type RegionDropped = 'written' | 'remapped' | 'flushed';
+/** Why a region is gone: its code was written, is mapped elsewhere now, everything was dropped, or a larger one is in
+ * its place. */
+export type RegionDropped = 'written' | 'remapped' | 'flushed' | 'grown';
 
 /** Reads code: by linear address, through paging. */
 export interface CodeReader {

@@ -8,10 +8,17 @@ import { isDirect, PAIR_BYTES, type RecordReader, type RegionSource } from './so
 
 /** Bounds on a region: instructions, those of its first path, which may be long where code goes straight on, paths
  * followed, pages. */
-const MOST_INSTRUCTIONS = 64;
-const MOST_STRAIGHT = 256;
-const MOST_STARTS = 64;
-const MOST_PAGES = 4;
+export interface Bounds {
+  readonly instructions: number;
+  readonly straight: number;
+  readonly starts: number;
+  readonly pages: number;
+}
+
+/** Of a region as it first is. */
+export const SMALL: Bounds = { instructions: 64, straight: 256, starts: 64, pages: 4 };
+/** Of one that has turned out to be where the guest spends its time. */
+export const LARGE: Bounds = { instructions: 400, straight: 400, starts: 200, pages: 8 };
 
 /** Instructions that a region leaves to tier 0: they run themselves again, or are long and rare. */
 const LEFT_OUT = new Set([
@@ -80,6 +87,7 @@ interface Found {
  * @param reader of the shared memory
  * @param entryPage RIP of the first byte of the page the code is on
  * @param forms by handler − FIXED_HANDLERS
+ * @param bounds how large it may become
  * @returns undefined where there is nothing to translate
  */
 export function collectRegion(
@@ -88,6 +96,7 @@ export function collectRegion(
   entryPage: bigint,
   forms: readonly Form[],
   places: CodePlaces,
+  bounds: Bounds = SMALL,
 ): Collected | undefined {
   const entryRip = reader.quads[(entry + REC.rip) >> 3]!;
   const found: Found[] = [];
@@ -100,20 +109,20 @@ export function collectRegion(
   const ripAt = (record: number, page: bigint): bigint => page + reader.quads[(record + REC.rip) >> 3]!;
   const lookup = (rip: bigint): number => places.lookup(BigInt.asUintN(64, entryPage + rip));
   const queue: Array<{ record: number; page: bigint; most: number }> = [
-    { record: entry, page: 0n, most: MOST_STRAIGHT },
+    { record: entry, page: 0n, most: bounds.straight },
   ];
   /** Queues the code at a record; whether it can be part of the region. */
-  const follow = (record: number, page: bigint, most = MOST_INSTRUCTIONS): boolean => {
+  const follow = (record: number, page: bigint, most = bounds.instructions): boolean => {
     if (record === 0 || handlerAt(record) === Fixed.Stale) return false;
     if (seen.has(ripAt(record, page))) loops = true;
-    else if (queue.length >= MOST_STARTS) return false;
+    else if (queue.length >= bounds.starts) return false;
     queue.push({ record, page, most });
     return true;
   };
   const followTo = (rip: bigint, most?: number): boolean => follow(lookup(rip), pageOf(rip), most);
   const rangeOf = (page: bigint): RegionRange | undefined => {
     let range = ranges.get(page);
-    if (range === undefined && ranges.size < MOST_PAGES) {
+    if (range === undefined && ranges.size < bounds.pages) {
       const place = places.page(BigInt.asUintN(64, entryPage + page));
       if (place === undefined || place.host < 0) return undefined;
       global &&= place.global;

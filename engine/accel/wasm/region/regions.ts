@@ -4,7 +4,7 @@ import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
 import { IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
-import { collectRegion, type CodePlaces, type Collected } from './collect.ts';
+import { collectRegion, type CodePlaces, type Collected, LARGE, SMALL } from './collect.ts';
 import { hotCodeAt } from './listing.ts';
 import { RecordReader } from './source.ts';
 import { checkedName, exportName } from './translate.ts';
@@ -12,6 +12,10 @@ import { Translator, type TranslationBatch, type TranslationRequest } from './tr
 
 /** Least budgets at whose end a block is found before it is translated. */
 const HOT = 4;
+/** The same for a block whose region is there, before that is made again within larger bounds. */
+const HOTTEST = Number(process.env.HOTTEST ?? 100);
+/** By how much it must be larger then to take the old one's place. */
+const WORTH_GROWING = 1.25;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
@@ -29,10 +33,11 @@ export interface RegionCounts {
   instructions: number;
   bytes: number;
   milliseconds: number;
-  /** Dropped because their code was written, was mapped elsewhere, or all code was dropped. */
+  /** Dropped because their code was written, was mapped elsewhere, all code was dropped, or a larger one is there. */
   written: number;
   remapped: number;
   flushed: number;
+  grown: number;
   /** Came too late: the code had changed meanwhile. */
   late: number;
   refused: number;
@@ -62,6 +67,8 @@ interface Wanted extends Collected {
   /** RIP of the first byte of the page of its entry, where it was found to be hot. */
   readonly page: bigint;
   readonly generation: number;
+  /** The region whose place it is to take. */
+  readonly small: InstalledRegion | undefined;
 }
 
 export class Regions {
@@ -82,7 +89,7 @@ export class Regions {
   /** Modules instantiated for this vCPU. */
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>();
   readonly counts: RegionCounts = {
-    regions: 0, instructions: 0, bytes: 0, milliseconds: 0, written: 0, remapped: 0, flushed: 0, late: 0, refused: 0,
+    regions: 0, instructions: 0, bytes: 0, milliseconds: 0, written: 0, remapped: 0, flushed: 0, grown: 0, late: 0, refused: 0,
   }; // prettier-ignore
 
   constructor(options: RegionOptions) {
@@ -117,21 +124,35 @@ export class Regions {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.samples)) return false;
       const region = this.#code.regionAt(block.record);
-      if (region !== undefined) this.#code.dropRegion(region, 'flushed');
+      if (region !== undefined) this.#code.dropRegion(region, 'grown');
     } else {
-      if (this.#code.regionAt(block.record) !== undefined) return true;
+      const region = this.#code.regionAt(block.record);
+      if (region !== undefined) {
+        if (block.samples >= HOTTEST && !region.settled) this.#ask(block, page, region);
+        return true;
+      }
       if (block.samples < HOT) return false;
     }
     this.#ask(block, page);
     return false;
   }
 
-  #ask(block: Block, page: bigint): void {
+  /** Asks for the region of a block. @param small the one it has, which a larger one may take the place of */
+  #ask(block: Block, page: bigint, small?: InstalledRegion): void {
     const { record } = block;
     if (!this.#eager) block.samples = 0;
-    if (this.#code.originalHandler(record) !== undefined) return;
-    const collected = collectRegion(this.#reader, record, page, this.#tier0.forms.forms, this.#places);
+    if (small !== undefined) small.settled = true;
+    const bounds = small === undefined ? SMALL : LARGE;
+    const collected = collectRegion(
+      this.#reader,
+      record,
+      page,
+      this.#tier0.forms.forms,
+      this.#places,
+      bounds,
+    );
     if (collected === undefined) return;
+    if (small !== undefined && collected.instructions < WORTH_GROWING * small.instructions) return;
     const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
     if (watched !== undefined) this.#watch?.found(watched);
     if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
@@ -142,6 +163,7 @@ export class Regions {
       record,
       page,
       generation: this.#code.generation,
+      small,
     });
     if (!this.#eager) block.samples = ASKED;
     if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));
@@ -194,15 +216,15 @@ export class Regions {
   }
 
   #install(wanted: Wanted, id: number, module: WebAssembly.Module): void {
-    const { record, ranges, instructions, source } = wanted;
-    if (this.#code.originalHandler(record) !== undefined) return;
-    if (
-      this.counts.regions - this.counts.written - this.counts.remapped - this.counts.flushed >=
-      MOST_INSTALLED
-    ) {
+    const { record, ranges, instructions, source, small } = wanted;
+    const present = this.#code.regionAt(record);
+    if (present !== small) return;
+    const { regions, written, remapped, flushed, grown } = this.counts;
+    if (regions - written - remapped - flushed - grown >= MOST_INSTALLED) {
       this.#code.flush();
       return;
     }
+    if (present !== undefined) this.#code.dropRegion(present, 'grown');
     let instance = this.#instances.get(module);
     if (instance === undefined) {
       const imports = { [IMPORTS]: { memory: this.#memory, table: this.#table } };
@@ -218,6 +240,8 @@ export class Regions {
       id,
       ranges,
       global: source.global,
+      instructions,
+      settled: small !== undefined,
     };
     this.#code.install(installed);
     this.#places.forget(wanted.page + source.entry);
