@@ -47,6 +47,8 @@ export interface InstalledRegion {
   readonly instructions: number;
   /** It is as large as it becomes. */
   settled: boolean;
+  /** What {@link Regions} had counted when it last began to count how often this one is found. */
+  since: number;
 }
 
 /** Why a region is gone: its code was written, is mapped elsewhere now, everything was dropped, or a larger one is in

@@ -12,8 +12,10 @@ import { Translator, type TranslationBatch, type TranslationRequest } from './tr
 
 /** Least budgets at whose end a block is found before it is translated. */
 const HOT = 4;
-/** The same for a block whose region is there, before that is made again within larger bounds. */
-const HOTTEST = Number(process.env.HOTTEST ?? 100);
+/** Least budgets after which a region's share of all is looked at, and the share from which on it is made again within
+ * larger bounds: what is larger takes longer to compile, and pays only where few regions are most of what is run. */
+const ENOUGH = 100;
+const LARGE_SHARE = 1 / 64;
 /** By how much it must be larger then to take the old one's place. */
 const WORTH_GROWING = 1.25;
 /** The same for a processor that is to translate everything it enters. */
@@ -86,6 +88,8 @@ export class Regions {
   /** Asked for and not there yet, by number. */
   readonly #waiting = new Map<number, Wanted>();
   #requests = 0;
+  /** Least budgets that have ended so far. */
+  #looks = 0;
   /** Modules instantiated for this vCPU. */
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>();
   readonly counts: RegionCounts = {
@@ -120,6 +124,7 @@ export class Regions {
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return false;
     block.samples += weight;
+    this.#looks += weight;
     if (this.#eager) {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.samples)) return false;
@@ -128,13 +133,22 @@ export class Regions {
     } else {
       const region = this.#code.regionAt(block.record);
       if (region !== undefined) {
-        if (block.samples >= HOTTEST && !region.settled) this.#ask(block, page, region);
+        if (block.samples >= ENOUGH && !region.settled && this.#isLarge(block, region))
+          this.#ask(block, page, region);
         return true;
       }
       if (block.samples < HOT) return false;
     }
     this.#ask(block, page);
     return false;
+  }
+
+  /** Whether a block has a large share in what was run since it was last counted. */
+  #isLarge(block: Block, region: InstalledRegion): boolean {
+    const share = block.samples / (this.#looks - region.since);
+    block.samples = 0;
+    region.since = this.#looks;
+    return share >= LARGE_SHARE;
   }
 
   /** Asks for the region of a block. @param small the one it has, which a larger one may take the place of */
@@ -242,6 +256,7 @@ export class Regions {
       global: source.global,
       instructions,
       settled: small !== undefined,
+      since: this.#looks,
     };
     this.#code.install(installed);
     this.#places.forget(wanted.page + source.entry);
