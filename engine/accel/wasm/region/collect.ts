@@ -13,12 +13,20 @@ export interface Bounds {
   readonly straight: number;
   readonly starts: number;
   readonly pages: number;
+  /** Instructions after which it does not go on into what is a region already: two would have the same code. */
+  readonly alone: number;
 }
 
 /** Of a region as it first is. */
-export const SMALL: Bounds = { instructions: 64, straight: 256, starts: 64, pages: 4 };
+export const SMALL: Bounds = {
+  instructions: 64,
+  straight: 256,
+  starts: 64,
+  pages: 4,
+  alone: 32,
+};
 /** Of one that has turned out to be where the guest spends its time. */
-export const LARGE: Bounds = { instructions: 400, straight: 400, starts: 200, pages: 8 };
+export const LARGE: Bounds = { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400 };
 
 /** Instructions that a region leaves to tier 0: they run themselves again, or are long and rare. */
 const LEFT_OUT = new Set([
@@ -115,7 +123,11 @@ export function collectRegion(
   const follow = (record: number, page: bigint, most = bounds.instructions): boolean => {
     if (record === 0 || handlerAt(record) === Fixed.Stale) return false;
     if (seen.has(ripAt(record, page))) loops = true;
-    else if (queue.length >= bounds.starts) return false;
+    else if (
+      queue.length >= bounds.starts ||
+      (found.length >= bounds.alone && places.originalHandler(record) !== undefined)
+    )
+      return false;
     queue.push({ record, page, most });
     return true;
   };
@@ -133,7 +145,9 @@ export function collectRegion(
   };
   for (let n = 0; n < queue.length; n++) {
     const { page, record, most } = queue[n]!;
-    for (let at = record; found.length < most; at += REC_BYTES) {
+    // What is begun goes on to its jump, so that what follows begins where others do as well.
+    if (found.length >= most) continue;
+    for (let at = record; found.length < bounds.straight; at += REC_BYTES) {
       const rip = ripAt(at, page);
       let handler = handlerAt(at);
       if (handler === Fixed.Continue) {

@@ -21,8 +21,9 @@ const WORTH_GROWING = 1.25;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
- * round. */
+ * round or is found so often. */
 const LEAST_INSTRUCTIONS = 4;
+const HOT_THOUGH_SMALL = 16 * HOT;
 /** Samples of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
 const ASKED = -(2 ** 30);
 /** Regions installed at most; then everything is dropped, and what is hot comes back. */
@@ -153,7 +154,7 @@ export class Regions {
 
   /** Asks for the region of a block. @param small the one it has, which a larger one may take the place of */
   #ask(block: Block, page: bigint, small?: InstalledRegion): void {
-    const { record } = block;
+    const { record, samples } = block;
     if (!this.#eager) block.samples = 0;
     if (small !== undefined) small.settled = true;
     const bounds = small === undefined ? SMALL : LARGE;
@@ -169,7 +170,11 @@ export class Regions {
     if (small !== undefined && collected.instructions < WORTH_GROWING * small.instructions) return;
     const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
     if (watched !== undefined) this.#watch?.found(watched);
-    if (collected.instructions < LEAST_INSTRUCTIONS && !collected.loops && !this.#eager) return;
+    const little = collected.instructions < LEAST_INSTRUCTIONS && !collected.loops;
+    if (little && samples < HOT_THOUGH_SMALL && !this.#eager) {
+      block.samples = samples;
+      return;
+    }
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, {
       ...collected,

@@ -1,0 +1,58 @@
+/** Regions that are made again, larger. */
+import { expect, test } from 'vitest';
+import { ExitReason } from '../../contract.ts';
+import { type BareMachine, bareMachine, CODE, NO_INTERRUPTS } from '../bare-machine.ts';
+
+const FIRST = 0x2_0000;
+const LAST = 0x1_0000;
+const PIECES = 40;
+const ROUNDS = 200_000;
+
+/** Little-endian bytes. */
+const le32 = (value: number): number[] =>
+  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
+
+/** A loop of pieces that jump to each other, so far apart: more than a region has at first. */
+function load(apart: number, tier?: string): BareMachine {
+  const m = bareMachine(NO_INTERRUPTS, { tier });
+  const jump = (from: number, to: number) => [0xe9, ...le32(to - (from + 5))];
+  for (let i = 0; i < PIECES; i++) {
+    const at = FIRST + apart * i;
+    // add rax, i; lea rbx, [rbx + rax]; rol rbx, 1; jmp to the next
+    const body = [0x48, 0x83, 0xc0, i, 0x48, 0x8d, 0x1c, 0x03, 0x48, 0xd1, 0xc3];
+    const next = i + 1 < PIECES ? at + apart : LAST;
+    for (const [n, byte] of [...body, ...jump(at + body.length, next)].entries())
+      m.ram.setUint8(at + n, byte);
+  }
+  // dec ecx; jnz to the first; hlt
+  const last = [0xff, 0xc9, 0x0f, 0x85, ...le32(FIRST - (LAST + 8)), 0xf4];
+  for (const [n, byte] of last.entries()) m.ram.setUint8(LAST + n, byte);
+  // mov ecx, ROUNDS
+  m.load([0xb9, ...le32(ROUNDS), ...jump(CODE + 5, FIRST)]);
+  return m;
+}
+
+test.each([
+  ['on one page', 0x20],
+  ['on many pages', 0x1000],
+])('a loop that most is run in, %s', (_where, apart) => {
+  const m = load(apart);
+  expect(m.run(100_000)).toBe(ExitReason.Halt);
+  const plain = load(apart, '0');
+  expect(plain.run(100_000)).toBe(ExitReason.Halt);
+  expect(m.state.gpr).toEqual(plain.state.gpr);
+  expect(m.cpu.statistics()['regions dropped: a larger one there']).toBeGreaterThan(0);
+});
+
+test('what has grown is dropped when its code is written', () => {
+  const m = load(0x20);
+  m.run(100_000);
+  expect(m.cpu.statistics()['regions dropped: a larger one there']).toBeGreaterThan(0);
+  // The guest itself has the first piece add 100, and goes round once more.
+  const store = [0xc6, 0x04, 0x25, ...le32(FIRST + 3), 100, 0x31, 0xc0, 0xb9, ...le32(1)];
+  const from = CODE + 0x800;
+  m.load([...store, 0xe9, ...le32(FIRST - (from + store.length + 5))], from);
+  expect(m.run(100_000)).toBe(ExitReason.Halt);
+  const sum = Array.from({ length: PIECES }, (_, i) => i).reduce((a, b) => a + b);
+  expect(m.state.gpr[0]).toBe(BigInt(sum + 100));
+});
