@@ -24,6 +24,8 @@ export class TranslatorThread {
       name: 'translator',
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: HEAP_MIB },
     });
+    // A machine that is never started keeps nobody from ending; one that runs has its vCPUs' threads.
+    this.#worker.unref();
     this.#worker.on('exit', () => this.#awaited.forEach(announce));
     this.#worker.on('error', failed);
   }

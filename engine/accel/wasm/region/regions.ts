@@ -12,14 +12,14 @@ import { Translator, type TranslationBatch, type TranslationRequest } from './tr
 
 /** Least budgets at whose end a block is found before it is translated. */
 const HOT = 4;
+/** The same for a processor that is to translate everything it enters. */
+const AGAIN = new Set([1, 3, 9]);
 /** Least budgets after which a region's share of all is looked at, and the share from which on it is made again within
  * larger bounds: what is larger takes longer to compile, and pays only where few regions are most of what is run. */
 const ENOUGH = 100;
 const LARGE_SHARE = 1 / 64;
 /** By how much it must be larger then to take the old one's place. */
 const WORTH_GROWING = 1.25;
-/** The same for a processor that is to translate everything it enters. */
-const AGAIN = new Set([1, 3, 9]);
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
  * round or is found so often. */
 const LEAST_INSTRUCTIONS = 4;
@@ -168,13 +168,13 @@ export class Regions {
     );
     if (collected === undefined) return;
     if (small !== undefined && collected.instructions < WORTH_GROWING * small.instructions) return;
-    const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
-    if (watched !== undefined) this.#watch?.found(watched);
     const little = collected.instructions < LEAST_INSTRUCTIONS && !collected.loops;
     if (little && samples < HOT_THOUGH_SMALL && !this.#eager) {
       block.samples = samples;
       return;
     }
+    const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
+    if (watched !== undefined) this.#watch?.found(watched);
     const request: TranslationRequest = { request: this.#requests++, source: collected.source };
     this.#waiting.set(request.request, {
       ...collected,
