@@ -42,6 +42,10 @@ export const NO_INTERRUPTS: InterruptSource = {
   writeMsr: () => false,
 };
 
+/** A number's bytes in code: four, the lowest first. */
+export const le32 = (value: number): number[] =>
+  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
+
 /** @param interrupts what the vCPU sees as its local APIC
  * @param more how it is to run code, and what to tell of it */
 export function bareMachine(

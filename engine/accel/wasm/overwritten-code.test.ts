@@ -1,10 +1,7 @@
 /** Code that is written over by string instructions, which write a page at a time. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { bareMachine, CODE, NO_INTERRUPTS } from './bare-machine.ts';
-
-const le32 = (value: number): number[] =>
-  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
+import { bareMachine, CODE, le32, NO_INTERRUPTS } from './bare-machine.ts';
 
 /** The page that is written over, a function in its middle, and what is copied there. */
 const PAGE = 0x2_0000;

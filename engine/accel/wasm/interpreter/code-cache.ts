@@ -253,6 +253,11 @@ export class CodeCache implements CodeWatch {
     this.#words[region.record >> 2] = region.handler;
   }
 
+  /** Regions that are in the place of records now. */
+  get regionCount(): number {
+    return this.#regionAt.size;
+  }
+
   /** The region that has taken a record's place. */
   regionAt(record: number): InstalledRegion | undefined {
     return this.#regionAt.get(record);

@@ -18,13 +18,7 @@ export interface Bounds {
 }
 
 /** Of a region as it first is. */
-export const SMALL: Bounds = {
-  instructions: 64,
-  straight: 256,
-  starts: 64,
-  pages: 4,
-  alone: 32,
-};
+export const SMALL: Bounds = { instructions: 64, straight: 256, starts: 64, pages: 4, alone: 32 };
 /** Of one that has turned out to be where the guest spends its time. */
 export const LARGE: Bounds = { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400 };
 

@@ -1,16 +1,12 @@
 /** Regions that are made again, larger. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../../contract.ts';
-import { type BareMachine, bareMachine, CODE, NO_INTERRUPTS } from '../bare-machine.ts';
+import { type BareMachine, bareMachine, CODE, le32, NO_INTERRUPTS } from '../bare-machine.ts';
 
 const FIRST = 0x2_0000;
 const LAST = 0x1_0000;
 const PIECES = 40;
 const ROUNDS = 200_000;
-
-/** Little-endian bytes. */
-const le32 = (value: number): number[] =>
-  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
 
 /** A loop of pieces that jump to each other, so far apart: more than a region has at first. */
 function load(apart: number, tier?: string): BareMachine {

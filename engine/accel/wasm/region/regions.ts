@@ -238,8 +238,7 @@ export class Regions {
     const { record, ranges, instructions, source, small } = wanted;
     const present = this.#code.regionAt(record);
     if (present !== small) return;
-    const { regions, written, remapped, flushed, grown } = this.counts;
-    if (regions - written - remapped - flushed - grown >= MOST_INSTALLED) {
+    if (this.#code.regionCount >= MOST_INSTALLED) {
       this.#code.flush();
       return;
     }
