@@ -204,11 +204,7 @@ export class Machine {
     const cpuModel = chooseCpuModel(accelerator, config.cpu);
     const images = readImages(config);
     const disks = new Disks(config.disks);
-    const translator =
-      accelerator.translatorThread &&
-      new TranslatorThread(accelerator.translatorThread, (error) =>
-        new Logger('translator', io.log).warn(String(error)),
-      );
+    let translator: TranslatorThread | undefined;
     try {
       const plan = {
         accelerator: name,
@@ -237,6 +233,12 @@ export class Machine {
         hostMemoryAvailable(),
         boardVideoBytes(plan),
       );
+      // Not sooner: a thread that finds no memory ends the process without a word.
+      translator =
+        accelerator.translatorThread &&
+        new TranslatorThread(accelerator.translatorThread, (error) =>
+          new Logger('translator', io.log).warn(String(error)),
+        );
       const options = { ...plan, description: memory.description, acceleratorArea };
       const board = new Board({ ...options, log: io.log });
       board.install();
