@@ -15,11 +15,10 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
   class Table {
-    constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
     readonly length: number;
     get(index: number): unknown;
     set(index: number, value: unknown): void;
-    grow(by: number): number;
+    grow(by: number, value: unknown): number;
   }
   class RuntimeError extends Error {}
   type BufferSource = ArrayBufferView<ArrayBuffer> | ArrayBuffer;

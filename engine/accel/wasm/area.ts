@@ -1,6 +1,5 @@
 /** A vCPU's part of the machine area: its TLBs, jump cache, tables of regions, and decoded code. */
-import { JUMP_CACHE_BYTES } from './jump-cache.ts';
-import { JUMP_TARGETS_BYTES, REGION_TAG_BYTES } from './private.ts';
+import { JUMP_CACHE_BYTES, JUMP_TARGETS_BYTES, REGION_TAG_BYTES } from './private.ts';
 import { REGION_IDS } from './region/translator.ts';
 import { MMU_AREA_BYTES } from './system/mmu.ts';
 

@@ -8,12 +8,9 @@
  * JUMP_ENTRY for the layout.
  */
 import {
-  firstJump, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, secondJump,
+  firstJump, JUMP_ENTRY, type privateLayout, RETURN_SITES_AT, secondJump,
 } from './private.ts'; // prettier-ignore
 import { PageFilter } from './system/page-filter.ts';
-
-/** Bytes of a vCPU's jump cache. */
-export const JUMP_CACHE_BYTES = 2 * JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 
 /** Code modes known at a time, and generations of entries: together a tag of 32 bits. */
 export const MODES = 4096;
@@ -98,7 +95,7 @@ export class JumpCache {
     this.#localGeneration++;
     if (global) this.#globalGeneration++;
     if (Math.max(this.#localGeneration, this.#globalGeneration) >= GENERATIONS) {
-      this.#words.fill(0, this.#at >> 2, (this.#at + JUMP_CACHE_BYTES) >> 2);
+      this.#words.fill(0, this.#at >> 2, (this.#at + RETURN_SITES_AT) >> 2);
       this.#localGeneration = this.#globalGeneration = 1;
     }
     this.#setTags();

@@ -52,6 +52,10 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   shadowRip: 'u64',
   /** Instructions that regions have run. */
   regionInstructions: 'u64',
+  /** From what the arithmetic flags are still to be computed, 0 where they are in the state: see `semantics/late-flags.ts`.
+   * Only while regions are run. */
+  flagsKind: 'u32',
+  flagsFirst: 'u64',
   /** 1 where other vCPUs share the memory. */
   shared: 'u32',
   /** 1 while a locked access at an address of guest memory is to be ended by a call of `commit`. */
@@ -122,6 +126,25 @@ export const firstJump = (low: number): number =>
   (low & JUMP_IN_LINE);
 export const secondJump = (low: number): number =>
   (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) * JUMP_ENTRY_BYTES;
+
+/**
+ * Behind those two halves lie the entries of the places where regions are left, or come back to from a call: each way
+ * out and each call has one, which others may have as well, and finds there where it led last. It names a region, or
+ * nothing valid.
+ */
+export const LINKS = 65536;
+const LINKS_AT = 2 * JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+/** Byte offset in the jump cache of a link's entry, by any number. */
+export const linkAt = (number: number): number => LINKS_AT + (number & (LINKS - 1)) * JUMP_ENTRY_BYTES;
+/** Offsets from here on are links'. */
+export const FIRST_LINK = LINKS_AT;
+/**
+ * And behind them the return sites: offsets in the jump cache of the entry of what a call comes back to, by where on the
+ * stack its return address lies.
+ */
+export const RETURN_SITES = 1024;
+export const RETURN_SITES_AT = LINKS_AT + LINKS * JUMP_ENTRY_BYTES;
+export const JUMP_CACHE_BYTES = RETURN_SITES_AT + 4 * RETURN_SITES;
 
 /** Where computed jumps and calls of tier 0 have led last: RIPs, by a hash of their records' addresses. */
 export const JUMP_TARGETS = 16384;

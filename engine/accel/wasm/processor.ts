@@ -20,7 +20,7 @@ import { Calls } from './calls.ts';
 import { CodeFinder } from './code-finder.ts';
 import { CodeModes } from './code-modes.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
-import { adoptTier0, buildTier0, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
+import { adoptTier0, buildTier0, HANDLERS, HELPERS, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { JumpCache } from './jump-cache.ts';
 import { AWAITED, reached } from './milestones.ts';
 import { jumpTargetOf, Leave, P, privateLayout, REC, S } from './private.ts';
@@ -171,19 +171,15 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#emitted = new Calls({
       ...own, cpu: this, access: this.#access, finder: this.#finder, requests: this.#requests,
     }); // prettier-ignore
-    const table = new WebAssembly.Table({ element: 'anyfunc', initial: built.handlers });
-    const instance = new WebAssembly.Instance(built.module, {
-      [IMPORTS]: {
-        memory,
-        table,
-        ...this.#emitted.imports(),
-      },
-    });
+    const imports = { [IMPORTS]: { memory, ...this.#emitted.imports() } };
+    const { exports } = new WebAssembly.Instance(built.module, imports);
     this.#budget = this.#tiers.budget;
-    this.#run = instance.exports.run as (cpu: number, record: number, budget: number) => number;
+    this.#run = exports.run as (cpu: number, record: number, budget: number) => number;
     this.#regions = new Regions({
       run: this.#run,
-      tier0: built, code: this.#code, memory, table, eager,
+      tier0: built, code: this.#code, memory, eager,
+      handlers: exports[HANDLERS] as WebAssembly.Table,
+      helpers: exports[HELPERS] as WebAssembly.Table,
       translator: link === undefined ? new Translator(tier0()) : link.port,
       watch: options.watch,
       places: {
@@ -195,7 +191,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         forgetAll: () => this.#jumps.drop(true),
       },
     }); // prettier-ignore
-    this.#copy16 = instance.exports.copy16 as (to: number, from: number) => void;
+    this.#copy16 = exports.copy16 as (to: number, from: number) => void;
     // Emitting tier 0 leaves tens of megabytes that nothing refers to.
     if (link === undefined) globalThis.gc?.();
     this.#jumps.drop(true);

@@ -20,7 +20,7 @@ const TYPE_CODE: Record<Type, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 
 /** The encoding of a value type. */
 export const typeCode = (type: Type): number => TYPE_CODE[type];
 
-/** A function that can be called: its index in the module, or its place in table 0 with the index of its
+/** A function that can be called: its index in the module, or its place in table 1 with the index of its
  * type in the module, and its signature. */
 export interface Func {
   readonly index: number;
@@ -302,7 +302,7 @@ export class Code {
       this.#expr(lift('i32', func.table.slot));
       this.#out.byte(tail ? 0x13 : 0x11);
       this.#out.u32(func.table.type);
-      this.#out.u32(0);
+      this.#out.u32(1);
     } else {
       this.#out.byte(tail ? 0x12 : 0x10);
       this.#out.u32(func.index);
@@ -393,7 +393,7 @@ export class Code {
         return;
       case Pseudo.CallIndirect:
         out.u32(Number(e.imm));
-        out.byte(0);
+        out.byte(1);
         return;
     }
     if (e.op >= 0x28 && e.op <= 0x35) {

@@ -17,7 +17,7 @@ export class ModuleBuilder {
     hints: readonly BranchHint[];
   }> = [];
   readonly #exports: Array<[name: string, index: number]> = [];
-  readonly #elements: Array<[offset: number, functions: number[]]> = [];
+  readonly #tables: Array<{ name: string; functions: number[]; signature: number | undefined }> = [];
   #imported = 0;
 
   /** @param types signatures that have the indices they have in another module */
@@ -54,16 +54,24 @@ export class ModuleBuilder {
     });
   }
 
-  /** Imports table 0 of functions. */
-  importTable(module: string, name: string, initial: number): void {
+  /**
+   * Imports the next table: functions of one signature, none of them null, which a call of one need not find out;
+   * or without a signature functions of any.
+   */
+  importTable(module: string, name: string, initial: number, signature?: number): void {
     this.#imports.push((out) => {
       out.name(module);
       out.name(name);
       out.byte(1);
-      out.byte(0x70);
+      referenceType(out, signature);
       out.byte(0);
       out.u32(initial);
     });
+  }
+
+  /** Makes the next table, of the same kinds, that holds some functions, at least one, and exports it. */
+  table(name: string, functions: readonly Func[], signature?: number): void {
+    this.#tables.push({ name, functions: functions.map((f) => f.index), signature });
   }
 
   importGlobal<T extends Type>(module: string, name: string, type: T): Expr<T> {
@@ -115,11 +123,6 @@ export class ModuleBuilder {
     this.#exports.push([name, func.index]);
   }
 
-  /** Puts functions into table 0 from `offset` on when the module is instantiated. */
-  elements(offset: number, functions: readonly Func[]): void {
-    this.#elements.push([offset, functions.map((f) => f.index)]);
-  }
-
   /** The module's bytes. */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
@@ -148,21 +151,36 @@ export class ModuleBuilder {
     section(3, this.#functions.length, (to) => {
       for (const { type } of this.#functions) to.u32(type);
     });
-    section(7, this.#exports.length, (to) => {
+    section(4, this.#tables.length, (to) => {
+      for (const { functions, signature } of this.#tables) {
+        // What its places hold before their elements are there.
+        to.append([0x40, 0]);
+        referenceType(to, signature);
+        to.byte(0);
+        to.u32(functions.length);
+        functionReference(to, functions[0]!);
+      }
+    });
+    section(7, this.#exports.length + this.#tables.length, (to) => {
       for (const [name, index] of this.#exports) {
         to.name(name);
         to.byte(0);
         to.u32(index);
       }
+      for (const [index, { name }] of this.#tables.entries()) {
+        to.name(name);
+        to.byte(1);
+        to.u32(index);
+      }
     });
-    section(9, this.#elements.length, (to) => {
-      for (const [offset, functions] of this.#elements) {
-        to.u32(0);
-        to.byte(0x41);
-        to.i32(offset);
-        to.byte(0x0b);
+    section(9, this.#tables.length, (to) => {
+      for (const [index, { functions, signature }] of this.#tables.entries()) {
+        to.byte(6);
+        to.u32(index);
+        to.append([0x41, 0, 0x0b]);
+        referenceType(to, signature);
         to.u32(functions.length);
-        for (const index of functions) to.u32(index);
+        for (const func of functions) functionReference(to, func);
       }
     });
     this.#branchHints(out);
@@ -196,4 +214,19 @@ export class ModuleBuilder {
     out.u32(body.length);
     out.appendWriter(body);
   }
+}
+
+function referenceType(out: ByteWriter, signature: number | undefined): void {
+  if (signature === undefined) out.byte(0x70);
+  else {
+    out.byte(0x64);
+    out.i32(signature);
+  }
+}
+
+/** A constant expression. */
+function functionReference(out: ByteWriter, func: number): void {
+  out.byte(0xd2);
+  out.u32(func);
+  out.byte(0x0b);
 }

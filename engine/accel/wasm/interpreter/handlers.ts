@@ -9,34 +9,25 @@ import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder, type Signature } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
-import {
-  JUMP_ENTRIES,
-  JUMP_ENTRY,
-  JUMP_ENTRY_BYTES,
-  JUMP_FACTOR,
-  JUMP_IN_LINE,
-  JUMP_LINE_BITS,
-  JUMP_LINE_SHIFT,
-  JUMP_SHIFT,
-  Leave,
-  Mem,
-  P,
-  REC,
-  S,
-} from '../private.ts';
+import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
+import { firstEntry, secondEntry } from '../semantics/jump-entry.ts';
+import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import {
-  ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
+  ADDRESS_MODES, buildForms, CHECKS, type Check, type FormTable,
 } from './forms.ts'; // prettier-ignore
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addDivide128 } from './divide.ts';
 
 /** Names under which the module imports what TypeScript supplies. */
 export const IMPORTS = 'guesthouse';
+/** And those under which it exports its tables, and modules that run beside it import them. */
+export const HANDLERS = 'handlers';
+export const HELPERS = 'helpers';
 
 /** What the import `complex` returns. */
 export const ComplexResult = {
@@ -52,7 +43,7 @@ export const ComplexResult = {
 export interface CompiledTier0 {
   /** Compiled when first asked for. */
   readonly module: WebAssembly.Module;
-  /** Entries of the handler table: handlers, then the runtime functions. */
+  /** How many handlers it has, in the table that it exports as {@link HANDLERS}. */
   readonly handlers: number;
   /** Instructions done in TypeScript, by the numbers that the module has for them. */
   readonly complex: readonly string[];
@@ -65,8 +56,9 @@ export interface RunnableTier0 extends CompiledTier0 {
 
 /** With what modules need that are made to run beside it. */
 export interface Tier0 extends RunnableTier0 {
-  /** The runtime functions as other modules reach them, through the table, with the signatures these
-   * modules must begin with. */
+  /** The runtime functions as other modules reach them, through the table exported as {@link HELPERS}, which has so
+   * many, with the signatures these modules must begin with. */
+  readonly helpers: number;
   readonly runtime: Runtime;
   readonly types: readonly Signature[];
 }
@@ -137,8 +129,17 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.store('i32', cpu, Leave.Budget, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   };
-  /** Enters code by its jump-cache entry, if that is the entry of a linear address. */
-  const enterBy = (c: Code, cpu: I32, rip: I64, linear: I64, entry: I32, budget: I32) => {
+  /** Enters code by its jump-cache entry, if that is the entry of a linear address.
+   * @param region told of an entry that leads to a region */
+  const enterBy = (
+    c: Code,
+    cpu: I32,
+    rip: I64,
+    linear: I64,
+    entry: I32,
+    budget: I32,
+    region = (): void => {},
+  ) => {
     const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
@@ -146,6 +147,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
       const where = c.let(i32.load(entry, JUMP_ENTRY.where));
       c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
       c.if(i32.and(where, 1), () => {
+        region();
         // For whoever finds the region gone: see `run`.
         c.store('i64', cpu, rip, S.rip);
         c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
@@ -170,11 +172,8 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
     const linear = linearOf(c, cpu, rip);
-    const low = c.let(i32.wrap(linear));
-    const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
-    const place = i32.mul(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_BYTES);
-    const second = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
-    enterBy(c, cpu, rip, linear, second, budget);
+    const second = secondEntry(c.let(i32.wrap(linear)));
+    enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), second)), budget);
     c.returnCall(refind, cpu, rip, budget);
   });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -183,12 +182,29 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     const linear = linearOf(c, cpu, rip);
-    const low = c.let(i32.wrap(linear));
-    const hash = i32.shr_u(i32.mul(i32.shr_u(low, JUMP_LINE_SHIFT), JUMP_FACTOR), 32 - JUMP_LINE_BITS);
-    const place = i32.or(i32.shl(hash, JUMP_LINE_SHIFT), i32.and(low, JUMP_IN_LINE));
-    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), place));
-    enterBy(c, cpu, rip, linear, entry, budget);
+    const first = firstEntry(c.let(i32.wrap(linear)));
+    enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), first)), budget);
     c.returnCall(lookupSecond, cpu, rip, budget);
+  });
+  const settle = m.function(['i32'], [], (c) => settleFlags(c, c.param('i32', 0).get));
+  const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+    const cpu = c.param('i32', 0).get;
+    const rip = c.param('i64', 1).get;
+    const budget = c.param('i32', 2).get;
+    const offset = c.param('i32', 3).get;
+    settleFlags(c, cpu);
+    c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
+    // Regions are 64-bit code, which has no base.
+    const low = c.let(i32.wrap(rip));
+    for (const offsetOf of [firstEntry, secondEntry]) {
+      const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
+      enterBy(c, cpu, rip, rip, entry, budget, () =>
+        c.if(i32.ge_u(offset, FIRST_LINK), () =>
+          c.store('v128', i32.add(i32.load(cpu, P.jumpCache), offset), v128.load(entry)),
+        ),
+      );
+    }
+    c.returnCall(refind, cpu, rip, budget);
   });
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
@@ -212,6 +228,8 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     leave,
     raise,
     lookup,
+    lookupFrom,
+    settle,
     refind,
     link,
     leaveNext,
@@ -247,7 +265,7 @@ function emitAddress(e: RecordEnv, mode: AddressMode, check: Check): void {
   }
 }
 
-/** Puts the runtime's functions behind the handlers in the table, for other modules to call. */
+/** Puts the runtime's functions into a table, for other modules to call. */
 function shareRuntime(m: ModuleBuilder, runtime: Runtime, table: Func[]): Runtime {
   const share = (func: Func): Func => {
     table.push(func);
@@ -285,7 +303,6 @@ export function buildTier0(): Tier0 {
   for (const row of rows) if (row.attributes.ts) complexNumber(row.name);
   const m = new ModuleBuilder();
   m.importMemory(IMPORTS, 'memory', 1, MAX_PAGES);
-  m.importTable(IMPORTS, 'table', FIXED_HANDLERS + forms.forms.length);
   const type = m.type(HANDLER_PARAMS, ['i32']);
   const runtime = addRuntime(m, type);
   const functions: Func[] = [];
@@ -330,12 +347,17 @@ export function buildTier0(): Tier0 {
     if (!semantic) throw new Error(`instruction ${form.name} is in the table but has no meaning`);
     add(form, form.end, semantic);
   }
-  const shared = shareRuntime(m, runtime, functions);
-  m.elements(0, functions);
+  m.table(HANDLERS, functions, type);
+  const helpers: Func[] = [];
+  const shared = shareRuntime(m, runtime, helpers);
+  m.table(HELPERS, helpers);
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
     // A region that is gone was come to by the jump cache, which has no record of it.
-    c.unlikely(i32.eqz(record), () => c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget));
+    c.unlikely(i32.eqz(record), () => {
+      settleFlags(c, cpu);
+      c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget);
+    });
     c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
   });
   m.export('run', run);
@@ -355,6 +377,7 @@ export function buildTier0(): Tier0 {
     forms,
     complex: complexNames(),
     handlers: functions.length,
+    helpers: helpers.length,
     runtime: shared,
     types: m.types,
   };

@@ -136,7 +136,7 @@ export function listInstructions({ source, page, bytes }: HotCode, forms: readon
  * @returns the function alone; undefined where the code is none that a region can hold
  */
 export async function listWebAssembly({ source }: HotCode, tier0: Tier0): Promise<string | undefined> {
-  const { bytes, refused } = translateRegions(tier0, [{ source, id: 0 }]);
+  const { bytes, refused } = translateRegions(tier0, [{ source, id: 0 }], { count: 0 }, true);
   if (refused.size > 0) return undefined;
   // Loaded only here: few have need of it.
   const { default: load } = await import('wabt');
@@ -144,26 +144,33 @@ export async function listWebAssembly({ source }: HotCode, tier0: Tier0): Promis
   const module = wabt.readWasm(bytes, { readDebugNames: false, ...FEATURES });
   try {
     const text = module.toText({ foldExprs: true, inlineExport: false });
-    const names = runtimeNames(tier0);
-    return text
-      .slice(text.indexOf('  (func '), text.indexOf('  (export '))
-      .trimEnd()
-      .replaceAll(/\(i32\.const (\d+)\)/g, (whole, slot) => {
-        const name = names.get(Number(slot));
-        return name === undefined ? whole : `(i32.const $${name})`;
-      });
+    const func = text.slice(text.indexOf('  (func '), text.indexOf('  (export ')).trimEnd();
+    return nameHelpers(func, helperNames(tier0));
   } finally {
     module.destroy();
   }
 }
 
-/** The runtime's functions by their places in the table, which are beyond all other numbers that code has. */
-function runtimeNames({ runtime }: Tier0): ReadonlyMap<number, string> {
+/** The runtime's functions by their places in their table. */
+function helperNames({ runtime }: Tier0): ReadonlyMap<number, string> {
   const { extra, float: _, ...own } = runtime;
   const all = [...Object.entries<Func>(own), ...extra];
   return new Map(
     all.flatMap(([name, { table }]) => (table === undefined ? [] : [[table.slot, name] as const])),
   );
+}
+
+/** Puts names in the places of the numbers in calls of helpers: the last operands, which no handler has a constant for. */
+function nameHelpers(text: string, names: ReadonlyMap<number, string>): string {
+  const slots = new Map<number, string>();
+  for (const { index } of text.matchAll(/call_indirect /g)) {
+    let end = index;
+    for (let depth = 1; depth > 0; end++) depth += text[end] === '(' ? 1 : text[end] === ')' ? -1 : 0;
+    const [, slot] = /\(i32\.const (\d+)\)\)$/.exec(text.slice(index, end)) ?? [];
+    const name = names.get(Number(slot));
+    if (slot !== undefined && name !== undefined) slots.set(end - slot.length - 2, name);
+  }
+  return text.replaceAll(/\d+/g, (number, at: number) => (slots.has(at) ? `$${slots.get(at)}` : number));
 }
 
 const FEATURES = { threads: true, tail_call: true, simd: true, sat_float_to_int: true, sign_extension: true };

@@ -17,10 +17,11 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
-import { Leave, Mem, P, REC, S } from '../private.ts';
+import { Leave, Mem, P, REC, RETURN_SITES_AT, S } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import { Env, xmmOffset, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
+import { firstEntry, returnSite } from '../semantics/jump-entry.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
 import { RegionFlags, type FlagsAt } from './region-flags.ts';
@@ -31,20 +32,24 @@ import type { RecordReader } from './source.ts';
 import { Untranslatable } from './untranslatable.ts';
 
 const REGISTERS = 16;
+const RSP = 4;
 const GPR_END = S.gpr + 8 * REGISTERS;
 const ZERO = vcpuLayout.offset.zero;
 
-/** How a region is left. */
-export const Way = { Lookup: 0, Leave: 1 } as const;
+/** In place of a jump-cache entry's offset where the guest is left. */
+export const LEAVE = -1;
 
 /** What all instructions of a region share. */
 export class RegionState {
   readonly c: Code;
   readonly cpu: I32;
   readonly budget: Local<'i32'>;
-  /** Where to go on, and how. */
+  /** Where to go on, and the byte offset of the entry in the jump cache that may name the region there, or
+   * {@link LEAVE}. */
   readonly rip: Local<'i64'>;
-  readonly way: Local<'i32'>;
+  readonly entry: Local<'i32'>;
+  /** Gives each way out, and each call, a link's entry of its own. */
+  readonly link: () => number;
   readonly flags: RegionFlags;
   readonly vectors: RegionVectors;
   #tlb: Local<'i32'> | undefined;
@@ -58,16 +63,18 @@ export class RegionState {
 
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
+   * @param link gives each way out, and each call, the offset of a link's entry in the jump cache
    * @param residence absent where it is only to be found out what registers are touched
    */
-  constructor(c: Code, uppers: ReadonlySet<number>, residence?: Residence) {
+  constructor(c: Code, uppers: ReadonlySet<number>, link: () => number, residence?: Residence) {
     this.c = c;
+    this.link = link;
     this.cpu = c.param('i32', 0).get;
     this.registers = new RegionRegisters(c, this.cpu, residence);
     this.vectors = new RegionVectors(c, this.cpu, this.registers, uppers);
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
-    this.way = c.local('i32');
+    this.entry = c.local('i32');
     this.flags = new RegionFlags(c);
     this.#before = c.local('i32');
     c.front(() => {
@@ -402,7 +409,7 @@ export class RegionEnv extends Env {
   /** Leaves before this instruction, with the exit code set. */
   override leave(): void {
     this.c.cold();
-    this.#leaveAt(this.#at.rip, this.#before, Way.Leave);
+    this.#leaveAt(this.#at.rip, this.#before, LEAVE);
   }
 
   override raise(vector: number, errorCode: In<'i32'> = 0): void {
@@ -420,14 +427,14 @@ export class RegionEnv extends Env {
   }
 
   /** @param rip as it is, or relative to the region's page */
-  #leaveAt(rip: bigint | I64, instructions: number, way: number): void {
+  #leaveAt(rip: bigint | I64, instructions: number, entry: number | I32): void {
     const { c } = this;
     const state = this.#state;
     state.flags.leave();
     c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
-    c.set(state.way, way);
+    c.set(state.entry, entry);
     if (instructions > 0) c.set(state.budget, i32.sub(state.budget.get, instructions));
-    if (way === Way.Leave) {
+    if (entry === LEAVE) {
       state.registers.loadRest();
       c.br(state.rareExit!);
     } else {
@@ -439,7 +446,28 @@ export class RegionEnv extends Env {
   /** Leaves for an address outside the region, the node's instructions having been charged.
    * @param rip as it is, or relative to the region's page */
   goOutside(rip: bigint | I64): void {
-    this.#leaveAt(rip, 0, Way.Lookup);
+    this.#leaveAt(rip, 0, typeof rip === 'bigint' ? this.#state.link() : this.#entryOf(rip));
+  }
+
+  /** Offset of the jump-cache entry that may be a computed target's. */
+  #entryOf(rip: I64): I32 {
+    if (this.#at.form.name !== 'ret') return firstEntry(this.c.let(i32.wrap(rip)));
+    // The return address has been taken off the stack, and more where an immediate says so.
+    const taken =
+      8 + (this.form.operands.some(({ kind }) => kind === 'imm') ? Number(constant(this.imm())) : 0);
+    return i32.load(this.#returnSite(taken), RETURN_SITES_AT);
+  }
+
+  /** Notes where a call comes back to, its return address being on the stack. */
+  #call(): void {
+    if (this.#at.form.name !== 'call' && this.#at.form.name !== 'callr') return;
+    this.c.store('i32', this.#returnSite(0), this.#state.link(), RETURN_SITES_AT);
+  }
+
+  /** Base of the return site of a return address so many bytes below the top of the stack. */
+  #returnSite(below: number): I32 {
+    const top = this.readGpr(S.gpr + 8 * RSP, 4) as I32;
+    return i32.add(i32.load(this.cpu, P.jumpCache), returnSite(i32.sub(top, below)));
   }
 
   /** Charges the node's instructions to the budget. */
@@ -449,10 +477,12 @@ export class RegionEnv extends Env {
   }
 
   override jumpDirect(): void {
+    this.#call();
     this.onTaken();
   }
   override jump(rip: I64): void {
     const target = this.c.let(rip);
+    this.#call();
     this.charge(this.#before + 1);
     this.onJump(target);
     this.goOutside(target);
@@ -463,7 +493,7 @@ export class RegionEnv extends Env {
   override leaveNext(): void {
     this.c.cold();
     this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
-    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1, Way.Leave);
+    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1, LEAVE);
   }
   /** What is done in TypeScript is tier 0's, from the instruction's start. */
   override complexNumbered(_number: I32): void {

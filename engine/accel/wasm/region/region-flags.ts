@@ -2,16 +2,17 @@
  * The arithmetic flags within a region: put off until somebody looks, which mostly nobody does.
  *
  * While translating, the flags are a _source_ (what they follow from, semantics/flag-source.ts), and beneath it the
- * locals that hold the two flag words. Leaving the region computes them on the way out. Where ways meet, what
- * the source is may depend on the way: there it is handed on in locals as well, for the end of the region to
- * compute from (_dynamic_).
+ * locals that hold the two flag words. Where ways meet, what the source is may depend on the way: there it is handed on
+ * in locals as well, as late flags (semantics/late-flags.ts; here: _dynamic_), and so it is to the next region, by way of
+ * the vCPU's state; whoever else comes next has them computed.
  */
-import { S } from '../private.ts';
+import { P, S } from '../private.ts';
 import type { Code, Local } from '../emit/code.ts';
 import { i32, i64, type Expr, type I32, type I64, type In } from '../emit/expr.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import type { Size } from '../semantics/form.ts';
 import { signExtend } from '../semantics/flags.ts';
+import { lateCarries, LateKind } from '../semantics/late-flags.ts';
 import { ops, signExtendIn, topBit, zeroExtend } from '../semantics/ops.ts';
 
 /** What the locals hold where a node begins. */
@@ -26,9 +27,6 @@ interface Pending {
 /** How many sources that keep some flags may follow each other. */
 const DEEPEST = 3;
 
-/** Bits of the dynamic kind; 0 where both words are computed. */
-const Kind = { Dynamic: 1, Subtraction: 2, KeepsCarry: 4, shift: 8 } as const;
-
 /** Flags are asked for where there are none: the liveness of translate.ts is wrong. */
 export class FlagsMissing extends Error {}
 
@@ -41,7 +39,6 @@ export class RegionFlags {
   readonly #kind: Local<'i32'>;
   #pending: Pending | undefined;
   #beneath: 'settled' | 'dynamic' | 'nothing' = 'settled';
-  #anyDynamic = false;
   #inBranch = false;
   /** The region changes the flags, or looks at those it began with. */
   #changed = false;
@@ -139,7 +136,7 @@ export class RegionFlags {
 
   /** On the way out of the region; {@link store} follows there. */
   leave(): void {
-    // There are many ways out: each says what the flags follow from, and one place computes them.
+    // Each way out says what the flags follow from; mostly nobody computes them.
     this.aside(() => this.handOn('dynamic'));
   }
 
@@ -163,7 +160,7 @@ export class RegionFlags {
       this.#c.set(this.#kind, 0);
       return;
     }
-    this.#anyDynamic = this.#changed = true;
+    this.#changed = true;
     if (keeps === 'carry') {
       const carry = this.#condition(pending.before, 1);
       if (carry === undefined) {
@@ -175,43 +172,38 @@ export class RegionFlags {
     }
     this.#c.set(this.#first, size === 8 ? (a as I64) : i64.extend_u(a as I32));
     this.#c.set(this.#result, signExtend(result, size));
-    const bits = Kind.Dynamic | (kind === 'sub' ? Kind.Subtraction : 0) | (keeps ? Kind.KeepsCarry : 0);
-    this.#c.set(this.#kind, bits | ((64 - 8 * size) << Kind.shift));
+    const subtraction = kind === 'sub' ? LateKind.Subtraction : 0;
+    const bits = LateKind.Late | subtraction | (keeps ? LateKind.KeepsCarry : 0);
+    this.#c.set(this.#kind, bits | ((64 - 8 * size) << LateKind.shift));
   }
 
-  /** Puts the flags into the vCPU's state, at the end of the region.
-   * @param atEntry what the locals have to hold where the region begins */
+  /**
+   * Puts the flags into the vCPU's state, at the end of the region, late ones as they are.
+   *
+   * @param atEntry what the locals have to hold where the region begins
+   */
   store(cpu: I32, atEntry: FlagsAt): void {
     const c = this.#c;
     if (this.#looked || (this.#changed && atEntry !== 'nothing'))
       c.front(() => {
         c.set(this.#result, i64.load(cpu, S.flagsRes));
         c.set(this.#carries, i32.load(cpu, S.flagsAux));
+        c.set(this.#first, i64.load(cpu, P.flagsFirst));
+        c.set(this.#kind, i32.load(cpu, P.flagsKind));
+        if (atEntry === 'settled') this.#computeDynamic();
       });
     if (!this.#changed) return;
-    if (this.#anyDynamic) this.#computeDynamic();
     c.store('i64', cpu, this.#result.get, S.flagsRes);
     c.store('i32', cpu, this.#carries.get, S.flagsAux);
+    c.store('i64', cpu, this.#first.get, P.flagsFirst);
+    c.store('i32', cpu, this.#kind.get, P.flagsKind);
   }
 
   #computeDynamic(): void {
     const c = this.#c;
-    const kind = this.#kind.get;
-    c.if(kind, () => {
-      const subtraction = c.let(i32.and(kind, Kind.Subtraction));
-      const a = this.#first.get;
-      const r = this.#result.get;
-      const b = c.let(i64.select(subtraction, i64.sub(a, r), i64.sub(r, a)));
-      const x = c.let(i64.select(subtraction, i64.xor(a, -1), a));
-      const y = c.let(i64.select(subtraction, r, i64.xor(r, -1)));
-      const carries = c.let(i64.or(i64.and(x, b), i64.and(i64.or(x, b), y)));
-      const top = i64.shl(carries, i64.extend_u(i32.shr_u(kind, Kind.shift)));
-      const high = i32.and(i32.wrap(i64.shr_u(top, 32)), 0xc000_0000 | 0);
-      const aux = c.let(i32.or(high, i32.and(i32.wrap(carries), 8)));
-      // OF is bit 31 ^ bit 30: where CF is kept, both change.
-      const differs = c.let(i32.shr_u(i32.xor(aux, this.#carries.get), 31));
-      const kept = i32.xor(aux, i32.or(i32.shl(differs, 31), i32.shl(differs, 30)));
-      c.set(this.#carries, i32.select(i32.and(kind, Kind.KeepsCarry), kept, aux));
+    c.if(this.#kind.get, () => {
+      const [result, carries] = [this.#result.get, this.#carries.get];
+      c.set(this.#carries, lateCarries(c, { result, carries, first: this.#first.get, kind: this.#kind.get }));
       c.set(this.#kind, 0);
     });
   }

@@ -3,7 +3,7 @@ import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
-import { IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
+import { HANDLERS, HELPERS, IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
 import { collectRegion, type CodePlaces, type Collected, LARGE, SMALL } from './collect.ts';
 import { hotCodeAt } from './listing.ts';
 import { RecordReader } from './source.ts';
@@ -51,8 +51,9 @@ export interface RegionOptions {
   readonly tier0: RunnableTier0;
   readonly code: CodeCache;
   readonly memory: WebAssembly.Memory;
-  /** The vCPU's handlers; regions are put behind them. */
-  readonly table: WebAssembly.Table;
+  /** The vCPU's handlers, behind which regions are put, and the runtime's functions. */
+  readonly handlers: WebAssembly.Table;
+  readonly helpers: WebAssembly.Table;
   readonly places: CodePlaces;
   /** A handler that goes on with whatever its record's handler is now. */
   readonly run: (cpu: number, record: number, budget: number) => number;
@@ -77,8 +78,8 @@ interface Wanted extends Collected {
 export class Regions {
   readonly #tier0: RunnableTier0;
   readonly #code: CodeCache;
-  readonly #memory: WebAssembly.Memory;
   readonly #table: WebAssembly.Table;
+  readonly #imports: Record<string, Record<string, unknown>>;
   readonly #places: CodePlaces;
   readonly #eager: boolean;
   readonly #translator: MessagePort | Translator;
@@ -89,6 +90,8 @@ export class Regions {
   /** Asked for and not there yet, by number. */
   readonly #waiting = new Map<number, Wanted>();
   #requests = 0;
+  /** A region has gone to which links may lead still. */
+  #broken = false;
   /** Least budgets that have ended so far. */
   #looks = 0;
   /** Modules instantiated for this vCPU. */
@@ -100,8 +103,9 @@ export class Regions {
   constructor(options: RegionOptions) {
     this.#tier0 = options.tier0;
     this.#code = options.code;
-    this.#memory = options.memory;
-    this.#table = options.table;
+    this.#table = options.handlers;
+    const { memory, handlers, helpers } = options;
+    this.#imports = { [IMPORTS]: { memory, [HANDLERS]: handlers, [HELPERS]: helpers } };
     this.#places = options.places;
     this.#eager = options.eager === true;
     this.#translator = options.translator;
@@ -109,6 +113,7 @@ export class Regions {
     this.#watch = options.watch;
     this.#code.onRegionDropped = (region, why) => {
       this.counts[why]++;
+      this.#broken = true;
       for (const handler of new Set([region.handler, region.direct])) {
         this.#table.set(handler, options.run);
         this.#retired.push(handler);
@@ -221,6 +226,8 @@ export class Regions {
       }
       this.#install(wanted, id, module);
     }
+    // Who comes to a region that is gone finds what is there now, but by asking TypeScript.
+    if (this.#broken) this.#forgetAll();
   }
 
   /** Whether the records that a region was made from are still what they were. */
@@ -245,8 +252,7 @@ export class Regions {
     if (present !== undefined) this.#code.dropRegion(present, 'grown');
     let instance = this.#instances.get(module);
     if (instance === undefined) {
-      const imports = { [IMPORTS]: { memory: this.#memory, table: this.#table } };
-      instance = new WebAssembly.Instance(module, imports);
+      instance = new WebAssembly.Instance(module, this.#imports);
       this.#instances.set(module, instance);
     }
     const direct = this.#handler(instance.exports[exportName(id)]);
@@ -270,12 +276,16 @@ export class Regions {
 
   /** Puts an exported function among the handlers. */
   #handler(region: unknown): number {
-    if (this.#free.length === 0 && this.#retired.length >= MOST_RETIRED) {
-      this.#places.forgetAll();
-      this.#free.push(...this.#retired.splice(0));
-    }
-    const handler = this.#free.pop() ?? this.#table.grow(1);
+    if (this.#free.length === 0 && this.#retired.length >= MOST_RETIRED) this.#forgetAll();
+    const handler = this.#free.pop() ?? this.#table.grow(1, region);
     this.#table.set(handler, region);
     return handler;
+  }
+
+  /** Drops what leads to regions that are gone, whose handlers can be used again. */
+  #forgetAll(): void {
+    this.#places.forgetAll();
+    this.#free.push(...this.#retired.splice(0));
+    this.#broken = false;
   }
 }

@@ -2,13 +2,13 @@
 import { Code, type Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
-import { IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
+import { HANDLERS, HELPERS, IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
-import { P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
+import { FIRST_LINK, JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
 import { flagNeeds } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
-import { RegionEnv, RegionState, Way } from './region-env.ts';
+import { LEAVE, RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
 import { residence, type Touched } from './residence.ts';
 import { isDirect, type RecordReader, type RegionSource } from './source.ts';
@@ -21,6 +21,11 @@ export interface NumberedSource {
   readonly id: number;
 }
 
+/** Entries of the jump cache that ways out of regions, and calls, have been given: {@link linkAt}. */
+export interface Links {
+  count: number;
+}
+
 /** Name under which a module exports region `id`: a function with a handler's signature. */
 export const exportName = (id: number): string => `region${id}`;
 
@@ -30,20 +35,25 @@ export const checkedName = (id: number): string => `checked${id}`;
 /**
  * Translates regions into one module.
  *
+ * @param links how many link entries the regions before have
+ * @param plain its table of handlers is of functions of any signature, for readers that know no other
  * @returns its bytes, and the numbers of those regions that hold something that cannot be translated
  */
 export function translateRegions(
   tier0: Tier0,
   regions: readonly NumberedSource[],
+  links: Links,
+  plain = false,
 ): { bytes: Uint8Array<ArrayBuffer>; refused: ReadonlySet<number> } {
   const m = new ModuleBuilder(tier0.types);
   m.importMemory(IMPORTS, 'memory', 1, 65536);
-  m.importTable(IMPORTS, 'table', tier0.handlers);
+  m.importTable(IMPORTS, HANDLERS, tier0.handlers, plain ? undefined : m.type(HANDLER_PARAMS, ['i32']));
+  m.importTable(IMPORTS, HELPERS, tier0.helpers);
   const refused = new Set<number>();
   for (const region of regions) {
     const func = m.declare(HANDLER_PARAMS, ['i32']);
     try {
-      m.define(func, (c) => emitRegion(c, tier0, region));
+      m.define(func, (c) => emitRegion(c, tier0, region, () => linkAt(links.count++)));
       m.export(exportName(region.id), func);
       if (region.source.spread) {
         const checked = m.function(HANDLER_PARAMS, ['i32'], (c) => emitCheck(c, tier0, region, func));
@@ -73,13 +83,13 @@ function emitCheck(c: Code, { runtime }: Tier0, { source, id }: NumberedSource, 
   c.returnCall(region, cpu, record, budget);
 }
 
-function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
+function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () => number): void {
   const { runtime } = tier0;
   const { entry, reader } = buildGraph(source, tier0.forms.forms);
   const shape = structure(entry);
   const uppers = uppersIn(shape.order, reader);
   const kept = residence(shape, touched(tier0, reader, shape.order, uppers));
-  const state = new RegionState(c, uppers, kept);
+  const state = new RegionState(c, uppers, link, kept);
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const needs = flagNeeds(shape.order, shape.isInside);
   const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
@@ -137,13 +147,36 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource): void {
     state.registers.storeAll();
   });
   state.store(needs.get(entry)!);
-  c.unlikely(i32.eq(state.way.get, Way.Leave), () => {
-    c.store('i64', state.cpu, state.rip.get, S.rip);
-    c.store('i32', state.cpu, 0, P.exitRecord);
-    c.store('i32', state.cpu, state.budget.get, P.budget);
-    c.return(i32.load(state.cpu, P.exitCode));
+  leave(c, tier0, state, source.global);
+}
+
+/** Ends a region: goes on in the next where the jump cache has it, else whichever way there is. */
+function leave(c: Code, { runtime, types }: Tier0, state: RegionState, global: boolean): void {
+  const { cpu } = state;
+  const [rip, entry, budget] = [state.rip.get, state.entry.get, state.budget.get];
+  c.store('i64', cpu, rip, S.rip);
+  c.unlikely(i32.eq(entry, LEAVE), () => {
+    c.run(runtime.settle, cpu);
+    c.store('i32', cpu, 0, P.exitRecord);
+    c.store('i32', cpu, budget, P.budget);
+    c.return(i32.load(cpu, P.exitCode));
   });
-  c.returnCall(runtime.lookup, state.cpu, i64.add(state.rip.get, 0), state.budget.get);
+  const at = c.let(i32.add(i32.load(cpu, P.jumpCache), entry));
+  const where = c.let(i32.load(at, JUMP_ENTRY.where));
+  // The entry's tag is one of two; the other's are found by whoever looks it up.
+  const valid = i32.eq(i32.load(at, JUMP_ENTRY.tag), i32.load(cpu, global ? P.tagGlobal : P.tagLocal));
+  const here = i32.and(valid, i64.eq(i64.load(at, JUMP_ENTRY.linear), rip));
+  // The lowest bit says that it is a region.
+  const goes = i32.and(i32.and(here, where), i32.ge_s(budget, 0));
+  const go = (): void => {
+    c.store('i64', cpu, i64.and(rip, -4096n), P.codePage);
+    const type = types.findIndex(
+      ({ params, results }) => params.join() === HANDLER_PARAMS.join() && results.join() === 'i32',
+    );
+    c.returnCallIndirect(type, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+  };
+  c.if(goes, go, undefined, 'likely');
+  c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry);
 }
 
 /** What registers the nodes touch: found out by translating them, for nothing else. */
@@ -154,7 +187,7 @@ function touched(
   uppers: ReadonlySet<number>,
 ): ReadonlyMap<RegionNode, Touched> {
   const c = new Code(HANDLER_PARAMS);
-  const state = new RegionState(c, uppers);
+  const state = new RegionState(c, uppers, () => FIRST_LINK);
   const e = new RegionEnv(state, runtime, reader, order[0]!.instructions[0]!);
   c.block((exit) => {
     state.exit = state.rareExit = exit;

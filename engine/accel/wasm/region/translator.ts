@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import type { Tier0 } from '../interpreter/handlers.ts';
 import type { RegionSource } from './source.ts';
-import { translateRegions, type NumberedSource } from './translate.ts';
+import { translateRegions, type Links, type NumberedSource } from './translate.ts';
 
 // Guest code's loops have a way out to the rare case in every round, so a second copy of a round, or of the first,
 // is more to compile and to fetch, and nothing is known in it that was not known before.
@@ -44,6 +44,7 @@ interface Known {
 export class Translator {
   readonly #tier0: Tier0;
   readonly #known = new Map<string, Known>();
+  readonly #links: Links = { count: 0 };
 
   constructor(tier0: Tier0) {
     this.#tier0 = tier0;
@@ -64,7 +65,7 @@ export class Translator {
     });
     let length = 0;
     if (fresh.length > 0) {
-      const { bytes, refused } = translateRegions(this.#tier0, fresh);
+      const { bytes, refused } = translateRegions(this.#tier0, fresh, this.#links);
       ({ length } = bytes);
       const module = compileNow(bytes);
       for (const { id, known } of fresh) if (!refused.has(id)) known.module = module;

@@ -16,7 +16,12 @@ export interface Runtime {
   readonly raise: Func;
   /** (cpu, rip, budget): goes on at `rip` by way of the jump cache. */
   readonly lookup: Func;
-  /** The same, past the jump cache. */
+  /** (cpu, rip, budget, offset): the same for a region that did not find `rip` in an entry of the jump cache, which is
+   * written if it is a link's. Computes late flags. */
+  readonly lookupFrom: Func;
+  /** (cpu): computes late flags; only regions leave some. */
+  readonly settle: Func;
+  /** The same as `lookup`, past the jump cache. */
   readonly refind: Func;
   /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
   readonly link: Func;
