@@ -186,7 +186,15 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), first)), budget);
     c.returnCall(lookupSecond, cpu, rip, budget);
   });
-  const settle = m.function(['i32'], [], (c) => settleFlags(c, c.param('i32', 0).get));
+  const leaveRegion = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+    const cpu = c.param('i32', 0).get;
+    const budget = c.param('i32', 2).get;
+    settleFlags(c, cpu);
+    c.store('i64', cpu, c.param('i64', 1).get, S.rip);
+    const run = i64.extend_s(i32.sub(c.param('i32', 3).get, budget));
+    c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
+    c.returnCall(leave, cpu, 0, budget);
+  });
   const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
@@ -229,7 +237,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     raise,
     lookup,
     lookupFrom,
-    settle,
+    leaveRegion,
     refind,
     link,
     leaveNext,

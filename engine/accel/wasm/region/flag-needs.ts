@@ -1,4 +1,5 @@
 /** Which flags the nodes of a region need on entry: liveness, as far as it pays. */
+import { isConditional } from './source.ts';
 import { successors, type RegionInstruction, type RegionNode } from './graph.ts';
 import type { FlagsAt } from './region-flags.ts';
 
@@ -20,6 +21,13 @@ const QUIET = new Set([
   'shrx', 'sarx', 'rorx', 'pdep', 'pext', 'crc32',
 ]); // prettier-ignore
 
+/** Instructions that use the stack without saying so. */
+const STACK = new Set(['push', 'pop', 'call', 'callr', 'ret', 'leave']);
+
+/** Whether an instruction, unless it is a rare one, reads or writes memory. */
+export const usesMemory = ({ form: { name, operands } }: RegionInstruction): boolean =>
+  STACK.has(name) || (name !== 'lea' && name !== 'nop' && operands.some(({ kind }) => kind === 'mem'));
+
 function mayLeave({ form }: RegionInstruction): boolean {
   if (form.name === 'lea' || form.name === 'nop') return false;
   if (form.operands.some((o) => o.kind === 'mem')) return true;
@@ -34,6 +42,10 @@ const VECTORS = [
 ]; // prettier-ignore
 
 const isVector = (name: string): boolean => VECTORS.some((pattern) => pattern.test(name));
+
+/** Whether an instruction may change flags. */
+export const mayChangeFlags = ({ form: { name } }: RegionInstruction): boolean =>
+  !KEEPS.has(name) && !isVector(name) && !isConditional(name);
 
 /** What becomes of the flags in a node: nobody looks; only whoever is left for does; they are read. */
 type Need = 0 | 1 | 2;

@@ -24,7 +24,7 @@ import type { FormContext, Operand, Size } from '../semantics/form.ts';
 import { firstEntry, returnSite } from '../semantics/jump-entry.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
-import { RegionFlags, type FlagsAt } from './region-flags.ts';
+import { RegionFlags } from './region-flags.ts';
 import { RegionRegisters } from './region-registers.ts';
 import type { Residence } from './residence.ts';
 import { RegionVectors } from './region-vectors.ts';
@@ -36,16 +36,12 @@ const RSP = 4;
 const GPR_END = S.gpr + 8 * REGISTERS;
 const ZERO = vcpuLayout.offset.zero;
 
-/** In place of a jump-cache entry's offset where the guest is left. */
-export const LEAVE = -1;
-
 /** What all instructions of a region share. */
 export class RegionState {
   readonly c: Code;
   readonly cpu: I32;
   readonly budget: Local<'i32'>;
-  /** Where to go on, and the byte offset of the entry in the jump cache that may name the region there, or
-   * {@link LEAVE}. */
+  /** Where to go on, and the byte offset of the entry in the jump cache that may name the region there. */
   readonly rip: Local<'i64'>;
   readonly entry: Local<'i32'>;
   /** Gives each way out, and each call, a link's entry of its own. */
@@ -55,18 +51,24 @@ export class RegionState {
   #tlb: Local<'i32'> | undefined;
   #page: Local<'i64'> | undefined;
   /** The budget on entry. */
-  readonly #before: Local<'i32'>;
+  readonly before: Local<'i32'>;
   readonly registers: RegionRegisters;
-  /** The ends of the region's body: where registers have been put back, and where they have not; set once they exist. */
+  /** The end of the region's body, once it exists. */
   exit: Label | undefined;
-  rareExit: Label | undefined;
 
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
+   * @param changesFlags some instruction may
    * @param link gives each way out, and each call, the offset of a link's entry in the jump cache
    * @param residence absent where it is only to be found out what registers are touched
    */
-  constructor(c: Code, uppers: ReadonlySet<number>, link: () => number, residence?: Residence) {
+  constructor(
+    c: Code,
+    uppers: ReadonlySet<number>,
+    changesFlags: boolean,
+    link: () => number,
+    residence?: Residence,
+  ) {
     this.c = c;
     this.link = link;
     this.cpu = c.param('i32', 0).get;
@@ -75,10 +77,10 @@ export class RegionState {
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.entry = c.local('i32');
-    this.flags = new RegionFlags(c);
-    this.#before = c.local('i32');
+    this.flags = new RegionFlags(c, changesFlags);
+    this.before = c.local('i32');
     c.front(() => {
-      c.set(this.#before, this.budget.get);
+      c.set(this.before, this.budget.get);
     });
   }
 
@@ -107,14 +109,6 @@ export class RegionState {
       this.c.front(() => this.c.set(page, i64.load(this.cpu, P.codePage)));
     }
     return this.#page.get;
-  }
-
-  /** Puts what else may have changed back into the vCPU's state. */
-  store(flagsAtEntry: FlagsAt): void {
-    this.flags.store(this.cpu, flagsAtEntry);
-    const run = i64.extend_s(i32.sub(this.#before.get, this.budget.get));
-    const total = i64.add(i64.load(this.cpu, P.regionInstructions), run);
-    this.c.store('i64', this.cpu, total, P.regionInstructions);
   }
 }
 
@@ -409,7 +403,7 @@ export class RegionEnv extends Env {
   /** Leaves before this instruction, with the exit code set. */
   override leave(): void {
     this.c.cold();
-    this.#leaveAt(this.#at.rip, this.#before, LEAVE);
+    this.#leaveAt(this.#at.rip, this.#before);
   }
 
   override raise(vector: number, errorCode: In<'i32'> = 0): void {
@@ -426,27 +420,30 @@ export class RegionEnv extends Env {
     this.leave();
   }
 
-  /** @param rip as it is, or relative to the region's page */
-  #leaveAt(rip: bigint | I64, instructions: number, entry: number | I32): void {
+  /** Leaves the guest. @param rip relative to the region's page */
+  #leaveAt(rip: bigint, instructions: number): void {
     const { c } = this;
-    const state = this.#state;
-    state.flags.leave();
-    c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
-    c.set(state.entry, entry);
-    if (instructions > 0) c.set(state.budget, i32.sub(state.budget.get, instructions));
-    if (entry === LEAVE) {
-      state.registers.loadRest();
-      c.br(state.rareExit!);
-    } else {
-      state.registers.store();
-      c.br(state.exit!);
-    }
+    const { flags, registers, budget, before } = this.#state;
+    registers.store();
+    flags.aside(() => {
+      flags.handOn('dynamic');
+      flags.store(this.cpu);
+    });
+    const left = i32.sub(budget.get, instructions);
+    c.returnCall(this.runtime.leaveRegion, this.cpu, this.placed(rip), left, before.get);
   }
 
-  /** Leaves for an address outside the region, the node's instructions having been charged.
+  /** Goes on at an address outside the region, the node's instructions having been charged.
    * @param rip as it is, or relative to the region's page */
   goOutside(rip: bigint | I64): void {
-    this.#leaveAt(rip, 0, typeof rip === 'bigint' ? this.#state.link() : this.#entryOf(rip));
+    const { c } = this;
+    const state = this.#state;
+    // Each way out says what the flags follow from; mostly nobody computes them.
+    state.flags.aside(() => state.flags.handOn('dynamic'));
+    c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
+    c.set(state.entry, typeof rip === 'bigint' ? state.link() : this.#entryOf(rip));
+    state.registers.store();
+    c.br(state.exit!);
   }
 
   /** Offset of the jump-cache entry that may be a computed target's. */
@@ -493,7 +490,7 @@ export class RegionEnv extends Env {
   override leaveNext(): void {
     this.c.cold();
     this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
-    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1, LEAVE);
+    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1);
   }
   /** What is done in TypeScript is tier 0's, from the instruction's start. */
   override complexNumbered(_number: I32): void {

@@ -27,7 +27,7 @@ interface Pending {
 /** How many sources that keep some flags may follow each other. */
 const DEEPEST = 3;
 
-/** Flags are asked for where there are none: the liveness of translate.ts is wrong. */
+/** Flags are asked for where there are none, or change where none do: what flag-needs.ts says is wrong. */
 export class FlagsMissing extends Error {}
 
 export class RegionFlags {
@@ -40,12 +40,14 @@ export class RegionFlags {
   #pending: Pending | undefined;
   #beneath: 'settled' | 'dynamic' | 'nothing' = 'settled';
   #inBranch = false;
-  /** The region changes the flags, or looks at those it began with. */
-  #changed = false;
+  /** The region may change the flags, or looks at those it began with. */
+  readonly #changes: boolean;
   #looked = false;
 
-  constructor(c: Code) {
+  /** @param changes an instruction may change the flags */
+  constructor(c: Code, changes: boolean) {
     this.#c = c;
+    this.#changes = changes;
     this.#result = c.local('i64');
     this.#carries = c.local('i32');
     this.#first = c.local('i64');
@@ -68,6 +70,7 @@ export class RegionFlags {
   }
 
   defer(source: FlagSource): boolean {
+    this.#mustChange();
     if (this.#inBranch) return false;
     if (source.keeps !== undefined) {
       // What carries only CF on needs nothing but the CF of what was before.
@@ -122,25 +125,22 @@ export class RegionFlags {
     this.#looked = true;
     return this.#carries.get;
   }
+  #mustChange(): void {
+    if (!this.#changes) throw new FlagsMissing('flags are changed where nothing was to change them');
+  }
   setResult(value: I64): void {
-    this.#changed = true;
+    this.#mustChange();
     this.#pending = undefined;
     this.#c.set(this.#result, value);
   }
   setCarries(value: In<'i32'>): void {
-    this.#changed = true;
+    this.#mustChange();
     this.#pending = undefined;
     this.#beneath = 'settled';
     this.#c.set(this.#carries, value);
   }
 
-  /** On the way out of the region; {@link store} follows there. */
-  leave(): void {
-    // Each way out says what the flags follow from; mostly nobody computes them.
-    this.aside(() => this.handOn('dynamic'));
-  }
-
-  /** On the way to a node that begins with `at`. */
+  /** On the way to a node that begins with `at`, or out of the region. */
   handOn(at: FlagsAt): void {
     if (at === 'inherited' || at === 'nothing') return;
     if (at === 'settled') {
@@ -160,7 +160,6 @@ export class RegionFlags {
       this.#c.set(this.#kind, 0);
       return;
     }
-    this.#changed = true;
     if (keeps === 'carry') {
       const carry = this.#condition(pending.before, 1);
       if (carry === undefined) {
@@ -177,26 +176,27 @@ export class RegionFlags {
     this.#c.set(this.#kind, bits | ((64 - 8 * size) << LateKind.shift));
   }
 
-  /**
-   * Puts the flags into the vCPU's state, at the end of the region, late ones as they are.
-   *
-   * @param atEntry what the locals have to hold where the region begins
-   */
-  store(cpu: I32, atEntry: FlagsAt): void {
+  /** Puts the flags into the vCPU's state, late ones as they are, having handed them on as such. */
+  store(cpu: I32): void {
+    if (!this.#changes) return;
     const c = this.#c;
-    if (this.#looked || (this.#changed && atEntry !== 'nothing'))
-      c.front(() => {
-        c.set(this.#result, i64.load(cpu, S.flagsRes));
-        c.set(this.#carries, i32.load(cpu, S.flagsAux));
-        c.set(this.#first, i64.load(cpu, P.flagsFirst));
-        c.set(this.#kind, i32.load(cpu, P.flagsKind));
-        if (atEntry === 'settled') this.#computeDynamic();
-      });
-    if (!this.#changed) return;
     c.store('i64', cpu, this.#result.get, S.flagsRes);
     c.store('i32', cpu, this.#carries.get, S.flagsAux);
     c.store('i64', cpu, this.#first.get, P.flagsFirst);
     c.store('i32', cpu, this.#kind.get, P.flagsKind);
+  }
+
+  /** When all has been emitted: begins with the flags of the state. @param atEntry what the entry is handed */
+  load(cpu: I32, atEntry: FlagsAt): void {
+    const c = this.#c;
+    if (!this.#looked && (!this.#changes || atEntry === 'nothing')) return;
+    c.front(() => {
+      c.set(this.#result, i64.load(cpu, S.flagsRes));
+      c.set(this.#carries, i32.load(cpu, S.flagsAux));
+      c.set(this.#first, i64.load(cpu, P.flagsFirst));
+      c.set(this.#kind, i32.load(cpu, P.flagsKind));
+      if (atEntry === 'settled') this.#computeDynamic();
+    });
   }
 
   #computeDynamic(): void {

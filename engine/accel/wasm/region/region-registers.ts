@@ -1,17 +1,18 @@
 /**
  * The registers that a region keeps in locals: general registers, and halves of vector registers. Each is loaded where
- * residence.ts says, and put back on the ways out that it may have been written before.
+ * residence.ts says.
+ *
+ * What has been written (is _dirty_) is put back on the ways out, and general registers before an instruction that reads
+ * or writes memory as well: it may have to be left there, and then there is nothing to put back, for which many values
+ * would have to be kept and many places be compiled.
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Local } from '../emit/code.ts';
 import { i64, v128, type I32, type V128 } from '../emit/expr.ts';
 import { S } from '../private.ts';
 import type { RegionNode } from './graph.ts';
-import type { Residence, Touched } from './residence.ts';
+import { GENERAL, isGeneral, type Residence, type Touched } from './residence.ts';
 import { Untranslatable } from './untranslatable.ts';
-
-/** General registers are kept under their numbers, halves of vector registers under those that follow. */
-export const GENERAL = 16;
 
 /** Where vector registers begin within the vCPU's state, and bytes of a half of one. */
 export const VECTORS = vcpuLayout.offset.ymm;
@@ -28,6 +29,8 @@ export class RegionRegisters {
   readonly #residence: Residence | undefined;
   #node: RegionNode | undefined;
   #loaded: ReadonlySet<number> = new Set();
+  /** What is dirty, by node, as far as that has been emitted. */
+  readonly #dirty = new Map<RegionNode, Set<number>>();
   /** What the nodes use and write, found out by translating them. */
   readonly touched = new Map<RegionNode, Touched>();
 
@@ -41,6 +44,9 @@ export class RegionRegisters {
 
   /** A node's code begins here. */
   begin(node: RegionNode): void {
+    this.#dirty.set(node, new Set(this.#residence?.dirty(node)));
+    if (this.#residence === undefined)
+      this.touched.set(node, { used: new Set(), dirty: this.#dirty.get(node)!, saves: false });
     this.resume(node);
     for (const n of this.#residence?.loadsAt(node) ?? []) this.#load(n);
   }
@@ -49,7 +55,6 @@ export class RegionRegisters {
   resume(node: RegionNode): void {
     this.#node = node;
     if (this.#residence !== undefined) this.#loaded = this.#residence.loaded(node);
-    else if (!this.touched.has(node)) this.touched.set(node, { used: new Set(), written: new Set() });
   }
 
   #local<K extends 'i64' | 'v128'>(locals: Map<number, Local<K>>, n: number, type: K): Local<K> {
@@ -63,13 +68,13 @@ export class RegionRegisters {
 
   #load(n: number): void {
     const c = this.#c;
-    if (n < GENERAL) c.set(this.#local(this.#general, n, 'i64'), i64.load(this.#cpu, S.gpr + 8 * n));
+    if (isGeneral(n)) c.set(this.#local(this.#general, n, 'i64'), i64.load(this.#cpu, S.gpr + 8 * n));
     else c.set(this.#local(this.#halves, n, 'v128'), v128.load(this.#cpu, VECTORS + HALF * (n - GENERAL)));
   }
 
   #store(n: number): void {
     const c = this.#c;
-    if (n < GENERAL) c.store('i64', this.#cpu, this.#local(this.#general, n, 'i64').get, S.gpr + 8 * n);
+    if (isGeneral(n)) c.store('i64', this.#cpu, this.#local(this.#general, n, 'i64').get, S.gpr + 8 * n);
     else {
       const half = this.#local(this.#halves, n, 'v128').get;
       c.store('v128', this.#cpu, half, VECTORS + HALF * (n - GENERAL));
@@ -77,13 +82,9 @@ export class RegionRegisters {
   }
 
   #touch(n: number, writes: boolean): void {
-    if (this.#residence !== undefined) {
-      if (!this.#loaded.has(n)) throw new Untranslatable();
-      return;
-    }
-    const touched = this.touched.get(this.#node!)!;
-    touched.used.add(n);
-    if (writes) touched.written.add(n);
+    if (this.#residence === undefined) this.touched.get(this.#node!)!.used.add(n);
+    else if (!this.#loaded.has(n)) throw new Untranslatable();
+    if (writes) this.#dirty.get(this.#node!)!.add(n);
   }
 
   /** The local of a general register. */
@@ -102,16 +103,19 @@ export class RegionRegisters {
     this.#c.set(this.#local(this.#halves, n, 'v128'), value);
   }
 
-  /** Puts back what may have been written, on a way out of the node that is often taken. */
+  /** Puts back what is dirty, on a way out. */
   store(): void {
-    for (const n of this.#residence?.dirty(this.#node!) ?? []) this.#store(n);
+    for (const n of this.#dirty.get(this.#node!)!) this.#store(n);
   }
 
-  /** On a way out that is not: what {@link storeAll} is to put back, once for all such ways, is loaded. */
-  loadRest(): void {
-    for (const n of this.#residence?.written ?? []) if (!this.#loaded.has(n)) this.#load(n);
-  }
-  storeAll(): void {
-    for (const n of this.#residence?.written ?? []) this.#store(n);
+  /** Puts back what general registers are dirty, before an instruction. */
+  save(): void {
+    const dirty = this.#dirty.get(this.#node!)!;
+    if (this.#residence === undefined) this.touched.get(this.#node!)!.saves = true;
+    for (const n of dirty) {
+      if (!isGeneral(n)) continue;
+      this.#store(n);
+      dirty.delete(n);
+    }
   }
 }

@@ -20,13 +20,13 @@ function graphOf(ways: Readonly<Record<string, string>>): Map<string, RegionNode
 }
 
 /** Where register 1 is loaded and may be dirty, being used and written in some nodes. */
-function resident(ways: Readonly<Record<string, string>>, used: string, written = '') {
+function resident(ways: Readonly<Record<string, string>>, used: string, written = '', saves = '') {
   const nodes = graphOf(ways);
   const shape = structure([...nodes.values()][0]!);
   const touched = new Map<RegionNode, Touched>();
   for (const [name, node] of nodes) {
     const of = (names: string) => new Set(names.includes(name) ? [1] : []);
-    touched.set(node, { used: of(used + written), written: of(written) });
+    touched.set(node, { used: of(used + written), dirty: of(written), saves: saves.includes(name) });
   }
   const kept = residence(shape, touched);
   const names = (which: (node: RegionNode) => boolean) =>
@@ -35,7 +35,7 @@ function resident(ways: Readonly<Record<string, string>>, used: string, written 
     entry: kept.atEntry.length > 0,
     loads: names((node) => kept.loadsAt(node).includes(1)),
     loaded: names((node) => kept.loaded(node).has(1)),
-    dirty: names((node) => kept.dirty(node).includes(1)),
+    dirty: names((node) => kept.dirty(node).has(1)),
   };
 }
 
@@ -50,7 +50,7 @@ test('what is used on one way only is loaded there', () => {
 
 test('what is written on one of two ways that meet is loaded before they part, for whoever leaves behind them', () => {
   expect(resident({ s: 'a', a: 'bc', b: 'd', c: 'd', d: '' }, '', 'b')).toEqual({
-    entry: false, loads: 'a', loaded: 'abcd', dirty: 'bd',
+    entry: false, loads: 'a', loaded: 'abcd', dirty: 'd',
   }); // prettier-ignore
 });
 
@@ -79,4 +79,8 @@ test('what is used behind a loop alone is loaded there', () => {
     loaded: 'c',
     dirty: '',
   });
+});
+
+test('what is put back on the way is not dirty behind it', () => {
+  expect(resident({ s: 'a', a: 'b', b: 'c', c: '' }, 'c', 'a', 'b')).toMatchObject({ dirty: 'b' });
 });

@@ -8,30 +8,36 @@
 import { successors, type RegionNode } from './graph.ts';
 import type { Structured } from './structure.ts';
 
-/** The registers that a node uses, and those of them that it writes, by their numbers. */
+/** General registers are known by their numbers, halves of vector registers by those that follow. */
+export const GENERAL = 16;
+export const isGeneral = (n: number): boolean => n < GENERAL;
+
+/** What a node does with registers. */
 export interface Touched {
+  /** Those it reads or writes. */
   readonly used: Set<number>;
-  readonly written: Set<number>;
+  /** Those it writes and does not put back. */
+  readonly dirty: ReadonlySet<number>;
+  /** It puts back general registers that were dirty when it began. */
+  saves: boolean;
 }
 
 export interface Residence {
   /** Loaded before everything else. */
   readonly atEntry: readonly number[];
-  /** Written anywhere. */
-  readonly written: readonly number[];
   /** Loaded where a node begins. */
   loadsAt(node: RegionNode): readonly number[];
   /** In their locals in a node. */
   loaded(node: RegionNode): ReadonlySet<number>;
-  /** Those that may have been written by the end of a node. */
-  dirty(node: RegionNode): readonly number[];
+  /** Those that may be dirty where a node begins. */
+  dirty(node: RegionNode): ReadonlySet<number>;
 }
 
 /** @param touched by node; of those that are missing nothing is touched */
 export function residence(shape: Structured, touched: ReadonlyMap<RegionNode, Touched>): Residence {
   const { order } = shape;
   const entry = order[0]!;
-  const dirty = dirtyAtEnd(shape, touched);
+  const dirty = dirtyAtStart(shape, touched);
   const loopsOf = loops(shape);
   /** Where what is wanted in all of some nodes is loaded; undefined: before everything else. */
   const placeFor = (nodes: readonly RegionNode[]): RegionNode | undefined => {
@@ -62,27 +68,29 @@ export function residence(shape: Structured, touched: ReadonlyMap<RegionNode, To
   }
   return {
     atEntry,
-    written: [...new Set([...touched.values()].flatMap(({ written }) => [...written]))],
     loadsAt: (node) => loads.get(node) ?? [],
     loaded: (node) => loaded.get(node)!,
-    dirty: (node) => [...dirty.get(node)!],
+    dirty: (node) => dirty.get(node)!,
   };
 }
 
-/** What may have been written on any way to the end of a node. */
-function dirtyAtEnd(
+/** What may be dirty on any way to a node. */
+function dirtyAtStart(
   { order, isInside }: Structured,
   touched: ReadonlyMap<RegionNode, Touched>,
 ): Map<RegionNode, Set<number>> {
-  const dirty = new Map(order.map((node) => [node, new Set(touched.get(node)?.written)]));
+  const dirty = new Map(order.map((node) => [node, new Set<number>()]));
   for (let changed = true; changed;) {
     changed = false;
     for (const from of order) {
+      const own = touched.get(from);
+      const kept = [...dirty.get(from)!].filter((n) => !(own?.saves === true && isGeneral(n)));
       for (const to of successors(from)) {
         if (!isInside(from, to)) continue;
         const there = dirty.get(to)!;
         const { size } = there;
-        for (const n of dirty.get(from)!) there.add(n);
+        for (const n of kept) there.add(n);
+        for (const n of own?.dirty ?? []) there.add(n);
         changed ||= there.size !== size;
       }
     }

@@ -6,9 +6,9 @@ import { HANDLERS, HELPERS, IMPORTS, type Tier0 } from '../interpreter/handlers.
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { FIRST_LINK, JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
-import { flagNeeds } from './flag-needs.ts';
+import { flagNeeds, mayChangeFlags, usesMemory } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
-import { LEAVE, RegionEnv, RegionState } from './region-env.ts';
+import { RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
 import { residence, type Touched } from './residence.ts';
 import { isDirect, type RecordReader, type RegionSource } from './source.ts';
@@ -89,7 +89,8 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () 
   const shape = structure(entry);
   const uppers = uppersIn(shape.order, reader);
   const kept = residence(shape, touched(tier0, reader, shape.order, uppers));
-  const state = new RegionState(c, uppers, link, kept);
+  const changesFlags = shape.order.some(({ instructions }) => instructions.some(mayChangeFlags));
+  const state = new RegionState(c, uppers, changesFlags, link, kept);
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const needs = flagNeeds(shape.order, shape.isInside);
   const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
@@ -114,6 +115,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () 
       for (const [i, instruction] of node.instructions.entries()) {
         e.move(instruction, i);
         const { name } = instruction.form;
+        if (usesMemory(instruction)) state.registers.save();
         if (i === last && isDirect(name)) {
           const target = e.relativeTarget();
           e.onTaken = () =>
@@ -140,27 +142,20 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () 
   };
   c.block((exit) => {
     state.exit = exit;
-    c.block((rareExit) => {
-      state.rareExit = rareExit;
-      emitBody();
-    });
-    state.registers.storeAll();
+    emitBody();
   });
-  state.store(needs.get(entry)!);
-  leave(c, tier0, state, source.global);
+  state.flags.store(state.cpu);
+  state.flags.load(state.cpu, needs.get(entry)!);
+  goOn(c, tier0, state, source.global);
 }
 
 /** Ends a region: goes on in the next where the jump cache has it, else whichever way there is. */
-function leave(c: Code, { runtime, types }: Tier0, state: RegionState, global: boolean): void {
+function goOn(c: Code, { runtime, types }: Tier0, state: RegionState, global: boolean): void {
   const { cpu } = state;
   const [rip, entry, budget] = [state.rip.get, state.entry.get, state.budget.get];
   c.store('i64', cpu, rip, S.rip);
-  c.unlikely(i32.eq(entry, LEAVE), () => {
-    c.run(runtime.settle, cpu);
-    c.store('i32', cpu, 0, P.exitRecord);
-    c.store('i32', cpu, budget, P.budget);
-    c.return(i32.load(cpu, P.exitCode));
-  });
+  const run = i64.extend_s(i32.sub(state.before.get, budget));
+  c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
   const at = c.let(i32.add(i32.load(cpu, P.jumpCache), entry));
   const where = c.let(i32.load(at, JUMP_ENTRY.where));
   // The entry's tag is one of two; the other's are found by whoever looks it up.
@@ -187,15 +182,16 @@ function touched(
   uppers: ReadonlySet<number>,
 ): ReadonlyMap<RegionNode, Touched> {
   const c = new Code(HANDLER_PARAMS);
-  const state = new RegionState(c, uppers, () => FIRST_LINK);
+  const state = new RegionState(c, uppers, true, () => FIRST_LINK);
   const e = new RegionEnv(state, runtime, reader, order[0]!.instructions[0]!);
   c.block((exit) => {
-    state.exit = state.rareExit = exit;
+    state.exit = exit;
     for (const node of order) {
       state.registers.begin(node);
       state.flags.start('settled');
       for (const [i, instruction] of node.instructions.entries()) {
         e.move(instruction, i);
+        if (usesMemory(instruction)) state.registers.save();
         meaning(instruction.form)!(e);
       }
     }

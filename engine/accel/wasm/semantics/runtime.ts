@@ -19,8 +19,8 @@ export interface Runtime {
   /** (cpu, rip, budget, offset): the same for a region that did not find `rip` in an entry of the jump cache, which is
    * written if it is a link's. Computes late flags. */
   readonly lookupFrom: Func;
-  /** (cpu): computes late flags; only regions leave some. */
-  readonly settle: Func;
+  /** (cpu, rip, budget, budget on entry): leaves from a region with whatever exit code was set. Computes late flags. */
+  readonly leaveRegion: Func;
   /** The same as `lookup`, past the jump cache. */
   readonly refind: Func;
   /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
