@@ -14,6 +14,8 @@ import { Translator, type TranslationRequest } from './translator.ts';
  * more memory than the region.
  */
 const GATHERING = 20;
+/** How often free memory is given back, in milliseconds: what is given back is soon wanted again. */
+const GIVING_BACK = 1000;
 /** Regions in a module at most: a vCPU is not to wait long for the first of many. */
 const MOST_AT_ONCE = 16;
 
@@ -23,13 +25,17 @@ function serve(control: MessagePort): void {
   const translator = new Translator(tier0);
   globalThis.gc?.();
   giveBack();
+  let giving: NodeJS.Timeout | undefined;
   control.on('message', (end: TranslatorEnd) => {
     const { port } = end;
     const requests: TranslationRequest[] = [];
     const translate = (): void => {
       port.postMessage(translator.translate(requests.splice(0, MOST_AT_ONCE)));
       if (requests.length > 0) setImmediate(translate);
-      giveBack();
+      giving ??= setTimeout(() => {
+        giving = undefined;
+        giveBack();
+      }, GIVING_BACK);
     };
     sendTier0(end, tier0);
     port.on('message', (request: TranslationRequest) => {
