@@ -41,6 +41,9 @@ export interface Label {
   readonly depth: number;
 }
 
+/** Locals that are of use for a while only. */
+export type Temporaries = Array<readonly [type: Type, index: number]>;
+
 /** Which way a conditional branch mostly goes: what is rarely run is laid out, and its registers saved, away
  * from the usual way (WebAssembly branch hinting, metadata.code.branch_hint). */
 export type Hint = 'likely' | 'unlikely';
@@ -80,7 +83,7 @@ export class Code {
   readonly #params: readonly Type[];
   readonly #locals: Type[] = [];
   readonly #free: Record<Type, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
-  #scope: Array<[Type, number]> | undefined;
+  #scope: Temporaries | undefined;
   #depth = 0;
   readonly #hints: Hinted[] = [];
   /** The `if` whose arm is being written, and what it means if that arm is rarely run. */
@@ -98,23 +101,35 @@ export class Code {
 
   /** A fresh local; zero until assigned (but see {@link scope}: a reused one holds its old value). */
   local<T extends Type>(type: T): Local<T> {
-    let index = this.#free[type].pop();
-    if (index === undefined) {
-      index = this.#params.length + this.#locals.length;
-      this.#locals.push(type);
-    }
+    const index = this.#free[type].pop() ?? this.lasting(type).index;
     this.#scope?.push([type, index]);
+    return { type, index, get: localGet(type, index) };
+  }
+
+  /** The same, but never one that was another before, nor reused. */
+  lasting<T extends Type>(type: T): Local<T> {
+    const index = this.#params.length + this.#locals.length;
+    this.#locals.push(type);
     return { type, index, get: localGet(type, index) };
   }
 
   /** Locals made inside `body` are reused after it. */
   scope(body: () => void): void {
+    this.reuse(this.temporaries(body));
+  }
+
+  /** The locals made inside `body`, which are reused when {@link reuse} is told so. */
+  temporaries(body: () => void): Temporaries {
     const outer = this.#scope;
-    const mine: Array<[Type, number]> = [];
+    const mine: Temporaries = [];
     this.#scope = mine;
     body();
     this.#scope = outer;
-    for (const [type, index] of mine) this.#free[type].push(index);
+    return mine;
+  }
+
+  reuse(temporaries: Temporaries): void {
+    for (const [type, index] of temporaries) this.#free[type].push(index);
   }
 
   /** Evaluates now, into a fresh local; the value may then be used any number of times. Constants and

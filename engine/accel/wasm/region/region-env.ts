@@ -96,7 +96,7 @@ export class RegionState {
 
   #tlbLocal(): Local<'i32'> {
     if (this.#tlb === undefined) {
-      const tlb = (this.#tlb = this.c.local('i32'));
+      const tlb = (this.#tlb = this.c.lasting('i32'));
       this.c.front(() => this.c.set(tlb, i32.load(this.cpu, P.tlb)));
     }
     return this.#tlb;
@@ -105,7 +105,7 @@ export class RegionState {
   /** RIP of the first byte of the page the region was entered at, which its other RIPs are relative to. */
   get page(): I64 {
     if (this.#page === undefined) {
-      const page = (this.#page = this.c.local('i64'));
+      const page = (this.#page = this.c.lasting('i64'));
       this.c.front(() => this.c.set(page, i64.load(this.cpu, P.codePage)));
     }
     return this.#page.get;

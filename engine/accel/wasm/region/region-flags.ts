@@ -54,6 +54,13 @@ export class RegionFlags {
     this.#kind = c.local('i32');
   }
 
+  /** What the flags follow from, as far as it has been put off. */
+  get sources(): FlagSource[] {
+    const sources: FlagSource[] = [];
+    for (let at = this.#pending; at !== undefined; at = at.before) sources.push(at.source);
+    return sources;
+  }
+
   /** At the start of a node. */
   start(at: FlagsAt): void {
     if (at === 'inherited') return;

@@ -60,7 +60,7 @@ export class RegionRegisters {
   #local<K extends 'i64' | 'v128'>(locals: Map<number, Local<K>>, n: number, type: K): Local<K> {
     let local = locals.get(n);
     if (local === undefined) {
-      local = this.#c.local(type);
+      local = this.#c.lasting(type);
       locals.set(n, local);
     }
     return local;

@@ -10,6 +10,7 @@ import { flagNeeds, mayChangeFlags, usesMemory } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
+import { RegionTemporaries } from './region-temporaries.ts';
 import { residence, type Touched } from './residence.ts';
 import { isDirect, type RecordReader, type RegionSource } from './source.ts';
 import { structure } from './structure.ts';
@@ -111,6 +112,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () 
         state.registers.resume(node);
       };
       state.flags.start(flagsAt(node));
+      const temporaries = new RegionTemporaries(c, state.flags);
       const last = node.instructions.length - 1;
       for (const [i, instruction] of node.instructions.entries()) {
         e.move(instruction, i);
@@ -130,13 +132,14 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () 
             c.if(i64.eq(target, e.placed(site.rip)), () => e.aside(() => follow(site, site.rip)));
           }
         };
-        meaning(instruction.form)!(e);
+        temporaries.within(() => meaning(instruction.form)!(e));
         if (ALIGNMENT_CHECK.has(name)) state.loadTlb();
       }
       if (node.nextRip !== undefined) {
         e.charge(node.instructions.length);
         follow(node.next, node.nextRip);
       } else c.unreachable();
+      temporaries.end();
     });
     c.unreachable();
   };
@@ -192,7 +195,7 @@ function touched(
       for (const [i, instruction] of node.instructions.entries()) {
         e.move(instruction, i);
         if (usesMemory(instruction)) state.registers.save();
-        meaning(instruction.form)!(e);
+        c.scope(() => meaning(instruction.form)!(e));
       }
     }
   });
