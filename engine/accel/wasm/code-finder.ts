@@ -73,6 +73,18 @@ export class CodeFinder {
     return record;
   }
 
+  /** Where a region has left the instruction at RIP to tier 0. @returns whether that has code there that is not the
+   * beginning of a region; emitted code finds it the next time */
+  findForTier0(): boolean {
+    try {
+      return this.#code.regionAt(this.findComputed()) === undefined;
+    } catch (reason) {
+      if (!(reason instanceof GuestFault)) throw reason;
+      // What is wrong with fetching it is found when it is run.
+      return false;
+    }
+  }
+
   /** The same, for a direct jump of emitted code, whose record remembers it. */
   findDirect(jump: number): number {
     const { generation } = this.#code;

@@ -397,7 +397,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         this.#sample = true;
         return -1;
       case Leave.Interpret:
-        this.#single = true;
+        this.#single = !this.#finder.findForTier0();
         return -1;
       case Leave.Changed:
         this.#stale = true;

@@ -18,7 +18,7 @@ import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import {
-  ADDRESS_MODES, buildForms, CHECKS, type Check, type FormTable,
+  ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
 } from './forms.ts'; // prettier-ignore
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addDivide128 } from './divide.ts';
@@ -71,7 +71,7 @@ const NO_FORM: FormContext = {
 const MAX_PAGES = 65536;
 
 /** Leaves by way of the exit code already set, or setting it. */
-function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
+function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Runtime {
   const slow = m.importFunction(IMPORTS, 'slow', ['i32', 'i32'], ['i32']);
   const commit = m.importFunction(IMPORTS, 'commit', [], ['i32']);
   const complex = m.importFunction(IMPORTS, 'complex', ['i32', 'i32'], ['i32']);
@@ -129,6 +129,12 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     c.store('i32', cpu, Leave.Budget, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   };
+  /** Whether a jump-cache entry is that of a linear address, and valid. */
+  const isEntryOf = (c: Code, cpu: I32, entry: I32, linear: I64): I32 => {
+    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
+    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
+    return i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
+  };
   /** Enters code by its jump-cache entry, if that is the entry of a linear address.
    * @param region told of an entry that leads to a region */
   const enterBy = (
@@ -140,9 +146,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     budget: I32,
     region = (): void => {},
   ) => {
-    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
-    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
-    const found = i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
+    const found = isEntryOf(c, cpu, entry, linear);
     const go = () => {
       const where = c.let(i32.load(entry, JUMP_ENTRY.where));
       c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
@@ -186,13 +190,33 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), first)), budget);
     c.returnCall(lookupSecond, cpu, rip, budget);
   });
-  const leaveRegion = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+  /** Where a region is left in its midst: what it has kept goes where others look for it. */
+  const endRegion = (c: Code): [cpu: I32, rip: I64, budget: I32] => {
     const cpu = c.param('i32', 0).get;
     const budget = c.param('i32', 2).get;
     settleFlags(c, cpu);
-    c.store('i64', cpu, c.param('i64', 1).get, S.rip);
+    const placed = c.let(i64.add(i64.load(cpu, P.codePage), c.param('i64', 1).get));
+    c.store('i64', cpu, placed, S.rip);
     const run = i64.extend_s(i32.sub(c.param('i32', 3).get, budget));
     c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
+    return [cpu, placed, budget];
+  };
+  const leaveRegion = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+    const [cpu, , budget] = endRegion(c);
+    c.returnCall(leave, cpu, 0, budget);
+  });
+  const interpret = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+    const [cpu, rip, budget] = endRegion(c);
+    const low = c.let(i32.wrap(rip));
+    for (const offsetOf of [firstEntry, secondEntry]) {
+      const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
+      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
+      c.if(i32.and(isEntryOf(c, cpu, entry, rip), i32.eqz(i32.and(where, 1))), () =>
+        // The record may be where a region begins.
+        c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
+      );
+    }
+    c.store('i32', cpu, Leave.Interpret, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   });
   const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
@@ -238,6 +262,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number): Runtime {
     lookup,
     lookupFrom,
     leaveRegion,
+    interpret,
     refind,
     link,
     leaveNext,
@@ -312,7 +337,7 @@ export function buildTier0(): Tier0 {
   const m = new ModuleBuilder();
   m.importMemory(IMPORTS, 'memory', 1, MAX_PAGES);
   const type = m.type(HANDLER_PARAMS, ['i32']);
-  const runtime = addRuntime(m, type);
+  const runtime = addRuntime(m, type, FIXED_HANDLERS + forms.forms.length);
   const functions: Func[] = [];
   const add = (form: FormContext, end: boolean, emit: (e: RecordEnv) => void) => {
     functions.push(

@@ -3,7 +3,7 @@
  * live in WebAssembly locals for the whole region, and flags are computed only where somebody may look.
  */
 import { vcpuLayout, Seg } from '../../../vcpu/state.ts';
-import type { Code, Label, Local } from '../emit/code.ts';
+import type { Code, Func, Label, Local } from '../emit/code.ts';
 import {
   constant,
   i32,
@@ -294,8 +294,8 @@ export class RegionEnv extends Env {
     return i64.add(offset, i64.load(this.cpu, S.segBase + 8 * segment));
   }
 
-  // Unlike tier 0, a region has room for the rare way of an access beside the usual one, which then needs no
-  // look at whether it has been taken.
+  // An access that the TLB has nothing for is tier 0's, from its instruction on: a region has no room for the rare way
+  // of each, which would be most of it.
 
   override tlb(): I32 {
     return this.#state.tlb;
@@ -311,91 +311,37 @@ export class RegionEnv extends Env {
     return this.#reader.bytes[at + REC.segment] === Seg.NoneStack;
   }
 
-  override loadBy<T extends Type>(
-    linear: I64,
-    bytes: number,
-    load: (host: I32) => Expr<T>,
-    stack = false,
-  ): Expr<T> {
+  /** Where an access (at a bound linear address) leads. Bound. */
+  #plainHost(lin: I64, bytes: number, write: boolean): I32 {
     const { c } = this;
-    const lin = c.let(linear);
-    const { address, hit, tag } = this.fastHost(lin, bytes, false);
-    const fast = load(address);
-    const value = c.local(fast.type);
-    c.block((done) => {
-      c.block((miss) => {
-        c.brIf(miss, i32.eqz(hit), 'unlikely');
-        c.set(value, fast as In<T>);
-        c.br(done);
-      });
-      this.#keep(tag);
-      c.set(value, load(this.slowHost(lin, bytes, false, stack || this.#viaStack())) as In<T>);
+    const { address, hit, tag } = this.fastHost(lin, bytes, write);
+    c.unlikely(i32.eqz(hit), () => {
+      // V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
+      // less, the rare one has a use for a TLB entry's tag: a word that is otherwise of no use then.
+      c.store('i64', this.cpu, tag, P.slowAddress);
+      this.#leaveBy(this.runtime.interpret, this.#at.rip, this.#before);
     });
-    return value.get;
+    return c.let(address);
   }
 
-  /** V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
-   * less, the rare one has a use for a TLB entry's tag: a word that is then written anyway. */
-  #keep(tag: I64): void {
-    this.c.store('i64', this.cpu, tag, P.slowAddress);
+  override loadBy<T extends Type>(linear: I64, bytes: number, load: (host: I32) => Expr<T>): Expr<T> {
+    const { c } = this;
+    return c.let(load(this.#plainHost(c.let(linear), bytes, false)));
   }
 
-  override storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {
+  override storeLinear(linear: I64, bytes: number, value: Expr): void {
     const { c } = this;
     const bound = c.let(value);
-    const lin = c.let(linear);
-    c.block((done) => {
-      const { address, hit, tag } = this.fastHost(lin, bytes, true);
-      c.block((miss) => {
-        c.brIf(miss, i32.eqz(hit), 'unlikely');
-        this.storeRaw(address, bytes, bound);
-        c.br(done);
-      });
-      this.#keep(tag);
-      this.#storeSlowly(lin, bytes, stack || this.#viaStack(), true, () => bound);
-    });
+    this.storeRaw(this.#plainHost(c.let(linear), bytes, true), bytes, bound);
   }
 
   override modify(operand: Operand, compute: (old: Expr) => Expr, size: Size = this.size): Expr {
     if (operand.kind !== 'mem' || this.form.lock) return super.modify(operand, compute, size);
     const { c } = this;
-    const lin = c.let(this.memLinear());
-    const old = c.local(size === 8 ? 'i64' : 'i32');
-    c.block((done) => {
-      const { address, hit, tag } = this.fastHost(lin, size, true);
-      c.block((miss) => {
-        const at = c.let(address);
-        c.brIf(miss, i32.eqz(hit), 'unlikely');
-        c.assign(old, this.loadHost(at, size));
-        this.storeRaw(at, size, compute(old.get));
-        c.br(done);
-      });
-      this.#keep(tag);
-      this.#storeSlowly(lin, size, this.#viaStack(), 'modify', (at) => {
-        c.assign(old, this.loadHost(at, size));
-        return compute(old.get);
-      });
-    });
-    return old.get;
-  }
-
-  /** A store where the TLB has nothing: one way out, wherever it can't be made. */
-  #storeSlowly(
-    lin: I64,
-    bytes: number,
-    stack: boolean,
-    write: true | 'modify',
-    value: (at: I32) => Expr,
-  ): void {
-    const { c } = this;
-    const done = c.let(this.askSlow(lin, bytes, write, stack));
-    const made = c.local('i32');
-    c.set(made, done);
-    c.if(done, () => {
-      this.storeRaw(done, bytes, value(done));
-      c.unlikely(this.bounced(done), () => c.set(made, c.call('i32', this.runtime.commit)));
-    });
-    c.unlikely(i32.eqz(made.get), () => this.leave());
+    const at = this.#plainHost(c.let(this.memLinear()), size, true);
+    const old = c.let(this.loadHost(at, size));
+    this.storeRaw(at, size, compute(old));
+    return old;
   }
 
   // Leaving.
@@ -403,7 +349,7 @@ export class RegionEnv extends Env {
   /** Leaves before this instruction, with the exit code set. */
   override leave(): void {
     this.c.cold();
-    this.#leaveAt(this.#at.rip, this.#before);
+    this.#leaveBy(this.runtime.leaveRegion, this.#at.rip, this.#before);
   }
 
   override raise(vector: number, errorCode: In<'i32'> = 0): void {
@@ -420,8 +366,8 @@ export class RegionEnv extends Env {
     this.leave();
   }
 
-  /** Leaves the guest. @param rip relative to the region's page */
-  #leaveAt(rip: bigint, instructions: number): void {
+  /** Leaves the region by a function of the runtime. @param rip relative to the region's page */
+  #leaveBy(way: Func, rip: bigint, instructions: number): void {
     const { c } = this;
     const { flags, registers, budget, before } = this.#state;
     registers.store();
@@ -429,8 +375,7 @@ export class RegionEnv extends Env {
       flags.handOn('dynamic');
       flags.store(this.cpu);
     });
-    const left = i32.sub(budget.get, instructions);
-    c.returnCall(this.runtime.leaveRegion, this.cpu, this.placed(rip), left, before.get);
+    c.returnCall(way, this.cpu, i64.const(rip), i32.sub(budget.get, instructions), before.get);
   }
 
   /** Goes on at an address outside the region, the node's instructions having been charged.
@@ -490,7 +435,7 @@ export class RegionEnv extends Env {
   override leaveNext(): void {
     this.c.cold();
     this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
-    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1);
+    this.#leaveBy(this.runtime.leaveRegion, this.#at.rip + BigInt(this.#at.length), this.#before + 1);
   }
   /** What is done in TypeScript is tier 0's, from the instruction's start. */
   override complexNumbered(_number: I32): void {

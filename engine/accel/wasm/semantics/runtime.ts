@@ -19,8 +19,11 @@ export interface Runtime {
   /** (cpu, rip, budget, offset): the same for a region that did not find `rip` in an entry of the jump cache, which is
    * written if it is a link's. Computes late flags. */
   readonly lookupFrom: Func;
-  /** (cpu, rip, budget, budget on entry): leaves from a region with whatever exit code was set. Computes late flags. */
+  /** (cpu, rip relative to the region's page, budget, budget on entry): leaves from a region with whatever exit code was
+   * set. Computes late flags. */
   readonly leaveRegion: Func;
+  /** The same, but tier 0 goes on there. */
+  readonly interpret: Func;
   /** The same as `lookup`, past the jump cache. */
   readonly refind: Func;
   /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */

@@ -113,7 +113,7 @@ export class SimdMachine {
     const float = addFloatLibrary(m);
     const runtime: Runtime = {
       slow: none, ticks: none, revalidate: none, refind: none, commit: none, leave: none, raise, lookup: none,
-      lookupFrom: none, leaveRegion: none, link: none, leaveNext: none, leaveComplex: none,
+      lookupFrom: none, leaveRegion: none, interpret: none, link: none, leaveNext: none, leaveComplex: none,
       complex: none, float,
       extra: new Map([...addSseLibrary(m, float), ...addX87Library(m, float)]),
     }; // prettier-ignore
