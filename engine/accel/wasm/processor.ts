@@ -20,7 +20,7 @@ import { Calls } from './calls.ts';
 import { CodeFinder } from './code-finder.ts';
 import { CodeModes } from './code-modes.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
-import { adoptTier0, buildTier0, HANDLERS, HELPERS, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
+import { adoptTier0, buildTier0, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
 import { JumpCache } from './jump-cache.ts';
 import { AWAITED, reached } from './milestones.ts';
 import { jumpTargetOf, Leave, P, privateLayout, REC, S } from './private.ts';
@@ -177,9 +177,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#run = exports.run as (cpu: number, record: number, budget: number) => number;
     this.#regions = new Regions({
       run: this.#run,
-      tier0: built, code: this.#code, memory, eager,
-      handlers: exports[HANDLERS] as WebAssembly.Table,
-      helpers: exports[HELPERS] as WebAssembly.Table,
+      tier0: built, code: this.#code, memory, exports, eager,
       translator: link === undefined ? new Translator(tier0()) : link.port,
       watch: options.watch,
       places: {

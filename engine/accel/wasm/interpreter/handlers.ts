@@ -28,6 +28,8 @@ export const IMPORTS = 'guesthouse';
 /** And those under which it exports its tables, and modules that run beside it import them. */
 export const HANDLERS = 'handlers';
 export const HELPERS = 'helpers';
+/** Functions that it exports for these modules: the ways out that a region has many of. */
+export const WAYS_OUT = ['interpret', 'leaveRegion', 'lookupFrom'] as const;
 
 /** What the import `complex` returns. */
 export const ComplexResult = {
@@ -394,6 +396,7 @@ export function buildTier0(): Tier0 {
     c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
   });
   m.export('run', run);
+  for (const name of WAYS_OUT) m.export(name, runtime[name]);
   const copy16 = m.function(['i32', 'i32'], [], (c) => {
     c.store('v128', c.param('i32', 0).get, v128.load(c.param('i32', 1).get));
   });

@@ -2,7 +2,7 @@
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Func } from '../emit/code.ts';
 import { ADDRESS_MODES, FIXED_HANDLERS, Fixed, type Form } from '../interpreter/forms.ts';
-import { buildTier0, type Tier0 } from '../interpreter/handlers.ts';
+import { buildTier0, type Tier0, WAYS_OUT } from '../interpreter/handlers.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
 import type { Collected } from './collect.ts';
 import { isDirect, PAIR_BYTES, RecordReader, type RegionSource } from './source.ts';
@@ -170,7 +170,9 @@ function nameHelpers(text: string, names: ReadonlyMap<number, string>): string {
     const name = names.get(Number(slot));
     if (slot !== undefined && name !== undefined) slots.set(end - slot.length - 2, name);
   }
-  return text.replaceAll(/\d+/g, (number, at: number) => (slots.has(at) ? `$${slots.get(at)}` : number));
+  return text
+    .replaceAll(/\d+/g, (number, at: number) => (slots.has(at) ? `$${slots.get(at)}` : number))
+    .replaceAll(/(?<=return_call )\d+/g, (number) => `$${WAYS_OUT[Number(number)] ?? number}`);
 }
 
 const FEATURES = { threads: true, tail_call: true, simd: true, sat_float_to_int: true, sign_extension: true };

@@ -3,7 +3,7 @@ import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
-import { HANDLERS, HELPERS, IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
+import { HANDLERS, IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
 import { collectRegion, type CodePlaces, type Collected, LARGE, SMALL } from './collect.ts';
 import { hotCodeAt } from './listing.ts';
 import { RecordReader } from './source.ts';
@@ -51,9 +51,9 @@ export interface RegionOptions {
   readonly tier0: RunnableTier0;
   readonly code: CodeCache;
   readonly memory: WebAssembly.Memory;
-  /** The vCPU's handlers, behind which regions are put, and the runtime's functions. */
-  readonly handlers: WebAssembly.Table;
-  readonly helpers: WebAssembly.Table;
+  /** What the vCPU's instance of tier 0 exports: its handlers, behind which regions are put, and what else regions
+   * import. */
+  readonly exports: WebAssembly.Instance['exports'];
   readonly places: CodePlaces;
   /** A handler that goes on with whatever its record's handler is now. */
   readonly run: (cpu: number, record: number, budget: number) => number;
@@ -103,9 +103,9 @@ export class Regions {
   constructor(options: RegionOptions) {
     this.#tier0 = options.tier0;
     this.#code = options.code;
-    this.#table = options.handlers;
-    const { memory, handlers, helpers } = options;
-    this.#imports = { [IMPORTS]: { memory, [HANDLERS]: handlers, [HELPERS]: helpers } };
+    const { memory, exports } = options;
+    this.#table = exports[HANDLERS] as WebAssembly.Table;
+    this.#imports = { [IMPORTS]: { ...exports, memory } };
     this.#places = options.places;
     this.#eager = options.eager === true;
     this.#translator = options.translator;

@@ -2,7 +2,7 @@
 import { Code, type Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
-import { HANDLERS, HELPERS, IMPORTS, type Tier0 } from '../interpreter/handlers.ts';
+import { HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from '../interpreter/handlers.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { FIRST_LINK, JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
@@ -50,14 +50,18 @@ export function translateRegions(
   m.importMemory(IMPORTS, 'memory', 1, 65536);
   m.importTable(IMPORTS, HANDLERS, tier0.handlers, plain ? undefined : m.type(HANDLER_PARAMS, ['i32']));
   m.importTable(IMPORTS, HELPERS, tier0.helpers);
+  const runtime = { ...tier0.runtime };
+  for (const name of WAYS_OUT)
+    runtime[name] = m.importFunction(IMPORTS, name, runtime[name].params, runtime[name].results);
+  const beside = { ...tier0, runtime };
   const refused = new Set<number>();
   for (const region of regions) {
     const func = m.declare(HANDLER_PARAMS, ['i32']);
     try {
-      m.define(func, (c) => emitRegion(c, tier0, region, () => linkAt(links.count++)));
+      m.define(func, (c) => emitRegion(c, beside, region, () => linkAt(links.count++)));
       m.export(exportName(region.id), func);
       if (region.source.spread) {
-        const checked = m.function(HANDLER_PARAMS, ['i32'], (c) => emitCheck(c, tier0, region, func));
+        const checked = m.function(HANDLER_PARAMS, ['i32'], (c) => emitCheck(c, beside, region, func));
         m.export(checkedName(region.id), checked);
       }
     } catch (reason) {
