@@ -71,6 +71,39 @@ test('the keyboard comes out of the screen again', async () => {
   await expect.poll(() => window.locator(':focus').innerText()).toContain('Screen');
 });
 
+test('the picture is as large as the guest makes it, or as the window has room for', async () => {
+  const canvas = window.locator('canvas');
+  const natural = await canvas.evaluate(({ width, height }: HTMLCanvasElement) => [width, height]);
+  /** Sizes of the picture and of its frame. */
+  const sizes = () =>
+    window.locator('.frame').evaluate((frame) => {
+      const { width, height } = frame.querySelector('canvas')!.getBoundingClientRect();
+      return { picture: [width, height], frame: [frame.clientWidth, frame.clientHeight] };
+    });
+  const fit = window.getByLabel('Fit to the window', { exact: true });
+  await fit.uncheck();
+  await expect.poll(async () => (await sizes()).picture).toEqual(natural);
+  await picture(window, 'screen-natural-light');
+  await fit.check();
+  // It fills the frame in one direction, and keeps its shape.
+  await expect
+    .poll(async () => {
+      const { picture: shown, frame } = await sizes();
+      return Math.max(shown[0]! / frame[0]!, shown[1]! / frame[1]!);
+    })
+    .toBeCloseTo(1, 2);
+  const { picture: shown } = await sizes();
+  expect(shown[0]! / shown[1]!).toBeCloseTo(natural[0]! / natural[1]!, 1);
+
+  // Or the window becomes as large as the picture needs; this one's size is the test's, which hears of what is asked.
+  const asked = window.evaluate(
+    () => new Promise<number[]>((resolve) => (globalThis.resizeBy = (...by) => resolve(by))),
+  );
+  const { frame } = await sizes();
+  await window.getByRole('button', { name: 'Fit the window to the screen' }).click();
+  expect(await asked).toEqual([natural[0]! - frame[0]!, natural[1]! - frame[1]!]);
+});
+
 test('how it started is shown, in proportion to time', async () => {
   await window.getByRole('tab', { name: 'Performance' }).click();
   const milestones = window.getByRole('list', { name: 'Start-up' }).getByRole('listitem');
