@@ -3,9 +3,9 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { shareArena } from '../backend/freed-memory.ts';
 import { announce, type TranslatorEnd } from '../machine/translator-link.ts';
 
-/** Young JavaScript objects of the thread, and all of them, in MiB. */
+/** Young JavaScript objects of the thread, and all of them, in MiB. With 16 in all it cannot build tier 0. */
 const YOUNG_MIB = 4;
-const HEAP_MIB = 40;
+const HEAP_MIB = 30;
 
 export class TranslatorThread {
   readonly #worker: Worker;

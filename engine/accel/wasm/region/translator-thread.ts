@@ -13,7 +13,7 @@ import { Translator, type TranslationRequest } from './translator.ts';
  * How long requests are gathered for one module, in milliseconds: a module of its own for each region would cost
  * more memory than the region.
  */
-const GATHERING = 20;
+const GATHERING = 50;
 /** How often free memory is given back, in milliseconds: what is given back is soon wanted again. */
 const GIVING_BACK = 1000;
 /** Regions in a module at most: a vCPU is not to wait long for the first of many. */
