@@ -3,7 +3,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { shareArena } from '../backend/freed-memory.ts';
 import { announce, type TranslatorEnd } from '../machine/translator-link.ts';
 
-/** Young JavaScript objects of the thread, and all of them, in MiB. With 16 in all it cannot build tier 0. */
+/** Young JavaScript objects of the thread, and all of them, in MiB. With 16 in all it ended while Linux booted. */
 const YOUNG_MIB = 4;
 const HEAP_MIB = 30;
 

@@ -73,6 +73,14 @@ export class CodeFinder {
     return record;
   }
 
+  /** The same, for a direct jump of emitted code, whose record remembers it. */
+  findDirect(jump: number): number {
+    const { generation } = this.#code;
+    const target = this.find(this.#modes.current);
+    if (generation === this.#code.generation) this.#code.link(jump, target);
+    return target;
+  }
+
   /** Where a region has left the instruction at RIP to tier 0. @returns whether that has code there that is not the
    * beginning of a region; emitted code finds it the next time */
   findForTier0(): boolean {
@@ -83,14 +91,6 @@ export class CodeFinder {
       // What is wrong with fetching it is found when it is run.
       return false;
     }
-  }
-
-  /** The same, for a direct jump of emitted code, whose record remembers it. */
-  findDirect(jump: number): number {
-    const { generation } = this.#code;
-    const target = this.find(this.#modes.current);
-    if (generation === this.#code.generation) this.#code.link(jump, target);
-    return target;
   }
 
   /** See {@link RegionMapping.revalidate}. */

@@ -1,10 +1,7 @@
 /** Instructions that lie on two pages, the second of which is mapped elsewhere later. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { bareMachine, CODE, NO_INTERRUPTS, TABLES } from './bare-machine.ts';
-
-const le32 = (value: number): number[] =>
-  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
+import { bareMachine, CODE, le32, NO_INTERRUPTS, TABLES } from './bare-machine.ts';
 
 const FIRST = 0x2_0000;
 const SECOND = FIRST + 0x1000;

@@ -1,13 +1,10 @@
 /** Where computed jumps lead: the jump cache with its two places, and regions that are gone again. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { bareMachine, type BareMachine, CODE, NO_INTERRUPTS } from './bare-machine.ts';
+import { bareMachine, type BareMachine, CODE, le32, NO_INTERRUPTS } from './bare-machine.ts';
 import { firstJump } from './private.ts';
 
 const HLT = 0xf4;
-const le32 = (value: number): number[] =>
-  [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
-
 /** Functions lie from here on. */
 const FUNCTIONS = 0x20_0000;
 const FUNCTIONS_END = 0x60_0000;

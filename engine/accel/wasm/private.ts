@@ -89,7 +89,7 @@ export const Leave = {
   Changed: 4,
   /** Triple fault. */
   Shutdown: 5,
-  /** A region came to a store that tier 0 must make: `rip` is the instruction's. */
+  /** A region came to what tier 0 must do: `rip` is the instruction's. */
   Interpret: 6,
 } as const;
 

@@ -295,7 +295,7 @@ export class RegionEnv extends Env {
   }
 
   // An access that the TLB has nothing for is tier 0's, from its instruction on: a region has no room for the rare way
-  // of each, which would be most of it.
+  // of each.
 
   override tlb(): I32 {
     return this.#state.tlb;

@@ -27,6 +27,12 @@ export interface Links {
   count: number;
 }
 
+/** Tier 0 as a module of regions sees it. */
+interface Beside extends Tier0 {
+  /** Index of a handler's signature. */
+  readonly handlerType: number;
+}
+
 /** Name under which a module exports region `id`: a function with a handler's signature. */
 export const exportName = (id: number): string => `region${id}`;
 
@@ -48,12 +54,13 @@ export function translateRegions(
 ): { bytes: Uint8Array<ArrayBuffer>; refused: ReadonlySet<number> } {
   const m = new ModuleBuilder(tier0.types);
   m.importMemory(IMPORTS, 'memory', 1, 65536);
-  m.importTable(IMPORTS, HANDLERS, tier0.handlers, plain ? undefined : m.type(HANDLER_PARAMS, ['i32']));
+  const handlerType = m.type(HANDLER_PARAMS, ['i32']);
+  m.importTable(IMPORTS, HANDLERS, tier0.handlers, plain ? undefined : handlerType);
   m.importTable(IMPORTS, HELPERS, tier0.helpers);
   const runtime = { ...tier0.runtime };
   for (const name of WAYS_OUT)
     runtime[name] = m.importFunction(IMPORTS, name, runtime[name].params, runtime[name].results);
-  const beside = { ...tier0, runtime };
+  const beside: Beside = { ...tier0, runtime, handlerType };
   const refused = new Set<number>();
   for (const region of regions) {
     const func = m.declare(HANDLER_PARAMS, ['i32']);
@@ -88,7 +95,7 @@ function emitCheck(c: Code, { runtime }: Tier0, { source, id }: NumberedSource, 
   c.returnCall(region, cpu, record, budget);
 }
 
-function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () => number): void {
+function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: () => number): void {
   const { runtime } = tier0;
   const { entry, reader } = buildGraph(source, tier0.forms.forms);
   const shape = structure(entry);
@@ -157,7 +164,7 @@ function emitRegion(c: Code, tier0: Tier0, { source }: NumberedSource, link: () 
 }
 
 /** Ends a region: goes on in the next where the jump cache has it, else whichever way there is. */
-function goOn(c: Code, { runtime, types }: Tier0, state: RegionState, global: boolean): void {
+function goOn(c: Code, { runtime, handlerType }: Beside, state: RegionState, global: boolean): void {
   const { cpu } = state;
   const [rip, entry, budget] = [state.rip.get, state.entry.get, state.budget.get];
   c.store('i64', cpu, rip, S.rip);
@@ -172,10 +179,7 @@ function goOn(c: Code, { runtime, types }: Tier0, state: RegionState, global: bo
   const goes = i32.and(i32.and(here, where), i32.ge_s(budget, 0));
   const go = (): void => {
     c.store('i64', cpu, i64.and(rip, -4096n), P.codePage);
-    const type = types.findIndex(
-      ({ params, results }) => params.join() === HANDLER_PARAMS.join() && results.join() === 'i32',
-    );
-    c.returnCallIndirect(type, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+    c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
   };
   c.if(goes, go, undefined, 'likely');
   c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry);

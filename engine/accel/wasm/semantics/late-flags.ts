@@ -3,7 +3,7 @@
  * of what kind the operation was are kept, in locals of a region or, from one region to the next, in the vCPU's state. The
  * second operand is their distance.
  */
-import type { Code, Local } from '../emit/code.ts';
+import type { Code } from '../emit/code.ts';
 import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import { P, S } from '../private.ts';
 
@@ -38,13 +38,13 @@ export function lateCarries(c: Code, { result, carries, first, kind }: LateFlags
 
 /** Computes late flags of the vCPU's state, for whoever looks at them there. */
 export function settleFlags(c: Code, cpu: I32): void {
-  const kind: Local<'i32'> = c.var('i32', i32.load(cpu, P.flagsKind));
-  c.if(kind.get, () => {
+  const kind = c.let(i32.load(cpu, P.flagsKind));
+  c.if(kind, () => {
     const late = {
       result: c.let(i64.load(cpu, S.flagsRes)),
       carries: c.let(i32.load(cpu, S.flagsAux)),
       first: c.let(i64.load(cpu, P.flagsFirst)),
-      kind: kind.get,
+      kind,
     };
     c.store('i32', cpu, lateCarries(c, late), S.flagsAux);
     c.store('i32', cpu, 0, P.flagsKind);
