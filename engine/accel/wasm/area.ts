@@ -1,9 +1,11 @@
 /** A vCPU's part of the machine area: its TLBs, jump cache, tables of regions, and decoded code. */
 import { JUMP_CACHE_BYTES, JUMP_TARGETS_BYTES, REGION_TAG_BYTES } from './private.ts';
 import { REGION_IDS } from './region/translator.ts';
-import { MMU_AREA_BYTES } from './system/mmu.ts';
+import { ADDRESS_SPACES, TLBS_BYTES } from './system/tlb.ts';
 
-const REGION_BYTES = REGION_TAG_BYTES * REGION_IDS;
+/** The region tags of an address space. */
+export const REGION_TAGS_BYTES = REGION_TAG_BYTES * REGION_IDS;
+const REGIONS_BYTES = REGION_TAGS_BYTES * ADDRESS_SPACES;
 /** Decoded code of a machine: each vCPU has a part, within limits. */
 const ARENAS_BYTES = 256 << 20;
 const MOST_ARENA_BYTES = 48 << 20;
@@ -12,13 +14,14 @@ const arenaBytes = (vcpus: number): number => Math.min(MOST_ARENA_BYTES, Math.fl
 
 /** Machine-area bytes of each of so many vCPUs. */
 export const areaBytes = (vcpus: number): number =>
-  MMU_AREA_BYTES + JUMP_CACHE_BYTES + JUMP_TARGETS_BYTES + REGION_BYTES + arenaBytes(vcpus);
+  TLBS_BYTES + JUMP_CACHE_BYTES + JUMP_TARGETS_BYTES + REGIONS_BYTES + arenaBytes(vcpus);
 
 /** Byte addresses of what lies in an area, and the size of the decoded code's. */
 export interface Area {
   readonly mmu: number;
   readonly jumpCache: number;
   readonly jumpTargets: number;
+  /** {@link REGION_TAGS_BYTES} for each address space. */
   readonly regionTags: number;
   readonly arena: number;
   readonly arenaBytes: number;
@@ -26,9 +29,9 @@ export interface Area {
 
 /** @param at byte address of {@link areaBytes} of one of so many vCPUs */
 export function areaAt(at: number, vcpus: number): Area {
-  const jumpCache = at + MMU_AREA_BYTES;
+  const jumpCache = at + TLBS_BYTES;
   const jumpTargets = jumpCache + JUMP_CACHE_BYTES;
   const regionTags = jumpTargets + JUMP_TARGETS_BYTES;
-  const arena = regionTags + REGION_BYTES;
+  const arena = regionTags + REGIONS_BYTES;
   return { mmu: at, jumpCache, jumpTargets, regionTags, arena, arenaBytes: arenaBytes(vcpus) };
 }

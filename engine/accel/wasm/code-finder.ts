@@ -49,7 +49,7 @@ export class CodeFinder {
   find(mode: CodeMode): number {
     const { generation } = this.#code;
     const record = this.#code.find(this.#words[this.#rip]!, this.#words[this.#rip + 1]!, mode);
-    if (generation !== this.#code.generation) this.#jumps.drop(true);
+    if (generation !== this.#code.generation) this.#jumps.dropAll();
     return record;
   }
 
@@ -124,7 +124,7 @@ export class CodeFinder {
       if (top !== 0 && top !== -1) throw new GuestFault(Vector.GP, 0);
     } else if (this.#words[this.#rip]! >>> 0 > mode.csLimit) throw new GuestFault(Vector.GP, 0);
     const host = this.#mmu.translate(low, high, Access.Fetch, this.#words[this.#cpl] === 3);
-    this.#jumps.usePage(low, high);
+    this.#jumps.usePage(low, high, this.#mmu.global);
     return host;
   }
 }

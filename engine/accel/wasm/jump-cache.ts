@@ -4,18 +4,20 @@
  *
  * An entry is valid while its tag is one of the two in use: of pages that survive a CR3 load, and of the rest. A tag
  * holds a generation, the mode's number, whether the user may run what is there or the supervisor, and which of the two
- * generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. See
- * JUMP_ENTRY for the layout.
+ * generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. Each
+ * address space has a generation of its own, and finds its entries valid again when it is come back to. See JUMP_ENTRY
+ * for the layout.
  */
 import {
   firstJump, JUMP_ENTRY, type privateLayout, RETURN_SITES_AT, secondJump,
 } from './private.ts'; // prettier-ignore
 import { PageFilter } from './system/page-filter.ts';
+import { ADDRESS_SPACES } from './system/tlb.ts';
 
 /** Code modes known at a time, and generations of entries: together a tag of 32 bits. */
 export const MODES = 4096;
 const TAG_SHIFT = 14;
-const GENERATIONS = 1 << (32 - TAG_SHIFT);
+export const GENERATIONS = 1 << (32 - TAG_SHIFT);
 
 /** What an entry leads to. */
 export interface JumpTarget {
@@ -34,20 +36,35 @@ export class JumpCache {
   #turn = false;
   #mode = 0;
   #user = false;
-  #localGeneration = 1;
-  #globalGeneration = 1;
-  /** Pages that code has been looked up on since all entries were last dropped for a page's sake. */
-  readonly #pages = new PageFilter(12);
+  /** The address space in use, by its number, and the generation of each. */
+  #space = 0;
+  readonly #local = new Uint32Array(ADDRESS_SPACES);
+  #global = 0;
+  /** The generation begun last. */
+  #generation = 0;
+  /** Pages that code has been looked up on since their entries were last dropped: of each address space, and of all. */
+  readonly #localPages = Array.from({ length: ADDRESS_SPACES }, () => new PageFilter(12));
+  readonly #globalPages = new PageFilter(12);
+  readonly #begunAnew: () => void;
 
   /**
    * @param words the shared memory
    * @param ownState where the tags in use are kept for emitted code
    * @param at byte address of {@link JUMP_CACHE_BYTES}
+   * @param begunAnew called where tags are used again that have been in use before: whoever has noted one elsewhere is to
+   *   forget it
    */
-  constructor(words: Int32Array, ownState: ReturnType<typeof privateLayout.bind>, at: number) {
+  constructor(
+    words: Int32Array,
+    ownState: ReturnType<typeof privateLayout.bind>,
+    at: number,
+    begunAnew: () => void,
+  ) {
     this.#words = words;
     this.#private = ownState;
     this.#at = at;
+    this.#begunAnew = begunAnew;
+    this.dropAll();
   }
 
   /** Notes what is at a linear address, given by its halves. */
@@ -73,32 +90,58 @@ export class JumpCache {
     if (at >= 0) this.#words[at + JUMP_ENTRY.tag / 4] = 0;
   }
 
-  /** Notes that code is looked up on the page of a linear address: entries may depend on where it lies. */
-  usePage(low: number, high: number): void {
-    this.#pages.add(low, high);
+  /** Notes that code is looked up on the page of a linear address: entries may depend on where it lies.
+   * @param global the page survives a CR3 load */
+  usePage(low: number, high: number, global: boolean): void {
+    (global ? this.#globalPages : this.#localPages[this.#space]!).add(low, high);
   }
 
-  /** The page of a linear address is mapped elsewhere. Entries of a page cannot be told apart cheaply, so all go if
-   * code has been looked up there. */
-  invalidatePage(low: number, high: number): void {
-    if (this.#pages.mayHave(low, high)) this.translationsChanged();
+  /** The page of a linear address is mapped elsewhere, in an address space. Entries of a page cannot be told apart
+   * cheaply, so all go if code has been looked up there. */
+  invalidatePage(low: number, high: number, space: number): void {
+    if (this.#globalPages.mayHave(low, high)) this.translationsChanged();
+    else if (this.#localPages[space]!.mayHave(low, high)) this.localChanged(space);
   }
 
-  /** After translations have changed: drops every entry, and no page is known to be code. */
-  translationsChanged(): void {
-    this.#pages.clear();
-    this.drop(true);
-  }
-
-  /** Makes every entry invalid, or those of pages that are not global. */
-  drop(global: boolean): void {
-    this.#localGeneration++;
-    if (global) this.#globalGeneration++;
-    if (Math.max(this.#localGeneration, this.#globalGeneration) >= GENERATIONS) {
-      this.#words.fill(0, this.#at >> 2, (this.#at + RETURN_SITES_AT) >> 2);
-      this.#localGeneration = this.#globalGeneration = 1;
-    }
+  /** From now on code is run in an address space, by its number below ADDRESS_SPACES. */
+  enterSpace(space: number): void {
+    this.#space = space;
     this.#setTags();
+  }
+
+  /** After translations of an address space have changed: makes its entries invalid, bar those of global pages. */
+  localChanged(space: number): void {
+    this.#localPages[space]!.clear();
+    this.#local[space] = this.#next();
+    this.#setTags();
+  }
+
+  /** After translations have changed: makes every entry invalid, and no page is known to be code. */
+  translationsChanged(): void {
+    this.#globalPages.clear();
+    for (const pages of this.#localPages) pages.clear();
+    this.dropAll();
+  }
+
+  /** Makes every entry invalid. */
+  dropAll(): void {
+    for (let space = 0; space < ADDRESS_SPACES; space++) this.#local[space] = this.#next();
+    this.#global = this.#next();
+    this.#setTags();
+  }
+
+  /** A generation that no entry has. */
+  #next(): number {
+    this.#generation++;
+    if (this.#generation >= GENERATIONS) {
+      this.#words.fill(0, this.#at >> 2, (this.#at + RETURN_SITES_AT) >> 2);
+      // Those of other address spaces, which are in use, have no entries any more.
+      for (let space = 0; space < ADDRESS_SPACES; space++) this.#local[space] = space + 1;
+      this.#global = ADDRESS_SPACES + 1;
+      this.#generation = ADDRESS_SPACES + 2;
+      this.#begunAnew();
+    }
+    return this.#generation;
   }
 
   /** From now on code is run in a mode, by its number below {@link MODES}. Also to be called when the vCPU's own state
@@ -117,8 +160,8 @@ export class JumpCache {
 
   #setTags(): void {
     const mode = (this.#mode << 2) | (this.#user ? 2 : 0);
-    this.#private.tagLocal = (this.#localGeneration << TAG_SHIFT) | mode;
-    this.#private.tagGlobal = (this.#globalGeneration << TAG_SHIFT) | mode | 1;
+    this.#private.tagLocal = (this.#local[this.#space]! << TAG_SHIFT) | mode;
+    this.#private.tagGlobal = (this.#global << TAG_SHIFT) | mode | 1;
   }
 
   /** Whether the entry at an index of words is anyone's. */

@@ -41,7 +41,7 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   underway: 'u64',
   /** Address of the {@link JUMP_TARGETS}. */
   jumpTargets: 'u32',
-  /** Address of the {@link REGION_TAG}s of the machine's regions, by their numbers. */
+  /** Address of the {@link REGION_TAG}s of the machine's regions, by their numbers, in the address space in use. */
   regionTags: 'u32',
   /** What the RIPs in the records being run are relative to: the first byte of their page in 64-bit mode, so that
    * code is the same for all who have it somewhere; else 0. */

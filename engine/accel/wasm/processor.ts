@@ -15,6 +15,7 @@ import type { Milestone } from '../../vcpu/boot-timeline.ts';
 import { Activity, Flag, Seg, VcpuEvent, type VcpuState } from '../../vcpu/state.ts';
 import type { Topology } from '../../vcpu/topology.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
+import { AddressSpaces } from './address-spaces.ts';
 import { type Area, areaAt } from './area.ts';
 import { Calls } from './calls.ts';
 import { CodeFinder } from './code-finder.ts';
@@ -70,6 +71,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #events: Int32Array<SharedArrayBuffer>;
   readonly #area: Area;
   readonly #jumps: JumpCache;
+  readonly #spaces: AddressSpaces;
   readonly #access: GuestAccess;
   readonly #mmu: Mmu;
   readonly #code: CodeCache;
@@ -128,7 +130,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.topology = options.topology;
     this.model = new CpuModel(options.cpuModel);
     this.#area = areaAt(options.area, options.topology.vcpus);
-    this.#jumps = new JumpCache(this.#words, this.#private, this.#area.jumpCache);
+    this.#jumps = new JumpCache(this.#words, this.#private, this.#area.jumpCache, () =>
+      this.#spaces.forgetRegionTags(this.#regions.ids),
+    );
     this.#tiers = tiersOf(options.tier ?? process.env.GUESTHOUSE_TIER);
     const { eager } = this.#tiers;
     const link = eager ? undefined : options.translator;
@@ -141,6 +145,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
       memory, state, stateAddress, area: this.#area.mmu, addressMap: physicalMap, dirtyLog: options.dirtyLog,
       ramBase: options.ramBase, code: this.#code, coherence: this.#coherence,
     }); // prettier-ignore
+    this.#spaces = new AddressSpaces({
+      bytes: this.#bytes, area: this.#area, ownState: this.#private, mmu: this.#mmu, jumps: this.#jumps,
+    }); // prettier-ignore
     this.#requests = new Requests({
       events: this.#events, vcpu: this.#vcpu, coherence: this.#coherence, mmu: this.#mmu, code: this.#code,
     }); // prettier-ignore
@@ -150,7 +157,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#requests.dropWrites();
     };
     this.#code.onPageFree = (page) => this.#coherence.removeCode(this.#vcpu, page >>> 12);
-    this.#code.onFlush = () => this.#jumps.drop(true);
+    this.#code.onFlush = () => this.#jumps.dropAll();
     this.#access = new GuestAccess({
       memory, state, stateAddress, mmu: this.#mmu, code: this.#code, coherence: this.#coherence,
       private: this.#private,
@@ -186,13 +193,13 @@ export class Processor implements AcceleratedVcpu, Cpu {
         target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),
         forget: (rip) => this.#jumps.forget(rip),
-        forgetAll: () => this.#jumps.drop(true),
+        forgetAll: () => this.#jumps.dropAll(),
       },
     }); // prettier-ignore
     this.#copy16 = exports.copy16 as (to: number, from: number) => void;
     // Emitting tier 0 leaves tens of megabytes that nothing refers to.
     if (link === undefined) globalThis.gc?.();
-    this.#jumps.drop(true);
+    this.#jumps.dropAll();
   }
 
   // Cpu.
@@ -207,16 +214,16 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#options.lockDevices(() => this.#options.tscDeadline.write(value));
   }
   flushTlb(global: boolean): void {
-    this.#mmu.flush(global);
-    if (global) this.#jumps.translationsChanged();
-    else this.#jumps.drop(false);
+    this.#spaces.flush(global);
   }
-  invalidatePage(linear: bigint): void {
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
-    const precise = this.#mmu.invalidate(low, high);
-    if (precise) this.#jumps.invalidatePage(low, high);
-    else this.#jumps.translationsChanged();
+  enterAddressSpace(pcid: number, keep: boolean): void {
+    this.#spaces.enter(pcid, keep);
+  }
+  flushAddressSpaces(pcid?: number): void {
+    this.#spaces.flushLocal(pcid);
+  }
+  invalidatePage(linear: bigint, pcid?: number): void {
+    this.#spaces.invalidatePage(linear, pcid);
   }
   pause(): boolean {
     const slept = this.#spinWait.pause();
@@ -534,7 +541,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (this.#private.jumpCache === 0) {
       this.#private.jumpCache = this.#area.jumpCache;
       this.#private.jumpTargets = this.#area.jumpTargets;
-      this.#private.regionTags = this.#area.regionTags;
+      this.#spaces.show();
       this.#private.shared = this.#coherence.shared ? 1 : 0;
       this.#modes.forget();
       this.#awaited = AWAITED;
@@ -545,7 +552,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#modes.bound(this.#private);
     }
     this.#jumps.enterPrivilege(state.cpl === 3);
-    this.#mmu.refresh(watching);
+    this.#spaces.refresh(watching);
   }
 
   /** Tells what of {@link #awaited} has been reached. */

@@ -94,6 +94,8 @@ export class Regions {
   #broken = false;
   /** Least budgets that have ended so far. */
   #looks = 0;
+  /** Above the numbers of all regions that have been installed. */
+  ids = 0;
   /** Modules instantiated for this vCPU. */
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>();
   readonly counts: RegionCounts = {
@@ -269,6 +271,7 @@ export class Regions {
       since: this.#looks,
     };
     this.#code.install(installed);
+    this.ids = Math.max(this.ids, id + 1);
     this.#places.forget(wanted.page + source.entry);
     this.counts.regions++;
     this.counts.instructions += instructions;

@@ -89,7 +89,7 @@ describe('CR3 (SDM 3A, 4.5, 4.10.4.1)', () => {
     expect(write(cpu, 3, 1n << 40n)).toEqual(GP);
     expect(write(cpu, 3, 1n << 63n)).toEqual(GP);
     expect(write(cpu, 3, 0xff_ffff_f018n)).toBe(null);
-    expect(cpu.flushes).toEqual(['local']);
+    expect(cpu.flushes).toEqual(['to 0']);
   });
 
   test('with PCIDs bit 63 keeps translations and is not stored', () => {
@@ -99,7 +99,7 @@ describe('CR3 (SDM 3A, 4.5, 4.10.4.1)', () => {
     write(cpu, 3, 0x1001n);
     write(cpu, 3, (1n << 63n) | 0x1001n);
     expect(cpu.state.cr3).toBe(0x1001n);
-    expect(cpu.flushes).toEqual(['local']);
+    expect(cpu.flushes).toEqual(['to 1', 'back to 1']);
   });
 });
 

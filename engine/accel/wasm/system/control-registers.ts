@@ -95,10 +95,8 @@ export function writeCr3(cpu: Cpu, value: bigint): void {
   const next = pcid ? value & ~(1n << 63n) : value;
   if (next >> BigInt(cpu.model.physicalBits) !== 0n) throw fault();
   if (usesPae(state)) checkPdptes(cpu, next);
-  // Translations carry no PCID: they are kept where the address space stays the same.
-  const keep = next !== value && next === state.cr3;
   state.cr3 = next;
-  if (!keep) cpu.flushTlb(false);
+  cpu.enterAddressSpace(pcid ? Number(next & 0xfffn) : 0, next !== value);
 }
 
 /** Writes CR4. @throws GuestFault #GP(0) */

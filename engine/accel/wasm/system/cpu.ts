@@ -121,10 +121,15 @@ export interface Cpu {
   readTsc(): bigint;
   readTscDeadline(): bigint;
   writeTscDeadline(value: bigint): void;
-  /** Drops translations: all, or those of pages that are not global. */
+  /** Drops translations: all, or those of the current address space whose pages are not global. */
   flushTlb(global: boolean): void;
-  /** Drops the translation of one page. */
-  invalidatePage(linear: bigint): void;
+  /** CR3 has been loaded: makes the address space of a PCID the current one.
+   * @param keep what has been cached of it is still true */
+  enterAddressSpace(pcid: number, keep: boolean): void;
+  /** Drops translations of pages that are not global, of the address space of a PCID or of all. */
+  flushAddressSpaces(pcid?: number): void;
+  /** Drops the translation of one page, in the current address space or that of a PCID. */
+  invalidatePage(linear: bigint, pcid?: number): void;
   /** Waits a little where the guest has spun for long. @returns true where it has waited */
   pause(): boolean;
   log(line: string): void;

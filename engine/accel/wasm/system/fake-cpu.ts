@@ -142,6 +142,8 @@ export function fakeCpu(model = new CpuModel('max'), index = 0): FakeCpu {
       cpu.deadline = value;
     },
     flushTlb: (global) => cpu.flushes.push(global ? 'all' : 'local'),
+    enterAddressSpace: (pcid, keep) => cpu.flushes.push(`${keep ? 'back to' : 'to'} ${pcid}`),
+    flushAddressSpaces: (pcid) => cpu.flushes.push(pcid === undefined ? 'every local' : `local of ${pcid}`),
     invalidatePage: (address) => cpu.flushes.push(address),
     pause: () => false,
     log: () => {},

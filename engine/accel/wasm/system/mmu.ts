@@ -1,10 +1,6 @@
 /**
- * Paging: linear to physical addresses, and the TLBs in which emitted code finds the result.
- *
- * Four TLBs lie behind each other: the supervisor's with RFLAGS.AC set, the supervisor's with it clear
- * (they differ under SMAP, and only then), the user's, and one that is never filled, for when every access
- * must be looked at (alignment checks, data breakpoints). Linear addresses come as two halves, since
- * BigInt is too slow for a page walk.
+ * Paging: linear to physical addresses, and what of them is put into the TLBs, in which emitted code finds it. Linear
+ * addresses come as two halves, since BigInt is too slow for a page walk.
  *
  * Intel SDM 3A, chapter 4.
  */
@@ -12,18 +8,15 @@ import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { PhysicalMap } from './physical-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
-import { P, S, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
+import { P, S } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
 import { PageFilter } from './page-filter.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
+import { TLB_WORD as E, tlbIndex, Tlbs } from './tlb.ts';
 
 export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
 export type Access = (typeof Access)[keyof typeof Access];
-
-const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
-const TLBS = 4;
-export const MMU_AREA_BYTES = TLBS * TLB_BYTES;
 
 /** Physical address width: what CPUID leaf 0x80000008 says. */
 export const PHYSICAL_BITS = 40;
@@ -38,16 +31,6 @@ const NX_HIGH = 0x8000_0000 | 0;
 /** Bits 51 … PHYSICAL_BITS of an entry, in its high half. */
 const RESERVED_HIGH = (0xfffff << (PHYSICAL_BITS - 32)) & 0xfffff;
 
-/** Words of a TLB entry, in 32-bit units. */
-const E = {
-  read: TLB_ENTRY.read / 4,
-  write: TLB_ENTRY.write / 4,
-  addend: TLB_ENTRY.addend / 4,
-  flags: TLB_ENTRY.flags / 4,
-  fetch: TLB_ENTRY.fetch / 4,
-};
-const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
-
 /** Told before a page that holds decoded code is written. */
 export interface CodeWatch {
   /** True where some of `bytes` at a host address have been decoded. */
@@ -60,7 +43,7 @@ export interface MmuParts {
   readonly memory: WebAssembly.Memory;
   readonly state: VcpuState;
   readonly stateAddress: number;
-  /** Byte address of MMU_AREA_BYTES. */
+  /** Byte address of TLBS_BYTES. */
   readonly area: number;
   readonly addressMap: PhysicalMap;
   readonly dirtyLog: DirtyLog;
@@ -68,27 +51,6 @@ export interface MmuParts {
   readonly ramBase: number;
   readonly code: CodeWatch;
   readonly coherence: Coherence;
-}
-
-/** TLB entries by word index, each once. */
-class EntryList {
-  readonly entries = new Int32Array(TLBS * TLB_ENTRIES);
-  readonly #numbers = new Int32Array(TLBS * TLB_ENTRIES);
-  readonly #listed = new Uint8Array(TLBS * TLB_ENTRIES);
-  count = 0;
-
-  /** @param number of the entry among those of all TLBs */
-  add(at: number, number: number): void {
-    if (this.#listed[number] !== 0) return;
-    this.#listed[number] = 1;
-    this.#numbers[this.count] = number;
-    this.entries[this.count++] = at;
-  }
-
-  clear(): void {
-    for (let i = 0; i < this.count; i++) this.#listed[this.#numbers[i]!] = 0;
-    this.count = 0;
-  }
 }
 
 export class Mmu {
@@ -110,10 +72,7 @@ export class Mmu {
    * then drops everything: pages of 2 MiB, and larger ones. */
   readonly #largePages = new PageFilter(21);
   readonly #hugePages = new PageFilter(30);
-  /** Entries in use, by word index: a flush has to touch no others. Global ones are in a list of their own; an
-   * entry may be in both. */
-  readonly #local = new EntryList();
-  readonly #lasting = new EntryList();
+  readonly #tlbs: Tlbs;
 
   // Results of a walk.
   /** Guest-physical page number. */
@@ -128,12 +87,7 @@ export class Mmu {
     this.#state = parts.state;
     this.words = new Int32Array(parts.memory.buffer);
     this.#private = parts.stateAddress >> 2;
-    this.words.fill(-1, parts.area >> 2, (parts.area + MMU_AREA_BYTES) >> 2);
-  }
-
-  /** Byte address of TLB `n`: 0 supervisor with AC, 1 supervisor without, 2 user, 3 never filled. */
-  #tlb(n: number): number {
-    return this.#parts.area + n * TLB_BYTES;
+    this.#tlbs = new Tlbs(this.words, parts.area);
   }
 
   /**
@@ -157,7 +111,7 @@ export class Mmu {
       a20Mask !== this.#a20Mask ||
       apicPage !== this.#apicPage
     ) {
-      this.flush(true);
+      this.flush();
     }
     this.#cr0 = cr0;
     this.#cr4 = cr4;
@@ -178,15 +132,11 @@ export class Mmu {
               : 4;
     const words = this.words;
     const smap = (cr4 & Cr4.SMAP) !== 0;
-    words[this.#private + (P.tlbSupervisorAc >> 2)] = this.#tlb(0);
-    words[this.#private + (P.tlbSupervisor >> 2)] = this.#tlb(smap ? 1 : 0);
-    words[this.#private + (P.tlbUser >> 2)] = this.#tlb(2);
-    const user = s.cpl === 3;
+    const { supervisorAc, supervisor, never } = this.#tlbs;
+    words[this.#private + (P.tlbSupervisorAc >> 2)] = watching ? never : supervisorAc;
+    words[this.#private + (P.tlbSupervisor >> 2)] = watching ? never : smap ? supervisor : supervisorAc;
     this.#fill = !watching && !checksAlignment(s);
-    words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(user) : this.#tlb(3);
-    if (watching)
-      for (const name of ['tlbSupervisorAc', 'tlbSupervisor'] as const)
-        words[this.#private + (P[name] >> 2)] = this.#tlb(3);
+    words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(s.cpl === 3) : never;
   }
 
   #findApicPage(): number {
@@ -199,9 +149,8 @@ export class Mmu {
   /** Byte address of the TLB an access goes through. At CPL 3 a supervisor access is implicit, and RFLAGS.AC
    * does not help it past SMAP (SDM 3A, 4.6.1). */
   #select(user: boolean): number {
-    if (user) return this.#tlb(2);
-    if ((this.#cr4 & Cr4.SMAP) === 0) return this.#tlb(0);
-    return this.#tlb(this.#smapBlocks() ? 1 : 0);
+    if (user) return this.#tlbs.user;
+    return this.#smapBlocks() ? this.#tlbs.supervisor : this.#tlbs.supervisorAc;
   }
 
   #smapBlocks(): boolean {
@@ -209,18 +158,44 @@ export class Mmu {
     return (this.#cr4 & Cr4.SMAP) !== 0 && (s.cpl === 3 || (s.flagsSys & Flag.AC) === 0);
   }
 
-  /** Drops cached translations: all, or those of pages that are not global. */
-  flush(global: boolean): void {
-    const keepGlobal = !global && (this.#cr4 & Cr4.PGE) !== 0;
-    const words = this.words;
-    for (let i = 0; i < this.#local.count; i++) {
-      const at = this.#local.entries[i]!;
-      if (!keepGlobal || (words[at + E.flags]! & 1) === 0) this.#clear(at);
-    }
-    this.#local.clear();
-    if (keepGlobal) return;
-    for (let i = 0; i < this.#lasting.count; i++) this.#clear(this.#lasting.entries[i]!);
-    this.#lasting.clear();
+  /** The number of the current address space, below ADDRESS_SPACES. */
+  get space(): number {
+    return this.#tlbs.current;
+  }
+  /** And its PCID. */
+  get pcid(): number {
+    return this.#tlbs.pcid;
+  }
+
+  /** The PCID that the state's control registers name (SDM 3A, 4.10.1). */
+  loadedPcid(): number {
+    const at = this.#private;
+    return (this.words[at + (S.cr4 >> 2)]! & Cr4.PCIDE) === 0 ? 0 : this.words[at + (S.cr3 >> 2)]! & 0xfff;
+  }
+
+  /** The number of the address space with a PCID, -1 where nothing is kept of it. */
+  spaceOf(pcid: number): number {
+    return this.#tlbs.find(pcid);
+  }
+
+  /** Makes the address space with a PCID the current one, after CR3 has been loaded (SDM 3A, 4.10.1).
+   * @param keep what has been cached of it before is still true
+   * @returns whether anything may have been kept */
+  enterSpace(pcid: number, keep: boolean): boolean {
+    const kept = this.#tlbs.enter(pcid) && keep;
+    if (!kept) this.flushSpace(this.#tlbs.current);
+    return kept;
+  }
+
+  /** Drops what is cached of an address space, by its number, bar what is global. */
+  flushSpace(space: number): void {
+    if ((this.#cr4 & Cr4.PGE) === 0) this.flush();
+    else this.#tlbs.dropLocal(space);
+  }
+
+  /** Drops all cached translations, of all address spaces. */
+  flush(): void {
+    this.#tlbs.dropAll();
     this.#largePages.clear();
     this.#hugePages.clear();
     this.#parts.coherence.gate.advance(this.#state.index);
@@ -228,56 +203,23 @@ export class Mmu {
 
   /** Takes the permission to write away from every cached translation. */
   dropWrites(): void {
-    const words = this.words;
-    for (const { entries, count } of [this.#local, this.#lasting]) {
-      for (let i = 0; i < count; i++) {
-        const at = entries[i]! + E.write;
-        words[at] = -1;
-        words[at + 1] = -1;
-      }
-    }
+    this.#tlbs.dropWrites();
     this.#parts.coherence.gate.advance(this.#state.index);
-  }
-
-  #clear(at: number): void {
-    // Word by word: fill() costs more than so short a stretch is worth.
-    const words = this.words;
-    for (let i = at; i < at + ENTRY_WORDS; i++) words[i] = -1;
   }
 
   /** Drops the translation of one page (INVLPG). @returns false where everything had to be dropped */
   invalidate(low: number, high: number): boolean {
     if (this.#largePages.mayHave(low, high) || this.#hugePages.mayHave(low, high)) {
-      this.flush(true);
+      this.flush();
       return false;
     }
-    const words = this.words;
-    const index = ((low >>> 12) & (TLB_ENTRIES - 1)) * ENTRY_WORDS;
-    for (let n = 0; n < TLBS; n++) {
-      const at = (this.#tlb(n) >> 2) + index;
-      const page = low & ~0xfff;
-      for (const tag of [E.read, E.fetch]) {
-        if (words[at + tag] === page && words[at + tag + 1] === (high | 0)) {
-          this.#clear(at);
-          break;
-        }
-      }
-    }
+    this.#tlbs.dropPage(low, high);
     return true;
   }
 
   /** Takes the permission to write a host page away from every cached translation. */
   protectHostPage(hostPage: number): void {
-    const words = this.words;
-    for (const { entries, count } of [this.#local, this.#lasting]) {
-      for (let i = 0; i < count; i++) {
-        const at = entries[i]!;
-        const low = words[at + E.write]!;
-        if (low === -1 || ((low + words[at + E.addend]!) | 0) !== (hostPage | 0)) continue;
-        words[at + E.write] = -1;
-        words[at + E.write + 1] = -1;
-      }
-    }
+    this.#tlbs.protectHostPage(hostPage);
   }
 
   /**
@@ -290,7 +232,7 @@ export class Mmu {
   translate(low: number, high: number, access: Access, user: boolean): number {
     const words = this.words;
     const page = low & ~0xfff;
-    const at = (this.#select(user) >> 2) + ((low >>> 12) & (TLB_ENTRIES - 1)) * ENTRY_WORDS;
+    const at = (this.#select(user) >> 2) + tlbIndex(low);
     const tag = at + (access === Access.Read ? E.read : access === Access.Write ? E.write : E.fetch);
     if (this.#fill && words[tag] === page && words[tag + 1] === (high | 0)) {
       this.#global = (words[at + E.flags]! & 1) !== 0;
@@ -320,8 +262,8 @@ export class Mmu {
       const tagLow = words[at + tag]!;
       if (tagLow !== -1 && (tagLow !== page || words[at + tag + 1] !== (high | 0))) same = false;
     }
-    if (!same) this.#clear(at);
-    (this.#global ? this.#lasting : this.#local).add(at, (at - (this.#parts.area >> 2)) / ENTRY_WORDS);
+    if (!same) this.#tlbs.clear(at);
+    this.#tlbs.use(at, this.#global);
     words[at + E.addend] = addend;
     words[at + E.flags] = this.#global ? 1 : 0;
     const set = (tag: number) => {

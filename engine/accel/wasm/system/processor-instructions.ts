@@ -74,10 +74,10 @@ defineComplex('invpcid', (cpu, instruction) => {
   if (named && pcid !== 0n && (cr4(state) & Cr4.PCIDE) === 0) throw fault();
   if (type === Invalidate.Address) {
     if (!isCanonical(state, address)) throw fault();
-    cpu.invalidatePage(address);
-  } else {
-    cpu.flushTlb(type === Invalidate.All);
-  }
+    cpu.invalidatePage(address, Number(pcid));
+  } else if (type === Invalidate.Context) cpu.flushAddressSpaces(Number(pcid));
+  else if (type === Invalidate.All) cpu.flushTlb(true);
+  else cpu.flushAddressSpaces();
   return Outcome.Changed;
 });
 

@@ -1,0 +1,229 @@
+/**
+ * The TLBs in which emitted code finds translations, one behind the other in the shared memory, and which of their
+ * entries are in use.
+ *
+ * One is the supervisor's with RFLAGS.AC clear, where SMAP keeps it from user pages: nearly all of it is global. Another
+ * is never filled, for when every access must be looked at (alignment checks, data breakpoints). The others come in
+ * pairs, of the supervisor with AC set and of the user. There is a pair for each of the address spaces (PCIDs) last in
+ * use, so that one that is come back to finds what was cached of it.
+ *
+ * Intel SDM 3A, 4.10.
+ */
+import { TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
+
+const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+/** Address spaces whose translations are kept. Linux keeps six at most, which are rarely all in turns. */
+export const ADDRESS_SPACES = 4;
+
+/** TLBs by number. Those of address space n are 2n and 2n + 1 behind the first pair. */
+const SUPERVISOR = 0;
+const NEVER = 1;
+const FIRST_PAIR = 2;
+const TLBS = FIRST_PAIR + 2 * ADDRESS_SPACES;
+export const TLBS_BYTES = TLBS * TLB_BYTES;
+
+/** Words of an entry, in 32-bit units. */
+export const TLB_WORD = {
+  read: TLB_ENTRY.read / 4,
+  write: TLB_ENTRY.write / 4,
+  addend: TLB_ENTRY.addend / 4,
+  flags: TLB_ENTRY.flags / 4,
+  fetch: TLB_ENTRY.fetch / 4,
+};
+const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
+
+/** Offset in words of the entry of a linear address, given by its low half, in any TLB. */
+export const tlbIndex = (low: number): number => ((low >>> 12) & (TLB_ENTRIES - 1)) * ENTRY_WORDS;
+
+/** Entries of some TLBs by number, each once. */
+class EntryList {
+  readonly #first: number;
+  readonly #listed: Uint8Array;
+  readonly numbers: Int32Array;
+  count = 0;
+
+  /** @param first of the TLBs whose entries may be listed @param tlbs how many they are */
+  constructor(first: number, tlbs: number) {
+    this.#first = first * TLB_ENTRIES;
+    this.#listed = new Uint8Array(tlbs * TLB_ENTRIES);
+    this.numbers = new Int32Array(tlbs * TLB_ENTRIES);
+  }
+
+  add(number: number): void {
+    if (this.#listed[number - this.#first] !== 0) return;
+    this.#listed[number - this.#first] = 1;
+    this.numbers[this.count++] = number;
+  }
+
+  clear(): void {
+    for (let i = 0; i < this.count; i++) this.#listed[this.numbers[i]! - this.#first] = 0;
+    this.count = 0;
+  }
+}
+
+/** An address space with a pair of TLBs. */
+interface Space {
+  /** -1 where the pair has not been used. */
+  pcid: number;
+  /** When it was last entered, for finding the one to give up. */
+  used: number;
+  readonly local: EntryList;
+}
+
+export class Tlbs {
+  readonly words: Int32Array;
+  readonly #at: number;
+  readonly #spaces: readonly Space[];
+  /** Entries that are not global: of an address space's pair, and of the supervisor's, which are those of the
+   * current address space. Global ones are in a list of their own; an entry may be in both. */
+  readonly #supervisorLocal = new EntryList(SUPERVISOR, 1);
+  readonly #global = new EntryList(0, TLBS);
+  readonly #lists: readonly EntryList[];
+  #current = 0;
+  #uses = 0;
+
+  /** @param words the shared memory @param at byte address of {@link TLBS_BYTES} */
+  constructor(words: Int32Array, at: number) {
+    this.words = words;
+    this.#at = at;
+    this.#spaces = Array.from({ length: ADDRESS_SPACES }, (_, n) => ({
+      pcid: -1,
+      used: 0,
+      local: new EntryList(FIRST_PAIR + 2 * n, 2),
+    }));
+    this.#lists = [this.#supervisorLocal, this.#global, ...this.#spaces.map(({ local }) => local)];
+    this.#fill(SUPERVISOR, FIRST_PAIR);
+    this.enter(0);
+  }
+
+  /** Makes all entries of some TLBs invalid that have not been used: memory is taken only by what is. */
+  #fill(from: number, to: number): void {
+    this.words.fill(-1, (this.#at + from * TLB_BYTES) >> 2, (this.#at + to * TLB_BYTES) >> 2);
+  }
+
+  #tlb(number: number): number {
+    return this.#at + number * TLB_BYTES;
+  }
+
+  /** Byte addresses of the TLBs of the current address space. */
+  get supervisor(): number {
+    return this.#tlb(SUPERVISOR);
+  }
+  get never(): number {
+    return this.#tlb(NEVER);
+  }
+  get supervisorAc(): number {
+    return this.#tlb(FIRST_PAIR + 2 * this.#current);
+  }
+  get user(): number {
+    return this.#tlb(FIRST_PAIR + 2 * this.#current + 1);
+  }
+
+  get pcid(): number {
+    return this.#spaces[this.#current]!.pcid;
+  }
+  /** Its number below {@link ADDRESS_SPACES}. */
+  get current(): number {
+    return this.#current;
+  }
+
+  /** The number of an address space, -1 where nothing is kept of it. */
+  find(pcid: number): number {
+    return this.#spaces.findIndex((space) => space.pcid === pcid);
+  }
+
+  /** Makes an address space the current one. @returns whether what there was of it, if anything, has been kept */
+  enter(pcid: number): boolean {
+    const spaces = this.#spaces;
+    let next = this.find(pcid);
+    const kept = next >= 0;
+    if (!kept) {
+      next = 0;
+      for (let n = 1; n < ADDRESS_SPACES; n++) if (spaces[n]!.used < spaces[next]!.used) next = n;
+      const { pcid: old } = spaces[next]!;
+      if (old < 0) this.#fill(FIRST_PAIR + 2 * next, FIRST_PAIR + 2 * next + 2);
+      else this.#drop(spaces[next]!.local, true);
+      spaces[next]!.pcid = pcid;
+    }
+    if (next !== this.#current) this.#drop(this.#supervisorLocal, true);
+    this.#current = next;
+    spaces[next]!.used = ++this.#uses;
+    return kept;
+  }
+
+  /** Notes that an entry of the current address space, by its word index, is in use. */
+  use(at: number, global: boolean): void {
+    const number = (at - (this.#at >> 2)) / ENTRY_WORDS;
+    if (global) this.#global.add(number);
+    else if (number < TLB_ENTRIES) this.#supervisorLocal.add(number);
+    else this.#spaces[this.#current]!.local.add(number);
+  }
+
+  /** Drops what is cached of an address space, by its number, and is not global. */
+  dropLocal(space: number): void {
+    this.#drop(this.#spaces[space]!.local, true);
+    if (space === this.#current) this.#drop(this.#supervisorLocal, true);
+  }
+
+  /** Drops everything, of all address spaces. */
+  dropAll(): void {
+    for (const list of this.#lists) this.#drop(list, false);
+  }
+
+  #drop(list: EntryList, keepGlobal: boolean): void {
+    const { words } = this;
+    for (let i = 0; i < list.count; i++) {
+      const at = this.#wordOf(list.numbers[i]!);
+      if (!keepGlobal || (words[at + TLB_WORD.flags]! & 1) === 0) this.clear(at);
+    }
+    list.clear();
+  }
+
+  #wordOf(number: number): number {
+    return (this.#at >> 2) + number * ENTRY_WORDS;
+  }
+
+  /** Makes the entry at a word index invalid. */
+  clear(at: number): void {
+    // Word by word: fill() costs more than so short a stretch is worth.
+    for (let i = at; i < at + ENTRY_WORDS; i++) this.words[i] = -1;
+  }
+
+  /** Drops the translations of one page, given by the halves of its address, whatever their address space. */
+  dropPage(low: number, high: number): void {
+    const { words } = this;
+    const page = low & ~0xfff;
+    for (let n = 0; n < TLBS; n++) {
+      const at = (this.#tlb(n) >> 2) + tlbIndex(low);
+      for (const tag of [TLB_WORD.read, TLB_WORD.fetch]) {
+        if (words[at + tag] === page && words[at + tag + 1] === (high | 0)) {
+          this.clear(at);
+          break;
+        }
+      }
+    }
+  }
+
+  /** Takes the permission to write away from every cached translation. */
+  dropWrites(): void {
+    for (const list of this.#lists)
+      for (let i = 0; i < list.count; i++) this.#dropWrite(this.#wordOf(list.numbers[i]!));
+  }
+
+  /** Takes the permission to write a host page away from every cached translation. */
+  protectHostPage(hostPage: number): void {
+    const { words } = this;
+    for (const list of this.#lists) {
+      for (let i = 0; i < list.count; i++) {
+        const at = this.#wordOf(list.numbers[i]!);
+        const low = words[at + TLB_WORD.write]!;
+        if (low !== -1 && ((low + words[at + TLB_WORD.addend]!) | 0) === (hostPage | 0)) this.#dropWrite(at);
+      }
+    }
+  }
+
+  #dropWrite(at: number): void {
+    this.words[at + TLB_WORD.write] = -1;
+    this.words[at + TLB_WORD.write + 1] = -1;
+  }
+}
