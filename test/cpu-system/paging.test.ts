@@ -14,6 +14,27 @@ const MACROS = String.raw`
 %endmacro
 `;
 
+/** A second set of tables, which differs in what 0x100000 is mapped to: 0x110000 in the first, 0x120000 in it. */
+const SPACES = String.raw`
+%define PML4B   0x78000
+%macro TWO_SPACES 0
+        mov esi, PML4
+        mov edi, PML4B
+        mov ecx, 0x4000 / 8
+        rep movsq
+        mov dword [PML4B], PML4B + 0x1007
+        mov dword [PML4B + 0x1000], PML4B + 0x2007
+        mov dword [PML4B + 0x2000], PML4B + 0x3007
+        mov dword [PT + 8 * 0x100], 0x110007
+        mov dword [PML4B + 0x3000 + 8 * 0x100], 0x120007
+        mov rax, cr3
+        mov cr3, rax
+        mov rax, cr4
+        or eax, 1 << 17
+        mov cr4, rax
+%endmacro
+`;
+
 describe.skipIf(!canAssemble)('paging', () => {
   test('accessed and dirty bits (SDM 3A, 4.8)', () => {
     const run = runGuest(`${MACROS}
@@ -184,6 +205,123 @@ describe.skipIf(!canAssemble)('paging', () => {
         align 16
 context: dq 1, 0`);
     expect(run.reports).toEqual([0x7_0001, 0x22, fault(GP)]);
+  });
+
+  test.each([
+    ['two', 2],
+    ['more than are kept', 11],
+  ])('each address space has its own pages and code, %s (SDM 3A, 4.10.1)', (_, spaces) => {
+    const rounds = 30_000;
+    const run = runGuest(`${MACROS}${SPACES}
+        LONG
+        TWO_SPACES
+        ; mov eax, 1 or 0x100; ret
+        mov rax, 0xc300000001b8
+        mov [0x110000], rax
+        mov rax, 0xc300000100b8
+        mov [0x120000], rax
+        mov dword [0x110800], 0x10000
+        mov dword [0x120800], 0x1000000
+        mov esi, ${rounds}
+        xor ebx, ebx
+        mov edi, 1
+.round: mov rcx, 1 << 63
+        or rcx, rdi
+        lea rax, [rcx + PML4]
+        test edi, 1
+        jz .enter
+        lea rax, [rcx + PML4B]
+.enter: mov cr3, rax
+        mov ecx, 0x100000
+        call rcx
+        add rbx, rax
+        mov eax, [0x100800]
+        add rbx, rax
+        inc edi
+        cmp edi, ${spaces}
+        jbe .next
+        mov edi, 1
+.next:  dec esi
+        jnz .round
+        REPORT ebx
+        shr rbx, 32
+        REPORT ebx
+        hlt`);
+    let odd = 0;
+    for (let i = 0; i < rounds; i++) if ((1 + (i % spaces)) % 2 === 1) odd++;
+    const sum = odd * 0x100_0100 + (rounds - odd) * 0x1_0001;
+    expect(run.reports).toEqual([sum % 2 ** 32, Math.floor(sum / 2 ** 32)]);
+  });
+
+  test('what is kept of an address space, and what drops it (SDM 3A, 4.10.1, 4.10.4.1; 2, INVPCID)', () => {
+    const run = runGuest(`${MACROS}${SPACES}
+        %macro TO 1
+        mov rax, %1
+        mov cr3, rax
+        %endmacro
+        %define KEEP (1 << 63)
+        ; Caches 0x110000 for address space 1, global where bit 8 is set, and has it mapped to 0x120000 then.
+        %macro CACHE 1
+        TO PML4 + 1
+        MAP 0x100000, 0x110007 | %1
+        mov eax, [0x100000]
+        mov dword [PT + 8 * 0x100], 0x120007 | %1
+        TO PML4B + 2
+        %endmacro
+        %macro SHOW 0
+        TO KEEP | PML4 + 1
+        REPORT [0x100000]
+        %endmacro
+        LONG
+        TWO_SPACES
+        mov rax, cr4
+        or eax, 1 << 7
+        mov cr4, rax
+        mov dword [0x110000], 0x11
+        mov dword [0x120000], 0x22
+        CACHE 0
+        SHOW
+        CACHE 0
+        TO PML4 + 1
+        REPORT [0x100000]
+        CACHE 0
+        invlpg [0x100000]
+        TO PML4B + 2
+        mov ebx, 0
+        invpcid rbx, [other]
+        SHOW
+        CACHE 0
+        invpcid rbx, [one]
+        SHOW
+        mov ebx, 1
+        CACHE 0
+        invpcid rbx, [one]
+        SHOW
+        CACHE 0x100
+        invpcid rbx, [one]
+        SHOW
+        mov ebx, 3
+        CACHE 0
+        invpcid rbx, [other]
+        SHOW
+        CACHE 0x100
+        invpcid rbx, [other]
+        SHOW
+        mov ebx, 2
+        invpcid rbx, [other]
+        SHOW
+        CACHE 0
+        mov rax, cr4
+        xor eax, 1 << 7
+        mov cr4, rax
+        SHOW
+        hlt
+        align 16
+one:    dq 1, 0x100000
+other:  dq 3, 0x101000`);
+    expect(run.reports.slice(0, 2)).toEqual([0x11, 0x22]);
+    // After INVLPG elsewhere an implementation may have dropped more than it must.
+    expect(run.reports.slice(3)).toEqual([0x22, 0x22, 0x11, 0x22, 0x11, 0x22, 0x22]);
   });
 
   test('a store over a page boundary faults whole (SDM 3A, 6.5: faults leave no trace)', () => {

@@ -81,6 +81,36 @@ test.each(TIERS)('functions that are rewritten each time, tier %s', (tier) => {
   expect(run(m, rounds)).toBe(BigInt(sum));
 });
 
+test('more functions than regions are kept', () => {
+  const m = bareMachine(NO_INTERRUPTS, { tier: 'interrupt' });
+  const functions = 120;
+  for (let i = 0; i < functions; i++) {
+    put(m, FUNCTIONS + 64 * i, i);
+    m.ram.setBigUint64(TABLE + 8 * i, BigInt(FUNCTIONS + 64 * i), true);
+  }
+  m.load(caller(functions));
+  m.state.gpr[1] = 3n;
+  m.state.gpr[2] = 0n;
+  expect(m.run(100_000)).toBe(ExitReason.Halt);
+  expect(m.state.gpr[2]).toBe(BigInt((3 * functions * (functions - 1)) / 2));
+  expect(m.cpu.statistics()['regions dropped: all code dropped']).toBeGreaterThan(48);
+});
+
+test('code is dropped to make room while it is about to be run', () => {
+  const m = bareMachine(NO_INTERRUPTS, { tier: 'few' });
+  // 100 times inc eax; jmp to the next: more than a region is made of until it is made again, for which there is no room
+  // then. dec ecx; jnz to the first; hlt
+  const steps = 100;
+  const code = Array.from({ length: steps }, () => [0xff, 0xc0, 0xeb, 0x00]).flat();
+  m.load([...code, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(code.length + 8)), HLT]);
+  const rounds = 50_000;
+  m.state.gpr[0] = 0n;
+  m.state.gpr[1] = BigInt(rounds);
+  expect(m.run(100_000)).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]).toBe(BigInt(steps * rounds));
+  expect(m.cpu.statistics()['regions dropped: all code dropped']).toBeGreaterThan(0);
+});
+
 test.each(TIERS)('a return leads elsewhere than it did, tier %s', (tier) => {
   const m = bareMachine(NO_INTERRUPTS, { tier });
   // f: mov eax, 1; ret, called from the loop above, then from another place that halts at once.

@@ -185,6 +185,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#regions = new Regions({
       run: this.#run,
       tier0: built, code: this.#code, memory, exports, eager,
+      most: this.#tiers.mostRegions,
       translator: link === undefined ? new Translator(tier0()) : link.port,
       watch: options.watch,
       places: {
@@ -361,14 +362,17 @@ export class Processor implements AcceleratedVcpu, Cpu {
     let record: number;
     try {
       record = this.#finder.find(mode);
+      if ((this.#sample || this.#tiers.eager) && this.#tiers.regions && !mode.step) {
+        const { generation } = this.#code;
+        this.#sampled(mode);
+        // All code may have been dropped to make room, this too.
+        if (generation !== this.#code.generation) record = this.#finder.find(mode);
+      }
+      this.#sample = false;
     } catch (reason) {
       this.#private.exitRecord = 0;
       this.#private.budget = budget;
       return this.#emitted.note(reason);
-    }
-    if (this.#sample || this.#tiers.eager) {
-      this.#sample = false;
-      if (this.#tiers.regions && !mode.step) this.#sampled(mode);
     }
     const codePage = (this.#at + P.codePage) >> 2;
     const long = mode.code === 64;

@@ -26,8 +26,6 @@ const LEAST_INSTRUCTIONS = 4;
 const HOT_THOUGH_SMALL = 16 * HOT;
 /** Samples of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
 const ASKED = -(2 ** 30);
-/** Regions installed at most; then everything is dropped, and what is hot comes back. */
-const MOST_INSTALLED = 8192;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
 const MOST_RETIRED = 512;
 
@@ -58,6 +56,8 @@ export interface RegionOptions {
   /** A handler that goes on with whatever its record's handler is now. */
   readonly run: (cpu: number, record: number, budget: number) => number;
   readonly watch?: CodeWatch | undefined;
+  /** Installed at most. */
+  readonly most: number;
   /** Everything is translated on first sight, however small. */
   readonly eager?: boolean;
   /** To the translator's thread, or one that translates here and now. */
@@ -82,6 +82,7 @@ export class Regions {
   readonly #imports: Record<string, Record<string, unknown>>;
   readonly #places: CodePlaces;
   readonly #eager: boolean;
+  readonly #most: number;
   readonly #translator: MessagePort | Translator;
   readonly #reader: RecordReader;
   readonly #watch: CodeWatch | undefined;
@@ -110,6 +111,7 @@ export class Regions {
     this.#imports = { [IMPORTS]: { ...exports, memory } };
     this.#places = options.places;
     this.#eager = options.eager === true;
+    this.#most = options.most;
     this.#translator = options.translator;
     this.#reader = new RecordReader(options.memory.buffer);
     this.#watch = options.watch;
@@ -247,7 +249,7 @@ export class Regions {
     const { record, ranges, instructions, source, small } = wanted;
     const present = this.#code.regionAt(record);
     if (present !== small) return;
-    if (this.#code.regionCount >= MOST_INSTALLED) {
+    if (this.#code.regionCount >= this.#most) {
       this.#code.flush();
       return;
     }

@@ -12,6 +12,9 @@ import { translateRegions, type Links, type NumberedSource } from './translate.t
 // is more to compile and to fetch, and nothing is known in it that was not known before.
 setFlagsFromString('--no-wasm-loop-peeling');
 setFlagsFromString('--no-wasm-loop-unrolling');
+// What V8 has compiled quickly it compiles well once it has been run for so many bytes. By itself it waits for 13 million,
+// which is long for handlers and regions of some hundred bytes that are known to be hot.
+setFlagsFromString('--wasm-tiering-budget=300000');
 
 /** Regions there can be in a machine's life; each has a word of its own in every vCPU. */
 export const REGION_IDS = 65_536;
