@@ -94,7 +94,7 @@ export const Leave = {
 } as const;
 
 /**
- * A TLB entry: 32 bytes. A tag is a page's linear address, or -1. The entry of linear address A is at
+ * A TLB entry: 32 bytes. A tag is a page's linear address, or -1, or 0 where it has never been used. The entry of linear address A is at
  * (A >> 12) & (TLB_ENTRIES - 1).
  */
 export const TLB_ENTRIES = 16384;

@@ -18,7 +18,7 @@ export interface Tiers {
 const BUDGET = 20_000;
 const MOST_BUDGET = 160_000;
 
-const MOST_REGIONS = 8192;
+const MOST_REGIONS = 16_384;
 
 const MODES: Readonly<Record<string, Tiers>> = {
   /** Tier 0 alone. */

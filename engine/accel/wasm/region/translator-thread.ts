@@ -16,6 +16,8 @@ import { Translator, type TranslationRequest } from './translator.ts';
 const GATHERING = 50;
 /** How often free memory is given back, in milliseconds: what is given back is soon wanted again. */
 const GIVING_BACK = 1000;
+/** Once nothing has been asked for so long, in milliseconds, garbage is collected: V8 leaves it until it needs the room. */
+const QUIET = 1000;
 /** Regions in a module at most: a vCPU is not to wait long for the first of many. */
 const MOST_AT_ONCE = 16;
 
@@ -26,12 +28,17 @@ function serve(control: MessagePort): void {
   globalThis.gc?.();
   giveBack();
   let giving: NodeJS.Timeout | undefined;
+  const tidying = setTimeout(() => {
+    globalThis.gc?.();
+    giveBack();
+  }, QUIET);
   control.on('message', (end: TranslatorEnd) => {
     const { port } = end;
     const requests: TranslationRequest[] = [];
     const translate = (): void => {
       port.postMessage(translator.translate(requests.splice(0, MOST_AT_ONCE)));
       if (requests.length > 0) setImmediate(translate);
+      tidying.refresh();
       giving ??= setTimeout(() => {
         giving = undefined;
         giveBack();

@@ -82,7 +82,7 @@ export class Tlbs {
   #current = 0;
   #uses = 0;
 
-  /** @param words the shared memory @param at byte address of {@link TLBS_BYTES} */
+  /** @param words the shared memory @param at byte address of {@link TLBS_BYTES}, all zero */
   constructor(words: Int32Array, at: number) {
     this.words = words;
     this.#at = at;
@@ -92,13 +92,10 @@ export class Tlbs {
       local: new EntryList(FIRST_PAIR + 2 * n, 2),
     }));
     this.#lists = [this.#supervisorLocal, this.#global, ...this.#spaces.map(({ local }) => local)];
-    this.#fill(SUPERVISOR, FIRST_PAIR);
+    // Memory is zero at first, and is taken only once it is written: an entry of zeros is one of page 0, and so invalid
+    // in all places but that page's.
+    for (let n = 0; n < TLBS; n++) this.clear(this.#tlb(n) >> 2);
     this.enter(0);
-  }
-
-  /** Makes all entries of some TLBs invalid that have not been used: memory is taken only by what is. */
-  #fill(from: number, to: number): void {
-    this.words.fill(-1, (this.#at + from * TLB_BYTES) >> 2, (this.#at + to * TLB_BYTES) >> 2);
   }
 
   #tlb(number: number): number {
@@ -140,9 +137,7 @@ export class Tlbs {
     if (!kept) {
       next = 0;
       for (let n = 1; n < ADDRESS_SPACES; n++) if (spaces[n]!.used < spaces[next]!.used) next = n;
-      const { pcid: old } = spaces[next]!;
-      if (old < 0) this.#fill(FIRST_PAIR + 2 * next, FIRST_PAIR + 2 * next + 2);
-      else this.#drop(spaces[next]!.local, true);
+      this.#drop(spaces[next]!.local, true);
       spaces[next]!.pcid = pcid;
     }
     if (next !== this.#current) this.#drop(this.#supervisorLocal, true);
