@@ -89,11 +89,11 @@ test('more functions than regions are kept', () => {
     m.ram.setBigUint64(TABLE + 8 * i, BigInt(FUNCTIONS + 64 * i), true);
   }
   m.load(caller(functions));
-  m.state.gpr[1] = 3n;
+  m.state.gpr[1] = 40n;
   m.state.gpr[2] = 0n;
   expect(m.run(100_000)).toBe(ExitReason.Halt);
-  expect(m.state.gpr[2]).toBe(BigInt((3 * functions * (functions - 1)) / 2));
-  expect(m.cpu.statistics()['regions dropped: all code dropped']).toBeGreaterThan(48);
+  expect(m.state.gpr[2]).toBe(BigInt((40 * functions * (functions - 1)) / 2));
+  expect(m.cpu.statistics()['regions dropped: all code dropped']).toBeGreaterThan(0);
 });
 
 test('code is dropped to make room while it is about to be run', () => {

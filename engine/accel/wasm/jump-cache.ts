@@ -9,7 +9,7 @@
  * for the layout.
  */
 import {
-  firstJump, JUMP_ENTRY, type privateLayout, RETURN_SITES_AT, secondJump,
+  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump,
 } from './private.ts'; // prettier-ignore
 import { PageFilter } from './system/page-filter.ts';
 import { ADDRESS_SPACES } from './system/tlb.ts';
@@ -88,6 +88,20 @@ export class JumpCache {
   forget(linear: bigint): void {
     const at = this.#entryAt(linear);
     if (at >= 0) this.#words[at + JUMP_ENTRY.tag / 4] = 0;
+  }
+
+  /** Drops all entries and links that lead to regions, by their handlers. All are looked at: what has been dropped must be
+   * found anew at some hundred times the cost. */
+  forgetRegions(handlers: readonly number[]): void {
+    if (handlers.length === 0) return;
+    const gone = new Uint8Array(Math.max(...handlers) + 1);
+    for (const handler of handlers) gone[handler] = 1;
+    const words = this.#words;
+    const end = (this.#at + RETURN_SITES_AT) >> 2;
+    for (let at = this.#at >> 2; at < end; at += JUMP_ENTRY_BYTES / 4) {
+      const where = words[at + JUMP_ENTRY.where / 4]!;
+      if ((where & 1) !== 0 && gone[where >>> 1] === 1) words[at + JUMP_ENTRY.tag / 4] = 0;
+    }
   }
 
   /** Notes that code is looked up on the page of a linear address: entries may depend on where it lies.

@@ -194,7 +194,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
         target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),
         forget: (rip) => this.#jumps.forget(rip),
-        forgetAll: () => this.#jumps.dropAll(),
+        forgetRegions: (handlers) => this.#jumps.forgetRegions(handlers),
       },
     }); // prettier-ignore
     this.#copy16 = exports.copy16 as (to: number, from: number) => void;

@@ -49,8 +49,8 @@ export interface CodePlaces {
   originalHandler(record: number): number | undefined;
   /** There is a region now for the code at RIP: the jump cache is to find out. */
   forget(rip: bigint): void;
-  /** Handlers of regions that are gone are about to be used for others: the jump cache is to have none. */
-  forgetAll(): void;
+  /** Handlers of regions that are gone are about to be used for others: the jump cache is to have none of them. */
+  forgetRegions(handlers: readonly number[]): void;
 }
 
 /** Part of a page that a region was made of. */

@@ -231,7 +231,7 @@ export class Regions {
       this.#install(wanted, id, module);
     }
     // Who comes to a region that is gone finds what is there now, but by asking TypeScript.
-    if (this.#broken) this.#forgetAll();
+    if (this.#broken) this.#forgetRetired();
   }
 
   /** Whether the records that a region was made from are still what they were. */
@@ -281,15 +281,15 @@ export class Regions {
 
   /** Puts an exported function among the handlers. */
   #handler(region: unknown): number {
-    if (this.#free.length === 0 && this.#retired.length >= MOST_RETIRED) this.#forgetAll();
+    if (this.#free.length === 0 && this.#retired.length >= MOST_RETIRED) this.#forgetRetired();
     const handler = this.#free.pop() ?? this.#table.grow(1, region);
     this.#table.set(handler, region);
     return handler;
   }
 
   /** Drops what leads to regions that are gone, whose handlers can be used again. */
-  #forgetAll(): void {
-    this.#places.forgetAll();
+  #forgetRetired(): void {
+    this.#places.forgetRegions(this.#retired);
     this.#free.push(...this.#retired.splice(0));
     this.#broken = false;
   }

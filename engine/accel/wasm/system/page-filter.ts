@@ -2,7 +2,7 @@
  * Remembers which stretches of the linear address space were seen, and may claim more: what it denies was not
  * seen. It answers whether dropping one page's translation concerns a cache that cannot be searched by page.
  */
-const SLOTS = 4096;
+const SLOTS = 16_384;
 
 export class PageFilter {
   readonly #shift: number;
@@ -16,7 +16,7 @@ export class PageFilter {
 
   #slot(low: number, high: number): number {
     const number = (low >>> this.#shift) ^ (high << (32 - this.#shift));
-    return (number ^ (number >>> 12)) & (SLOTS - 1);
+    return (number ^ (number >>> 14)) & (SLOTS - 1);
   }
 
   /** Notes the stretch of a linear address, given in halves. */
