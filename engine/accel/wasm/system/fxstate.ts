@@ -52,9 +52,24 @@ const OPCODE_BITS = 0x7ff;
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** Registers as 32-bit words: every word as a BigInt would be an allocation each. */
-const wordsOf = (registers: BigUint64Array): Int32Array =>
-  new Int32Array(registers.buffer, registers.byteOffset, 2 * registers.length);
+/** Registers as 32-bit words: every word as a BigInt would be an allocation each. Guests save and restore them at each
+ * switch of tasks, so views are kept, and what is put together is so in a place of its own. */
+const words = new WeakMap<BigUint64Array, Int32Array>();
+
+function wordsOf(registers: BigUint64Array): Int32Array {
+  let found = words.get(registers);
+  if (found === undefined) {
+    found = new Int32Array(registers.buffer, registers.byteOffset, 2 * registers.length);
+    words.set(registers, found);
+  }
+  return found;
+}
+
+/** Halves of vector registers in a row, and MXCSR with its mask. */
+const row = new Uint8Array(16 * 16);
+const rowWords = new Int32Array(row.buffer);
+const mxcsrPart = new Uint8Array(8);
+const mxcsrView = new DataView(mxcsrPart.buffer);
 
 /** Physical number of ST(i). */
 const physical = (fsw: number, i: number): number => (((fsw >> 11) & 7) + i) & 7;
@@ -132,16 +147,20 @@ export function isInitX87(state: VcpuState): boolean {
     state.fcw === 0x37f &&
     (state.fsw | state.ftw | state.fop | state.fcs | state.fds) === 0 &&
     (state.fip | state.fdp) === 0n &&
-    wordsOf(state.fpr).every((word) => word === 0)
+    isZero(wordsOf(state.fpr))
   );
+}
+
+function isZero(of: Int32Array): boolean {
+  for (let i = 0; i < of.length; i++) if (of[i] !== 0) return false;
+  return true;
 }
 
 /** MXCSR and its mask: bytes 24 … 31. */
 export function saveMxcsr(state: VcpuState, area: Target): void {
-  const bytes = new Uint8Array(8);
-  view(bytes).setUint32(0, state.mxcsr, true);
-  view(bytes).setUint32(4, MXCSR_MASK, true);
-  area.write(OFFSET.mxcsr, bytes);
+  mxcsrView.setUint32(0, state.mxcsr, true);
+  mxcsrView.setUint32(4, MXCSR_MASK, true);
+  area.write(OFFSET.mxcsr, mxcsrPart);
 }
 
 /** The MXCSR of an area; null where reserved bits are set, which raises #GP(0). */
@@ -164,13 +183,15 @@ export function loadXmm(area: Source, { registers }: StateFormat): (state: VcpuS
 }
 
 /**
- * The lower (`half` 0) or upper (1) halves of the first vector registers, 16 bytes each.
+ * The lower (`half` 0) or upper (1) halves of the first vector registers, 16 bytes each; valid until the next call.
  */
 export function halves(state: VcpuState, half: 0 | 1, registers: number): Uint8Array {
-  const words = new Int32Array(4 * registers);
   const from = wordsOf(state.ymm);
-  for (let i = 0; i < words.length; i++) words[i] = from[halfWord(i, half)]!;
-  return new Uint8Array(words.buffer);
+  for (let n = 0; n < registers; n++) {
+    const at = 8 * n + 4 * half;
+    for (let i = 0; i < 4; i++) rowWords[4 * n + i] = from[at + i]!;
+  }
+  return row.subarray(0, 16 * registers);
 }
 
 /** Sets them; to zero where `bytes` is undefined. */
@@ -180,24 +201,24 @@ export function setHalves(
   registers: number,
   bytes: Uint8Array | undefined,
 ): void {
+  if (bytes === undefined) row.fill(0);
+  else row.set(bytes);
   const to = wordsOf(state.ymm);
-  if (bytes === undefined) {
-    for (let i = 0; i < 4 * registers; i++) to[halfWord(i, half)] = 0;
-    return;
+  for (let n = 0; n < registers; n++) {
+    const at = 8 * n + 4 * half;
+    for (let i = 0; i < 4; i++) to[at + i] = rowWords[4 * n + i]!;
   }
-  const from = new Int32Array(bytes.slice().buffer);
-  for (let i = 0; i < 4 * registers; i++) to[halfWord(i, half)] = from[i]!;
 }
 
 /** True where they are all zero. */
 export function halvesAreZero(state: VcpuState, half: 0 | 1, registers: number): boolean {
-  const words = wordsOf(state.ymm);
-  for (let i = 0; i < 4 * registers; i++) if (words[halfWord(i, half)] !== 0) return false;
+  const of = wordsOf(state.ymm);
+  for (let n = 0; n < registers; n++) {
+    const at = 8 * n + 4 * half;
+    if ((of[at]! | of[at + 1]! | of[at + 2]! | of[at + 3]!) !== 0) return false;
+  }
   return true;
 }
-
-/** Index among the 32-bit words of `ymm` of word `i` of the halves in a row. */
-const halfWord = (i: number, half: 0 | 1): number => 8 * (i >> 2) + 4 * half + (i & 3);
 
 /** FXSAVE. Bytes 416 … 511 are left alone: reserved, or the program's own. */
 export function fxsave(state: VcpuState, area: Target, format: StateFormat): void {

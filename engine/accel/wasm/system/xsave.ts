@@ -22,6 +22,10 @@ const HEADER_BYTES = 64;
 /** Upper halves of YMM registers. Being the first extended component it is here in both forms. */
 const AVX_OFFSET = 576;
 
+/** The header of the area at hand; no two are at a time. */
+const header = new Uint8Array(HEADER_BYTES);
+const headerWords = new BigUint64Array(header.buffer);
+
 export type SaveInstruction = 'xsave' | 'xsaveopt' | 'xsavec' | 'xsaves';
 
 export interface RestoreOptions {
@@ -69,11 +73,9 @@ export function xsave(
   if ((saved & Component.SSE) !== 0n) saveXmm(state, area, format);
   if ((saved & Component.AVX) !== 0n) area.write(AVX_OFFSET, halves(state, 1, format.registers));
 
-  const header = new Uint8Array(compacted ? 16 : 8);
-  const to = new DataView(header.buffer);
-  to.setBigUint64(0, kept | present, true);
-  if (compacted) to.setBigUint64(8, requested | COMPACTED, true);
-  area.write(HEADER, header);
+  headerWords[0] = kept | present;
+  headerWords[1] = requested | COMPACTED;
+  area.write(HEADER, header.subarray(0, compacted ? 16 : 8));
 }
 
 /**
@@ -91,21 +93,16 @@ export function xrstor(
 ): Restored {
   const enabled = options.supervisor ? state.xcr0 | state.xss : state.xcr0;
   const requested = enabled & mask;
-  const header = area.read(HEADER, HEADER_BYTES);
-  const words = new BigUint64Array(header.slice().buffer);
-  const present = words[0];
-  const compaction = words[1];
+  header.set(area.read(HEADER, HEADER_BYTES));
+  const present = headerWords[0]!;
+  const compaction = headerWords[1]!;
   const compacted = (compaction & COMPACTED) !== 0n;
   if (compacted ? !options.compaction : options.supervisor) return 'general-protection';
   const components = compacted ? compaction & ~COMPACTED : enabled;
-  const reserved = compacted ? words.subarray(2) : words.subarray(1, 3);
-  if (
-    (components & ~enabled) !== 0n ||
-    (present & ~components) !== 0n ||
-    reserved.some((word) => word !== 0n)
-  ) {
-    return 'general-protection';
-  }
+  if ((components & ~enabled) !== 0n || (present & ~components) !== 0n) return 'general-protection';
+  // Reserved are the words behind XSTATE_BV and XCOMP_BV; in the standard form XCOMP_BV and the one behind it.
+  const end = compacted ? HEADER_BYTES / 8 : 3;
+  for (let i = compacted ? 2 : 1; i < end; i++) if (headerWords[i] !== 0n) return 'general-protection';
 
   const changes: Array<(state: VcpuState) => void> = [];
   const restore = (
