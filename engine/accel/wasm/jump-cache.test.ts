@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
 import { bareMachine, type BareMachine, CODE, le32, NO_INTERRUPTS } from './bare-machine.ts';
-import { firstJump } from './private.ts';
+import { GENERATIONS, JumpCache } from './jump-cache.ts';
+import { firstJump, JUMP_CACHE_BYTES, privateLayout } from './private.ts';
 
 const HLT = 0xf4;
 /** Functions lie from here on. */
@@ -126,4 +127,29 @@ test.each(TIERS)('a return leads elsewhere than it did, tier %s', (tier) => {
     expect(m.run()).toBe(ExitReason.Halt);
     expect([m.state.gpr[0], m.state.rip]).toEqual([2n, BigInt(elsewhere + 8)]);
   }
+});
+
+test('address spaces have entries of their own, and none comes back with its generation', () => {
+  const buffer = new SharedArrayBuffer(JUMP_CACHE_BYTES + privateLayout.size);
+  const own = privateLayout.bind(buffer, JUMP_CACHE_BYTES);
+  let begunAnew = 0;
+  const jumps = new JumpCache(new Int32Array(buffer), own, 0, () => begunAnew++);
+  const found = () => jumps.recordAt(0x1230n, () => 0);
+  jumps.localChanged(0);
+  jumps.put(0x1230, 0, { record: 0x40, region: 0, global: false });
+  const { tagLocal } = own;
+  expect(found()).toBe(0x40);
+  jumps.enterSpace(1);
+  expect(found()).toBe(0);
+  jumps.localChanged(1);
+  jumps.enterSpace(0);
+  expect(found()).toBe(0x40);
+  let again = 0;
+  for (let i = 0; i < GENERATIONS; i++) {
+    jumps.localChanged(0);
+    if (own.tagLocal !== tagLocal) continue;
+    again++;
+    expect([begunAnew, found()]).toEqual([1, 0]);
+  }
+  expect(again).toBe(1);
 });

@@ -94,8 +94,8 @@ export const Leave = {
 } as const;
 
 /**
- * A TLB entry: 32 bytes. A tag is a page's linear address, or -1, or 0 where it has never been used. The entry of linear address A is at
- * (A >> 12) & (TLB_ENTRIES - 1).
+ * A TLB entry: 32 bytes. A tag is a page's linear address, or -1, or 0 where it has never been used. The entry of linear
+ * address A is at (A >> 12) & (TLB_ENTRIES - 1).
  */
 export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
