@@ -10,7 +10,6 @@ import { CACHE } from '../guest/assemble.ts';
 
 const FOLDER = path.join(CACHE, 'debian');
 const SUITE = 'bookworm';
-const MIRROR = 'http://deb.debian.org/debian';
 
 /** What a server has, no more: the rest comes as these packages depend on it. */
 const PACKAGES = [
@@ -57,6 +56,15 @@ export function debianDisk(): string {
   return disk;
 }
 
+/** Where this system has its own packages of the suite from. @throws Error where it has none of that suite */
+function mirror(): string {
+  const options = ['indextargets', '--format', '$(SITE) $(RELEASE)', 'Created-By: Packages'];
+  const lines = execFileSync('apt-get', options, { encoding: 'utf8' }).split('\n');
+  const [site] = lines.find((line) => line.endsWith(` ${SUITE}`))?.split(' ') ?? [];
+  if (site === undefined) throw new Error(`apt has no source of ${SUITE}: add one to its sources`);
+  return site;
+}
+
 /** The partition's file system, in an image as large as the disk. */
 function makeRoot(disk: string): void {
   const archive = path.join(FOLDER, 'root.tar');
@@ -69,7 +77,7 @@ function makeRoot(disk: string): void {
       `--customize-hook=echo ${HOST_NAME} > "$1/etc/hostname"`,
       SUITE,
       `${archive}.part`,
-      `deb ${MIRROR} ${SUITE} main`,
+      `deb ${mirror()} ${SUITE} main`,
     ]);
     renameSync(`${archive}.part`, archive);
   }
