@@ -9,6 +9,7 @@ import type { Clock } from '../device.ts';
 import { Damage } from './damage.ts';
 import { type Colors, colors, type DisplayMode, displayMode } from './display-mode.ts';
 import { drawIndexedLine, drawLinearLine, drawPlanarLine } from './graphics-painter.ts';
+import { drawNoSignalLine, NO_SIGNAL_AFTER } from './no-signal.ts';
 import { TextPainter } from './text-painter.ts';
 import type { Vga } from './vga.ts';
 import { TEXT_WINDOW_BYTES, VIDEO_BYTES } from './vga-state.ts';
@@ -57,6 +58,10 @@ export class Screen {
   readonly #parts: ScreenParts;
   readonly #text: TextPainter;
   #mode: DisplayMode = { kind: 'blank', width: 640, height: 480 };
+  /** When the guest was first seen to show nothing, in its nanoseconds; undefined while it shows something. */
+  #blankSince: number | undefined;
+  /** Whether the picture says so. */
+  #saysNoSignal = false;
   /** What the picture as a whole depends on, as text. */
   #look = '';
   #changes = -1;
@@ -122,7 +127,9 @@ export class Screen {
     });
     const before = this.#mode;
     if (seen.mode !== undefined) {
-      this.#mode = seen.mode;
+      // A display that is off keeps its size: viewers' windows stay as they are.
+      const { width, height } = before;
+      this.#mode = seen.mode.kind === 'blank' ? { kind: 'blank', width, height } : seen.mode;
       this.#colors = seen.colors;
     }
     const mode = this.#mode;
@@ -141,15 +148,23 @@ export class Screen {
   #draw(mode: DisplayMode, dirty: readonly number[], anew: boolean, damage: Damage, now: number): void {
     const { video } = this.#parts;
     const { all, sixteen } = this.#colors;
+    if (mode.kind !== 'blank') this.#blankSince = undefined;
     switch (mode.kind) {
       case 'text':
         // Planes that were written other than through the text window may hold the font.
         if (anew || dirty.some((page) => page < VGA_PAGES)) this.#text.forget();
         this.#text.draw(mode, sixteen, this.pixels, damage, now);
         break;
-      case 'blank':
-        if (anew) this.#drawLines(0, mode.height, damage, (_, line) => line.fill(0));
-        break;
+      case 'blank': {
+        this.#blankSince ??= now;
+        const says = now - this.#blankSince >= NO_SIGNAL_AFTER;
+        if (!anew && says === this.#saysNoSignal) return;
+        this.#saysNoSignal = says;
+        this.#drawLines(0, mode.height, damage, (y, line) =>
+          says ? drawNoSignalLine(line, y, mode.height) : line.fill(0),
+        );
+        return;
+      }
       case 'planar':
       case 'indexed': {
         if (!anew && !dirty.some((page) => page < VGA_PAGES)) break;

@@ -398,15 +398,45 @@ test('VBE scrolling beyond the memory shows what there is', () => {
   expect(() => screen.update()).not.toThrow();
 });
 
-test('a display that is off or has no mode is blank', () => {
+test('a display that is off or has no mode is blank, says so after a second, and keeps its size', () => {
+  /** The lit pixels, each as a character. */
+  const lit = () => {
+    const { width } = screen;
+    const lines = Array.from({ length: screen.height }, (_, y) =>
+      screen.pixels.subarray(y * width, (y + 1) * width),
+    );
+    return lines.map((line) =>
+      Array.from(line, (pixel) => (pixel === 0 ? ' ' : '#'))
+        .join('')
+        .trimEnd(),
+    );
+  };
+  clock.time = 5e9;
   screen.update();
   expect([screen.signal, screen.text()]).toEqual([false, undefined]);
   setMode(3);
   screen.update();
   expect(screen.signal).toBe(true);
+  const size = [screen.width, screen.height];
+  seq(1, 0x20);
+  // Modes are set with the display off, which is not to be told.
+  expect(screen.update()).toMatchObject({ resized: false });
+  expect([screen.signal, screen.width, screen.height]).toEqual([false, ...size]);
+  clock.time += 0.9e9;
+  screen.update();
+  expect(lit().join('')).toBe('');
+  clock.time += 0.2e9;
+  expect(screen.update().damage.any).toBe(true);
+  const said = lit().filter((line) => line !== '');
+  expect(said[0]!.trim()).toMatch(/^#{3} +#{3}/); // the uprights of an N
+  expect(said).toHaveLength(8 * 3);
+  expect(screen.update().damage.any).toBe(false);
+  seq(1, 0);
+  screen.update();
+  expect(screen.signal).toBe(true);
   seq(1, 0x20);
   screen.update();
-  expect(screen.signal).toBe(false);
+  expect(lit().join('')).toBe('');
 });
 
 test('BAR 2 has the ports and the VBE registers', () => {
