@@ -136,6 +136,7 @@ async function bootTwice(bus: Bus): Promise<[first: Cost, second: Cost]> {
     );
     requireText(await type(machine, 'diff -r /usr/share/zoneinfo zoneinfo && echo same.'), 'same.', 'copied');
     requireText(await type(machine, 'nproc'), `${values.vcpus}\r`, 'processors');
+    requireText(await type(machine, 'udevadm settle; cat /proc/fb'), 'bochs-drm', 'the screen’s driver');
     const errors =
       'dmesg | grep -ciE "i/o error|ata[0-9.]+: (exception|failed)|EXT4-fs error|lockup|rcu.*stall"';
     requireText(await type(machine, errors), '0\r', 'errors in the log');

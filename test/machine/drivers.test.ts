@@ -12,6 +12,7 @@ import { createImage } from '../../engine/host/image-tools.ts';
 import { sample } from '../../main/cli/sample.ts';
 import { CACHE } from '../guest/assemble.ts';
 import { guesthouseCommand } from '../guest/engines.ts';
+import { makeIsolinuxDisc } from '../guest/isolinux-disc.ts';
 import { Console } from './harness.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-drivers-'));
@@ -116,6 +117,41 @@ test(
     );
     await type(guest, found);
     expect(await type(guest, 'dmesg | grep -iE "xhci|usb" | grep -ciE "error|fail|died"')).toMatch(/^0\r/);
+    guest.send('poweroff -f\n');
+    expect(await guest.status(60)).toBe(0);
+  },
+);
+
+test(
+  'Linux draws on the screen with the VESA driver, in the mode that it was booted with',
+  { timeout: 300_000 },
+  async () => {
+    const { kernel, initrd } = await sample(path.join(CACHE, 'sample-amd64'), ['linux-image-amd64']);
+    // 1024 × 768 × 32: mode 144h of the firmware's, to which the kernel's boot protocol adds 200h.
+    const entry = '  KERNEL linux\n  APPEND initrd=initrd vga=0x344 console=ttyS0 quiet\n';
+    const disc = makeIsolinuxDisc(folder, 'vesa', entry, { [kernel]: 'linux', [initrd]: 'initrd' });
+    const [width, height] = [1024, 768];
+    await using guest = Console.start(
+      guesthouseCommand('run', '--accel', 'wasm', '--memory', '256', '--display', `vnc=${at('vesa-screen')}`, '--cdrom', disc),
+    ); // prettier-ignore
+    await guest.expect(PROMPT, BOOT);
+    expect(await type(guest, 'cat /proc/fb')).toContain('VESA VGA');
+    expect(await type(guest, 'cat /sys/class/graphics/fb0/virtual_size')).toContain(`${width},${height}`);
+    // A cursor would blink over it.
+    await type(guest, "printf '\\033[?25l' >/dev/tty0");
+    // A number of pixels that no line is a multiple of, again and again until the memory ends.
+    const piece = 3073;
+    await type(guest, `dd if=/dev/urandom of=/tmp/piece bs=${4 * piece} count=1`);
+    await type(guest, '(while cat /tmp/piece; do :; done) >/dev/fb0 2>/dev/null');
+    const dump = await type(guest, 'od -An -v -tx4 -w4 /tmp/piece');
+    // The fourth byte of a pixel is not shown.
+    const drawn = Array.from(dump.matchAll(/ ..([0-9a-f]{6})\r/g), ([, color]) => parseInt(color, 16));
+    expect(drawn).toHaveLength(piece);
+    const viewer = await Viewer.connect(connect(at('vesa-screen')), { encodings: [16, -223] });
+    await viewer.update();
+    expect([viewer.width, viewer.height]).toEqual([width, height]);
+    expect(viewer.pixels.findIndex((pixel, i) => pixel !== drawn[i % piece])).toBe(-1);
+    viewer.close();
     guest.send('poweroff -f\n');
     expect(await guest.status(60)).toBe(0);
   },

@@ -1,50 +1,34 @@
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assemble } from '../guest/assemble.ts';
 import { guesthouseCommand } from '../guest/engines.ts';
+import { makeIsolinuxDisc, SYSLINUX_MODULES } from '../guest/isolinux-disc.ts';
 import { Console } from './harness.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-isolinux-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const LOADER = '/usr/lib/ISOLINUX';
-const MODULES = '/usr/lib/syslinux/modules/bios';
 const MEMTEST = '/boot/memtest86+x64.bin';
 
-/** Discs that are hard disks too, as distributions make them. */
 const image = (name: string): string => path.join(folder, `${name}.iso`);
-
-/** Makes one. @param files from where they are to their names on it */
-function makeDisc(name: string, config: string, files: Readonly<Record<string, string>>): void {
-  const tree = path.join(folder, name);
-  const boot = path.join(tree, 'isolinux');
-  mkdirSync(boot, { recursive: true });
-  copyFileSync(path.join(LOADER, 'isolinux.bin'), path.join(boot, 'isolinux.bin'));
-  copyFileSync(path.join(MODULES, 'ldlinux.c32'), path.join(boot, 'ldlinux.c32'));
-  for (const [from, to] of Object.entries(files)) copyFileSync(from, path.join(boot, to));
-  writeFileSync(path.join(boot, 'isolinux.cfg'), `SERIAL 0 115200\nDEFAULT it\nLABEL it\n${config}`);
-  const record = ['-b', 'isolinux/isolinux.bin', '-c', 'isolinux/boot.cat', '-no-emul-boot'];
-  const hybrid = ['-isohybrid-mbr', path.join(LOADER, 'isohdpfx.bin')];
-  const options = [...record, '-boot-load-size', '4', '-boot-info-table', ...hybrid, '-o', image(name)];
-  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, tree], { stdio: 'pipe' });
-}
+const makeDisc = (name: string, config: string, files: Readonly<Record<string, string>>) =>
+  makeIsolinuxDisc(folder, name, config, files);
+const modules = (...names: string[]) =>
+  Object.fromEntries(names.map((name) => [path.join(SYSLINUX_MODULES, name), name]));
 
 beforeAll(() => {
   const module = path.join(folder, 'module');
   writeFileSync(module, 'first.'); // the guest puts a zero byte over the last
   const guest = (name: string) => assemble(path.join(import.meta.dirname, 'guests', `${name}.asm`));
   makeDisc('kernel', '  KERNEL mboot.c32\n  APPEND kernel.bin one two=2 --- module\n', {
-    [path.join(MODULES, 'mboot.c32')]: 'mboot.c32',
-    [path.join(MODULES, 'libcom32.c32')]: 'libcom32.c32',
+    ...modules('mboot.c32', 'libcom32.c32'),
     [guest('modules')]: 'kernel.bin',
     [module]: 'module',
   });
   makeDisc('smm', '  KERNEL mboot.c32\n  APPEND kernel.bin\n', {
-    [path.join(MODULES, 'mboot.c32')]: 'mboot.c32',
-    [path.join(MODULES, 'libcom32.c32')]: 'libcom32.c32',
+    ...modules('mboot.c32', 'libcom32.c32'),
     [guest('smm')]: 'kernel.bin',
   });
 });
