@@ -2,7 +2,7 @@
  * `npm run fuzz:cpu`
  *
  * Runs random instructions on the host's processor and on ours until the time or the number of cases is up, and
- * prints the first difference of every form. Status: 0 all agree, 1 differences, 69 cannot run here.
+ * prints the first difference of every form as it is found. Status: 0 all agree, 1 differences, 69 cannot run here.
  */
 import { commandLine, oneOf, refuse, wholeNumber } from '../../scripts/command-line.ts';
 import type { Subject } from './case.ts';
@@ -23,6 +23,7 @@ const USAGE = `npm run fuzz:cpu -- [OPTION]…
   --seconds N      for so long (default: 60, without end where --cases is given)
   --cases N        so many cases
   --seed S         makes the same cases again (default: from the clock)
+  --skip N         makes the first N of them without running them
   --only REGEX     just the instruction forms that match
   --mode 32|64     just this mode
   --features A,B…  instructions of these features too (default: ${DEFAULT_FEATURES.join(',')})
@@ -45,6 +46,7 @@ async function main(): Promise<number> {
     seconds: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() & 0x7fff_ffff) },
     cases: { type: 'string' },
+    skip: { type: 'string', default: '0' },
     only: { type: 'string' },
     mode: { type: 'string' },
     features: { type: 'string' },
@@ -57,6 +59,7 @@ async function main(): Promise<number> {
   const cases = values.cases === undefined ? Infinity : wholeNumber('cases', values.cases, 1);
   const usual = values.cases === undefined ? 60 : Infinity;
   const seconds = values.seconds === undefined ? usual : wholeNumber('seconds', values.seconds, 1);
+  const skip = wholeNumber('skip', values.skip, 0);
   const mode = values.mode === undefined ? undefined : oneOf('mode', values.mode, MODES);
   const tiers = values.tier.map((name) => oneOf('tier', name, TIERS));
   const only = values.only === undefined ? undefined : pattern(values.only);
@@ -95,7 +98,9 @@ async function main(): Promise<number> {
   console.log(
     `seed ${seed}, ${values.programs ? 'programs' : `${instructions.templates.length} instruction forms`}`,
   );
+  source.batch(skip);
   let nextReport = 5;
+  let printed = 0;
   const summary = await runDifferential({
     source,
     oracle,
@@ -103,6 +108,9 @@ async function main(): Promise<number> {
     cases,
     until: () => elapsed() >= seconds,
     progress: (now) => {
+      const failures = [...now.failures.values()].slice(printed);
+      for (const { first, count } of failures) console.log(`\n${reportFailure(first, count)}\n`);
+      printed += failures.length;
       if (elapsed() < nextReport) return;
       nextReport = elapsed() + 5;
       console.log(`${Math.round(elapsed())} s: ${reportTotals(now)}`);
@@ -110,7 +118,6 @@ async function main(): Promise<number> {
   });
   oracle.close();
   second.close();
-  for (const { first, count } of summary.failures.values()) console.log(`\n${reportFailure(first, count)}`);
   console.log(`\n${reportTotals(summary)} (${Math.round(summary.cases / elapsed())} a second)`);
   return summary.failures.size === 0 ? 0 : EXIT_DIFFERENCES;
 }

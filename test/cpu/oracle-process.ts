@@ -209,6 +209,11 @@ function windowChanges(record: Uint8Array, patches: readonly Patch[]): Patch[] {
   return found;
 }
 
+/** Linear addresses from here on are the kernel's. */
+const KERNEL_HALF = 1n << 63n;
+/** Of a page fault's error code (SDM 3A, 4.7): the page is present. */
+const PAGE_PRESENT = 1;
+
 /** The result of case `index`; fields of the XSAVE area that are the kernel's own are cleared. */
 function result(index: number, memory: Patch[] | undefined, patches: readonly Patch[]): Result {
   const record = at(Harness.results + index * RESULT_BYTES, RESULT_BYTES);
@@ -216,11 +221,15 @@ function result(index: number, memory: Patch[] | undefined, patches: readonly Pa
   const timedOut = view.getUint32(ResultRecord.signal, true) === TIMER_SIGNAL;
   const vector = timedOut ? LOST : view.getUint32(ResultRecord.trap, true);
   record.fill(0, StateOffset.xsave + 416, StateOffset.xsave + 576);
+  const cr2 = vector === 14 ? view.getBigUint64(ResultRecord.cr2, true) : 0n;
+  // Linux tells programs that whatever they touch of the kernel's half is present, so that they learn nothing of it;
+  // cases have nothing there.
+  const absent = cr2 >= KERNEL_HALF ? PAGE_PRESENT : 0;
   return {
     state: new CpuState(record.subarray(0, STATE_BYTES)),
     vector,
-    errorCode: view.getUint32(ResultRecord.error, true),
-    cr2: vector === 14 ? view.getBigUint64(ResultRecord.cr2, true) : 0n,
+    errorCode: view.getUint32(ResultRecord.error, true) & ~absent,
+    cr2,
     memory: memory ?? windowChanges(record, patches),
   };
 }

@@ -107,6 +107,9 @@ native('page faults tell address, access and presence (SDM 3A, 4.7)', async () =
   expect(crossing).toMatchObject({ vector: 14, errorCode: 6, cr2: BigInt(DATA + 2 * PAGE), memory: [] });
   const fetch = await run('ff e0', at(DATA));
   expect(fetch).toMatchObject({ vector: 14, errorCode: 0x15, cr2: BigInt(DATA) });
+  const kernel = 0xffff_fffe_1f86_29f4n;
+  const jump = await run('ff e0', (state) => state.setGpr(0, kernel));
+  expect(jump).toMatchObject({ vector: 14, errorCode: 0x14, cr2: kernel });
 });
 
 native('nothing is mapped but what the tests map, wherever the program that runs them lies', async () => {
