@@ -36,8 +36,8 @@ export function drawNoSignalLine(line: Uint32Array, y: number, height: number): 
   const row = Math.floor((y - (height - LETTER_LINES * SCALE) / 2) / SCALE);
   if (row < 0 || row >= LETTER_LINES) return;
   const left = Math.floor((line.length - (WORDS.length * ADVANCE - 1) * SCALE) / 2);
-  for (const [i, letter] of [...WORDS].entries()) {
-    const bits = LETTERS[letter]?.[row] ?? 0;
+  for (let i = 0; i < WORDS.length; i++) {
+    const bits = LETTERS[WORDS[i]]?.[row] ?? 0;
     for (let column = 0; column < 5; column++) {
       if (((bits >> (4 - column)) & 1) === 0) continue;
       const x = left + (i * ADVANCE + column) * SCALE;
