@@ -25,6 +25,7 @@ import {
   Security,
   ServerMessage,
 } from './rfb-protocol.ts';
+import { type Move, SentPicture } from './sent-picture.ts';
 import { answersChallenge, CHALLENGE_BYTES } from './vnc-password.ts';
 import { ZlibStream } from './zlib-stream.ts';
 
@@ -104,6 +105,8 @@ export class RfbClient {
   #encodings: readonly number[] = [];
   #level = LEVEL;
   #damage: Damage;
+  /** What the client has of the picture, where it can move parts of it. */
+  #sent: SentPicture | undefined;
   /** What the client has asked for, undefined where nothing. */
   #requested: Rectangle | undefined;
   /** The size that the client knows. */
@@ -144,6 +147,7 @@ export class RfbClient {
   changed(damage: Damage, resized: boolean): void {
     const { width, height } = this.#options.screen;
     if (resized) {
+      this.#sent = undefined;
       this.#damage = new Damage(width, height);
       this.#damage.markRectangle({ x: 0, y: 0, width, height });
     } else this.#damage.add(damage);
@@ -165,10 +169,23 @@ export class RfbClient {
       return;
     }
     const within = intersect(this.#requested, { x: 0, y: 0, ...this.#known });
-    const areas = this.#damage.take(within).flatMap((area) => divide(area));
+    let areas = this.#damage.take(within);
+    const move = this.#sentPicture()?.move(screen, areas);
+    if (move !== undefined) {
+      parts.push(copyRectangle(move));
+      areas = this.#sent?.different(screen, areas) ?? areas;
+    }
     if (areas.length === 0 && parts.length === 0) return;
     this.#requested = undefined;
-    this.#send(parts, areas);
+    this.#send(parts, areas.flatMap(divide));
+  }
+
+  /** What the client has, where it knows the picture's size and is able to move parts of it. */
+  #sentPicture(): SentPicture | undefined {
+    const { screen } = this.#options;
+    if (!this.#encodings.includes(Encoding.CopyRect)) this.#sent = undefined;
+    else if (this.#sent?.fits(screen) !== true) this.#sent = new SentPicture(screen.width, screen.height);
+    return this.#sent;
   }
 
   /** Sends an update, and no other before the connection has taken it.
@@ -248,6 +265,8 @@ export class RfbClient {
   async #encodeArea(area: Rectangle): Promise<[encoding: number, data: Uint8Array]> {
     const { screen, local } = this.#options;
     const writer = this.#writer;
+    // Encoders read the pixels before they wait for anything.
+    if (this.#sent?.fits(screen) === true) this.#sent.sent(screen, area);
     const encoding = this.#encodings.find((each) => PIXEL_ENCODINGS.includes(each)) ?? Encoding.Raw;
     switch (encoding) {
       case Encoding.Tight: {
@@ -388,6 +407,7 @@ export class RfbClient {
           const format = unpackFormat(bytes.subarray(4));
           if (format === undefined) this.close();
           else this.#writer = new PixelWriter(format);
+          this.#sent = undefined;
         });
       case ClientMessage.SetEncodings: {
         const head = this.#reader.peek(4);
@@ -472,8 +492,13 @@ export class RfbClient {
       height: view.getUint16(8),
     };
     const incremental = bytes[1] !== 0;
-    const { width, height } = this.#options.screen;
-    if (!incremental) this.#damage.markRectangle(intersect(area, { x: 0, y: 0, width, height }));
+    const { screen } = this.#options;
+    const { width, height } = screen;
+    if (!incremental) {
+      const lost = intersect(area, { x: 0, y: 0, width, height });
+      this.#damage.markRectangle(lost);
+      if (this.#sent?.fits(screen) === true) this.#sent.forget(lost);
+    }
     this.#requested = this.#requested === undefined ? area : union(this.#requested, area);
     this.#options.wants('update');
     this.update();
@@ -494,6 +519,14 @@ function rectangleHeader({ x, y, width, height }: Rectangle, encoding: number): 
   for (const [i, value] of [x, y, width, height].entries()) view.setUint16(2 * i, value);
   view.setInt32(8, encoding);
   return bytes;
+}
+
+/** 7.7.2: where from. */
+function copyRectangle(move: Move): Uint8Array {
+  const source = new Uint8Array(4);
+  numbers(source).setUint16(0, move.x);
+  numbers(source).setUint16(2, move.fromY);
+  return Buffer.concat([rectangleHeader(move, Encoding.CopyRect), source]);
 }
 
 function intersect(a: Rectangle, b: Rectangle): Rectangle {

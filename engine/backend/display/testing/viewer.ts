@@ -29,6 +29,8 @@ export class Viewer {
   absolute: boolean | undefined;
   /** Encodings of the rectangles that came. */
   readonly seen: number[] = [];
+  /** Where they were. */
+  readonly areas: Rectangle[] = [];
 
   private constructor(stream: Duplex) {
     this.#stream = stream;
@@ -133,6 +135,7 @@ export class Viewer {
     const [x, y, width, height] = [0, 2, 4, 6].map((at) => view.getUint16(at));
     const encoding = view.getInt32(8);
     this.seen.push(encoding);
+    this.areas.push({ x, y, width, height });
     const put = (dx: number, dy: number, color: number) => {
       this.pixels[(y + dy) * this.width + x + dx] = color;
     };
@@ -142,6 +145,16 @@ export class Viewer {
         const words = new Uint32Array(data.buffer, data.byteOffset, width * height);
         this.#lines({ x, y, width, height }, (line, row) => {
           for (let i = 0; i < width; i++) line[i] = words[row * width + i] & 0xff_ffff;
+        });
+        return;
+      }
+      case 1: {
+        const from = await this.#read(4);
+        const [fromX, fromY] = [(from[0] << 8) | from[1], (from[2] << 8) | from[3]];
+        const before = this.pixels.slice();
+        this.#lines({ x, y, width, height }, (line, row) => {
+          const at = (fromY + row) * this.width + fromX;
+          line.set(before.subarray(at, at + width));
         });
         return;
       }
