@@ -51,6 +51,72 @@ limits: dd 0, 4`);
     ]);
   });
 
+  test('string instructions do all that lies within a segment, and wrap as addresses do (SDM 2, REP)', () => {
+    const run = runGuest(`
+        PROTECTED
+        ; 110h bytes at 2 MiB.
+        mov dword [free], 0x0000010f
+        mov dword [free + 4], 0x00409220
+        mov edi, 0x300000
+        mov ecx, 0x200
+.next:  mov [edi], cl
+        inc edi
+        loop .next
+        mov ax, 0x58
+        mov es, ax
+        mov esi, 0x300000
+        mov edi, 0x80
+        mov ecx, 0x180
+        TRY rep movsb
+        REPORT esi
+        REPORT edi
+        REPORT [0x20010c]
+        REPORT [0x200110]
+        mov ax, 0x58
+        mov es, ax
+        mov eax, 0x12345678
+        mov edi, 2
+        mov ecx, 0x80
+        TRY rep stosd
+        REPORT edi
+        REPORT [0x20010c]
+        REPORT [0x200110]
+        mov ax, 0x58
+        mov fs, ax
+        mov esi, 0x101
+        mov edi, 0x400000
+        mov ecx, 0x10
+        TRY rep fs movsw
+        REPORT esi
+        REPORT edi
+        REPORT [0x40000c]
+        ; Sixteen bits of an index: the rest of the register stays, and what is beyond is not touched.
+        mov al, 0x99
+        mov edi, 0x7fff8
+        mov ecx, 0x70010
+        a16 rep stosb
+        REPORT edi
+        REPORT ecx
+        REPORT [0xfffc]
+        REPORT [0x10000]
+        REPORT [4]
+        REPORT [8]
+        ; An element that lies across the end of the addresses has its second half at their beginning.
+        mov word [0xfffe], 0
+        mov edi, 0xffff
+        mov ecx, 2
+        mov eax, 0xbbaa
+        a16 rep stosw
+        REPORT edi
+        hlt`);
+    expect(run.end).toBe('halt');
+    const gp = fault(GP, 0);
+    expect(run.reports.map((value) => value >>> 0)).toEqual(
+      [gp, 0x300090, 0x110, 0x71727374, 0, gp, 0x10e, 0x71721234, 0, gp, 0x10f, 0x40000e, 0x7212, 0x70008, 0x70000,
+        0x99999999, 0, 0x99999999, 0, 0x3],
+    ); // prettier-ignore
+  });
+
   test('at CPL 3 (SDM 3A, 5.9): privileged instructions, gates, INTO', () => {
     const run = runGuest(`
         PROTECTED

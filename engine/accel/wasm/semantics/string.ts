@@ -4,7 +4,7 @@
  * step, with the registers as the manual wants them (SDM 2, REP).
  */
 import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import { P } from '../private.ts';
+import { P, S } from '../private.ts';
 import { define } from './registry.ts';
 import type { Env } from './env.ts';
 import type { Size } from './form.ts';
@@ -77,8 +77,27 @@ function hostOf(e: Env, linear: I64, extent: I32 | undefined, write: boolean): I
   return address;
 }
 
-/** True where several elements can be done at once: upwards, with 64-bit addresses (no wrap, no limits). */
-const inBulk = (e: Env, left: I64 | undefined): left is I64 => left !== undefined && e.form.address === '64';
+/** The last offset that lies within a segment and can be addressed, in the form's address size; undefined where nothing
+ * bounds it. */
+function lastOffset(e: Env, segment: number | I32, write: boolean): I64 | undefined {
+  const { address } = e.form;
+  if (address === '64') return undefined;
+  if (address === '32in64') return i64.const(0xffff_ffffn);
+  const at = typeof segment === 'number' ? segment * 4 : i32.mul(segment, 4);
+  const end = e.c.let(i64.load32_u(i32.add(e.cpu, at), write ? S.segWriteHi : S.segReadHi));
+  if (address === '32') return end;
+  return e.c.let(i64.select(i64.lt_u(end, 0xffff), end, 0xffff));
+}
+
+/** Elements from an offset up to where its segment ends, or the address size wraps, at most `left`; upwards only. The
+ * first has been found to be within the segment. */
+function inSegment(e: Env, segment: number | I32, offset: I64, left: I64, bytes: number, write: boolean): I64 {
+  const last = lastOffset(e, segment, write);
+  if (last === undefined) return left;
+  const c = e.c;
+  const room = c.let(i64.shr_u(i64.add(i64.sub(last, offset), 1), Math.log2(bytes)));
+  return c.let(i64.select(i64.lt_u(left, room), left, room));
+}
 
 define('movs', (e) => {
   const c = e.c;
@@ -87,7 +106,12 @@ define('movs', (e) => {
     const by = step(e, bytes);
     const from = c.let(sourceLinear(e, bytes));
     const to = c.let(targetLinear(e, bytes, true));
-    const most = inBulk(e, left) ? c.let(onPage(e, to, onPage(e, from, left, bytes), bytes)) : undefined;
+    let most: I64 | undefined;
+    if (left !== undefined) {
+      most = inSegment(e, e.segment(), index(e, RSI), left, bytes, false);
+      most = inSegment(e, ES, index(e, RDI), most, bytes, true);
+      most = c.let(onPage(e, to, onPage(e, from, most, bytes), bytes));
+    }
     const size = most && c.let(i32.mul(i32.wrap(most), bytes));
     const source = hostOf(e, from, size, false);
     // The bounce buffer serves one access at a time: a value read through it is taken out first.
@@ -126,7 +150,7 @@ define('stos', (e) => {
     const by = step(e, bytes);
     const value = c.let(e.gpr(RAX, bytes));
     const to = c.let(targetLinear(e, bytes, true));
-    const most = inBulk(e, left) ? onPage(e, to, left, bytes) : undefined;
+    const most = left && onPage(e, to, inSegment(e, ES, index(e, RDI), left, bytes, true), bytes);
     const size = most && c.let(i32.mul(i32.wrap(most), bytes));
     const target = hostOf(e, to, size, true);
     const count = c.var('i64', 1);
