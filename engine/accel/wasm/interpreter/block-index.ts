@@ -43,44 +43,65 @@ export interface Block {
   links: number | number[] | undefined;
 }
 
-/** Entries for blocks found lately: a power of two. */
-const RECENT = 8192;
-
 /** Blocks of one mode that begin at the same byte, at most. */
 const MOST_ALIKE = 8;
 
+/** Entries at first: a power of two, as ever. */
+const LEAST_ENTRIES = 4096;
+/** An entry in words: the host address of the first byte, or 0; what the newest block there is known by without being
+ * looked at, see {@link shortName}; its record; and a word that is not used. */
+const ENTRY = 4;
+const HOST = 0;
+const NAME = 1;
+const RECORD = 2;
+
+/**
+ * Where blocks begin, as a hash table with open addressing: of most, one entry says all that a look-up has to know. Code
+ * that is jumped to for the first time in an address space is looked up here, so that what counts is how many of the
+ * host's cache lines are touched.
+ */
 export class BlockIndex {
-  /** By the host address of the first byte: the newest, which leads to the others. */
-  readonly #first = new Map<number, Block>();
-  /** Blocks found lately, by a few bits of host address and RIP. */
-  readonly #recent = Array.from<Block | undefined>({ length: RECENT });
+  #entries = new Int32Array(LEAST_ENTRIES * ENTRY);
+  /** By entry: the newest block, which leads to the others that begin at its byte. */
+  #newest = Array.from<Block | undefined>({ length: LEAST_ENTRIES });
+  /** Right shift of a hash to an entry. */
+  #shift = 32 - Math.log2(LEAST_ENTRIES);
+  #used = 0;
+  /** The block found last. */
+  found: Block | undefined;
 
   /**
-   * The block that begins at a host address, under this RIP and mode.
+   * Looks for the block that begins at a host address, under this RIP and mode, and has it as {@link found}.
    *
    * @param low, high halves of RIP, signed
    * @param secondPage says where the page behind that of the first byte lies now, as a host address: an
    *   instruction that crosses onto it was decoded from there. It may throw
+   * @returns its record, or 0
    */
-  find(host: number, low: number, high: number, mode: CodeMode, secondPage: () => number): Block | undefined {
-    const at = slot(host, low, high);
-    let block = this.#recent[at];
-    if (block !== undefined && block.from === host && isOf(block, low, high, mode, secondPage)) return block;
-    for (block = this.#first.get(host); block; block = block.next) {
-      if (!isOf(block, low, high, mode, secondPage)) continue;
-      this.#recent[at] = block;
-      return block;
+  find(host: number, low: number, high: number, mode: CodeMode, secondPage: () => number): number {
+    const at = this.#place(host);
+    const entries = this.#entries;
+    if (entries[at * ENTRY + NAME] === shortName(host, low, high, mode) && entries[at * ENTRY + NAME] !== 0) {
+      this.found = this.#newest[at];
+      return entries[at * ENTRY + RECORD]!;
     }
-    return undefined;
+    for (let block = this.#newest[at]; block; block = block.next) {
+      if (!isOf(block, low, high, mode, secondPage)) continue;
+      this.found = block;
+      return block.record;
+    }
+    return 0;
   }
 
   /** @returns a block that is to be dropped in its place */
   add(block: Block): Block | undefined {
+    if (4 * (this.#used + 1) > 3 * this.#newest.length) this.#grow();
     const { from, mode } = block;
-    const older = this.#first.get(from);
+    const at = this.#place(from);
+    const older = this.#newest[at];
+    if (older === undefined) this.#used++;
     block.next = older;
-    this.#first.set(from, block);
-    this.#recent[slot(from, block.low, block.high)] = block;
+    this.#put(at, block);
     let alike = 0;
     for (let other = older; other; other = other.next) {
       if (other.mode === mode && ++alike >= MOST_ALIKE) return other;
@@ -89,26 +110,83 @@ export class BlockIndex {
   }
 
   remove(block: Block): void {
-    const { from } = block;
-    const at = slot(from, block.low, block.high);
-    if (this.#recent[at] === block) this.#recent[at] = undefined;
-    const first = this.#first.get(from);
-    if (first === block) {
-      if (block.next) this.#first.set(from, block.next);
-      else this.#first.delete(from);
+    if (this.found === block) this.found = undefined;
+    const at = this.#place(block.from);
+    const first = this.#newest[at];
+    if (first !== block) {
+      for (let other = first; other; other = other.next) if (other.next === block) other.next = block.next;
       return;
     }
-    for (let other = first; other; other = other.next) if (other.next === block) other.next = block.next;
+    if (block.next !== undefined) this.#put(at, block.next);
+    else this.#empty(at);
   }
 
   clear(): void {
-    this.#first.clear();
-    this.#recent.fill(undefined);
+    this.#entries = new Int32Array(LEAST_ENTRIES * ENTRY);
+    this.#newest = Array.from<Block | undefined>({ length: LEAST_ENTRIES });
+    this.#shift = 32 - Math.log2(LEAST_ENTRIES);
+    this.#used = 0;
+    this.found = undefined;
+  }
+
+  /** The entry of a host address, or the empty one where it would be. */
+  #place(host: number): number {
+    const entries = this.#entries;
+    const last = this.#newest.length - 1;
+    // Beyond 2 GiB they are negative as words.
+    const word = host | 0;
+    let at = Math.imul(word, HASH) >>> this.#shift;
+    for (;;) {
+      const there = entries[at * ENTRY + HOST];
+      if (there === word || there === 0) return at;
+      at = (at + 1) & last;
+    }
+  }
+
+  #put(at: number, block: Block): void {
+    this.#newest[at] = block;
+    const word = at * ENTRY;
+    this.#entries[word + HOST] = block.from;
+    // One that ends on a second page has to be looked at.
+    this.#entries[word + NAME] =
+      block.to2 === 0 ? shortName(block.from, block.low, block.high, block.mode) : 0;
+    this.#entries[word + RECORD] = block.record;
+  }
+
+  /** Empties an entry; those behind it that are not where they would be at best come nearer. */
+  #empty(gap: number): void {
+    const entries = this.#entries;
+    const last = this.#newest.length - 1;
+    this.#used--;
+    for (let at = (gap + 1) & last; ; at = (at + 1) & last) {
+      const host = entries[at * ENTRY + HOST]!;
+      if (host === 0) break;
+      const best = Math.imul(host, HASH) >>> this.#shift;
+      if (((at - best) & last) < ((at - gap) & last)) continue;
+      entries.copyWithin(gap * ENTRY, at * ENTRY, (at + 1) * ENTRY);
+      this.#newest[gap] = this.#newest[at];
+      gap = at;
+    }
+    entries.fill(0, gap * ENTRY, (gap + 1) * ENTRY);
+    this.#newest[gap] = undefined;
+  }
+
+  #grow(): void {
+    const before = this.#newest;
+    this.#newest = Array.from<Block | undefined>({ length: 2 * before.length });
+    this.#entries = new Int32Array(this.#newest.length * ENTRY);
+    this.#shift--;
+    for (const block of before) if (block !== undefined) this.#put(this.#place(block.from), block);
   }
 }
 
-const slot = (host: number, low: number, high: number): number =>
-  (host ^ (low >>> 12) ^ (high << 3)) & (RECENT - 1);
+/** Spreads host addresses: 2^32 over the golden ratio. */
+const HASH = 0x9e37_79b1;
+
+/** What a block is known by where RIP is counted from its page, as in 64-bit mode: its mode. 0 where it has to be looked
+ * at. */
+const shortName = (host: number, low: number, high: number, mode: CodeMode): number =>
+  low === (host & 0xfff) && high === 0 ? mode.id + 1 : 0;
 
 const isOf = (block: Block, low: number, high: number, mode: CodeMode, secondPage: () => number): boolean =>
   block.low === low &&

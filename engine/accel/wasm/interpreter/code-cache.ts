@@ -116,7 +116,9 @@ export class CodeCache implements CodeWatch {
   onFlush: () => void = () => {};
   invalidated = 0;
   /** The block last found. */
-  found: Block | undefined;
+  get found(): Block | undefined {
+    return this.#blocks.found;
+  }
   readonly #regions = new Map<number, Set<InstalledRegion>>();
   /** By first record. */
   readonly #regionAt = new Map<number, InstalledRegion>();
@@ -292,7 +294,6 @@ export class CodeCache implements CodeWatch {
     this.#regionAt.clear();
     this.#recordOf.clear();
     this.#regions.clear();
-    this.found = undefined;
     this.#blocks.clear();
     this.#blockCount = 0;
     for (const page of this.#pages.keys()) this.onPageFree(page);
@@ -324,11 +325,8 @@ export class CodeCache implements CodeWatch {
       low = low & 0xfff;
       high = 0;
     }
-    const block = this.#blocks.find(this.#host, low, high, mode, this.#secondPage);
-    if (block !== undefined) {
-      this.found = block;
-      return block.record;
-    }
+    const record = this.#blocks.find(this.#host, low, high, mode, this.#secondPage);
+    if (record !== 0) return record;
     if (this.#next + BLOCK_ROOM > this.#arenaEnd || this.#blockCount >= MOST_BLOCKS) this.flush();
     try {
       return this.#decodeBlock(low, high, mode);
@@ -439,7 +437,7 @@ export class CodeCache implements CodeWatch {
       at += REC_BYTES;
     }
     this.#next = at;
-    this.found = undefined;
+    this.#blocks.found = undefined;
     if (from >= 0)
       this.#keep({
         record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0, links: undefined,
@@ -448,7 +446,7 @@ export class CodeCache implements CodeWatch {
   }
 
   #keep(block: Block): void {
-    this.found = block;
+    this.#blocks.found = block;
     this.#blockCount++;
     for (const host of block.to2 > 0 ? [block.from, block.from2] : [block.from]) {
       this.#claim(host).add(block);
