@@ -20,6 +20,7 @@ import type { Runtime } from '../semantics/runtime.ts';
 import {
   ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
 } from './forms.ts'; // prettier-ignore
+import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addDivide128 } from './divide.ts';
 
@@ -332,8 +333,16 @@ export function adoptTier0({ module, handlers, complex }: CompiledTier0): Runnab
   return { module, handlers, complex, forms: buildForms(rows) };
 }
 
-/** Builds the module. Takes some tenths of a second; share the result. */
-export function buildTier0(): Tier0 {
+/**
+ * Builds the module. Takes some tenths of a second; share the result.
+ *
+ * @param compiled the module, where there is one already, and only the rest is wanted
+ * @param encoded given what the module is compiled from, when it is first asked for
+ */
+export function buildTier0(
+  compiled?: WebAssembly.Module,
+  encoded: (tier0: EncodedTier0) => void = () => {},
+): Tier0 {
   const forms = buildForms(rows);
   for (const row of rows) if (row.attributes.ts) complexNumber(row.name);
   const m = new ModuleBuilder();
@@ -402,17 +411,22 @@ export function buildTier0(): Tier0 {
   });
   m.export('copy16', copy16);
   // What it is built from is let go of as soon as it is there.
-  let builder: ModuleBuilder | undefined = m;
-  let module: WebAssembly.Module | undefined;
+  let builder = compiled === undefined ? m : undefined;
+  let module = compiled;
+  const [complex, handlers] = [complexNames(), functions.length];
   return {
     get module() {
-      if (builder !== undefined) module = new WebAssembly.Module(builder.encode());
+      if (builder !== undefined) {
+        const bytes = builder.encode();
+        module = new WebAssembly.Module(bytes);
+        encoded({ bytes, handlers, complex });
+      }
       builder = undefined;
       return module!;
     },
     forms,
-    complex: complexNames(),
-    handlers: functions.length,
+    complex,
+    handlers,
     helpers: helpers.length,
     runtime: shared,
     types: m.types,

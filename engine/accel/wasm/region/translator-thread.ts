@@ -1,10 +1,12 @@
 /**
  * The translator's thread, one for a machine. Each vCPU has a port to it; whatever has come in while one batch
- * was being translated is the next. What each is sent first is tier 0, which so is built and compiled once for a
- * machine.
+ * was being translated is the next. What each is sent first is tier 0, which so is compiled once for a machine, and
+ * built once on a host.
  */
+import { getCompileCacheDir } from 'node:module';
 import { parentPort, type MessagePort } from 'node:worker_threads';
-import { buildTier0 } from '../interpreter/handlers.ts';
+import { buildTier0, type Tier0 } from '../interpreter/handlers.ts';
+import { KeptTier0 } from '../interpreter/kept-tier0.ts';
 import { memoryReturner } from '../../../backend/freed-memory.ts';
 import { sendTier0, type TranslatorEnd } from '../../../machine/translator-link.ts';
 import { Translator, type TranslationRequest } from './translator.ts';
@@ -23,10 +25,18 @@ const MOST_AT_ONCE = 16;
 
 function serve(control: MessagePort): void {
   const giveBack = memoryReturner();
-  const tier0 = buildTier0();
-  const translator = new Translator(tier0);
-  globalThis.gc?.();
-  giveBack();
+  const kept = new KeptTier0(getCompileCacheDir());
+  const found = kept.load();
+  let translator: Translator | undefined;
+  const build = (): Tier0 => {
+    const tier0 = buildTier0(found?.module, (encoded) => kept.save(encoded));
+    translator = new Translator(tier0);
+    globalThis.gc?.();
+    giveBack();
+    return tier0;
+  };
+  // vCPUs wait for it; what else there is of it, translating alone needs.
+  const tier0 = found ?? build();
   let giving: NodeJS.Timeout | undefined;
   const tidying = setTimeout(() => {
     globalThis.gc?.();
@@ -36,7 +46,8 @@ function serve(control: MessagePort): void {
     const { port } = end;
     const requests: TranslationRequest[] = [];
     const translate = (): void => {
-      port.postMessage(translator.translate(requests.splice(0, MOST_AT_ONCE)));
+      if (translator === undefined) build();
+      port.postMessage(translator!.translate(requests.splice(0, MOST_AT_ONCE)));
       if (requests.length > 0) setImmediate(translate);
       tidying.refresh();
       giving ??= setTimeout(() => {

@@ -91,7 +91,14 @@ function lastOffset(e: Env, segment: number | I32, write: boolean): I64 | undefi
 
 /** Elements from an offset up to where its segment ends, or the address size wraps, at most `left`; upwards only. The
  * first has been found to be within the segment. */
-function inSegment(e: Env, segment: number | I32, offset: I64, left: I64, bytes: number, write: boolean): I64 {
+function inSegment(
+  e: Env,
+  segment: number | I32,
+  offset: I64,
+  left: I64,
+  bytes: number,
+  write: boolean,
+): I64 {
   const last = lastOffset(e, segment, write);
   if (last === undefined) return left;
   const c = e.c;
