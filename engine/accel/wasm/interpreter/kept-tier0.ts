@@ -39,31 +39,37 @@ export interface EncodedTier0 extends Omit<CompiledTier0, 'module'> {
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Of the engine as it is, and with it of all that decides what is built. */
-function engineDigest(): string {
-  const hash = createHash('sha256');
-  const files = globSync('**/*.{ts,js}', { cwd: ENGINE, exclude: (name) => name.includes('.test.') });
-  for (const file of files.toSorted()) {
-    const text = readFileSync(path.join(ENGINE, file));
-    hash.update(`${file} ${text.length}\n`).update(text);
+/** Of the engine as it is, and with it of all that decides what is built; undefined where its files cannot be read. */
+function engineDigest(): string | undefined {
+  try {
+    const hash = createHash('sha256');
+    const files = globSync('**/*.{ts,js}', { cwd: ENGINE, exclude: (name) => name.includes('.test.') });
+    // A package may hide what is in it, and the digest of nothing says nothing.
+    if (!files.includes(path.relative(ENGINE, import.meta.filename))) return undefined;
+    for (const file of files.toSorted()) {
+      const text = readFileSync(path.join(ENGINE, file));
+      hash.update(`${file} ${text.length}\n`).update(text);
+    }
+    return hash.digest('hex');
+  } catch {
+    return undefined;
   }
-  return hash.digest('hex');
 }
 
 /** Where tier 0 is kept in a process. */
 export class KeptTier0 {
-  readonly #folder: string | undefined;
-  readonly #file: string;
+  /** Undefined where nothing is kept. */
+  readonly #file: string | undefined;
 
-  /** @param folder undefined where nothing is kept */
+  /** @param folder undefined where nothing is to be kept */
   constructor(folder: string | undefined) {
-    this.#folder = folder;
-    this.#file = folder === undefined ? '' : path.join(folder, `tier0-${engineDigest()}`);
+    const name = folder === undefined ? undefined : engineDigest();
+    this.#file = folder === undefined || name === undefined ? undefined : path.join(folder, `tier0-${name}`);
   }
 
   /** What is kept; undefined where that is nothing, or damaged. */
   load(): CompiledTier0 | undefined {
-    if (this.#folder === undefined) return undefined;
+    if (this.#file === undefined) return undefined;
     try {
       const file = readFileSync(this.#file);
       const end = file.indexOf('\n');
@@ -79,11 +85,12 @@ export class KeptTier0 {
 
   /** Keeps it for others. Where that cannot be done, they build their own. */
   save({ bytes, handlers, complex }: EncodedTier0): void {
-    if (this.#folder === undefined) return;
+    if (this.#file === undefined) return;
+    const folder = path.dirname(this.#file);
     const head: Head = { handlers, complex, sha256: digest(bytes) };
     const temporary = `${this.#file}.${process.pid}`;
     try {
-      mkdirSync(this.#folder, { recursive: true });
+      mkdirSync(folder, { recursive: true });
     } catch {
       return;
     }
@@ -92,7 +99,7 @@ export class KeptTier0 {
         mode: 0o600,
       });
       renameSync(temporary, this.#file);
-      this.#tidy(this.#folder);
+      this.#tidy(folder);
     } catch {
       rmSync(temporary, { force: true });
     }
