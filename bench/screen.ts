@@ -16,8 +16,8 @@ export const SCREEN = { width: 1280, height: 800 } as const;
 const KEY_F = 0x21;
 const KEY_SPACE = 0x39;
 
-/** Tight, DesktopSize, extended key events. */
-const ENCODINGS = [7, -223, -258];
+/** CopyRect, Tight, DesktopSize, extended key events: as noVNC asks for. */
+const ENCODINGS = [1, 7, -223, -258];
 
 /** How long the whole screen is drawn for, in milliseconds, before what is counted and while it is. */
 const WARM = 2000;

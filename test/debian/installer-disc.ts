@@ -7,9 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
-const LOADER = '/usr/lib/ISOLINUX/isolinux.bin';
-const MODULE = '/usr/lib/syslinux/modules/bios/ldlinux.c32';
+import { makeIsolinuxDisc } from '../guest/isolinux-disc.ts';
 
 /** Where the images' own configuration looks for them. */
 const INSIDE = 'debian-installer/amd64';
@@ -30,12 +28,9 @@ export function makeInstallerDisc(images: string, file: string): void {
     cpSync(path.join(images, 'boot-screens'), path.join(inside, 'boot-screens'), { recursive: true });
     removeCountdown(path.join(inside, 'boot-screens'));
     copyFileSync(path.join(images, 'boot-screens', 'syslinux.cfg'), path.join(tree, 'isolinux.cfg'));
-    for (const each of [LOADER, MODULE]) copyFileSync(each, path.join(tree, path.basename(each)));
     const part = `${file}.part`;
     rmSync(part, { force: true });
-    const record = ['-b', 'isolinux.bin', '-c', 'boot.cat', '-no-emul-boot'];
-    const options = [...record, '-boot-load-size', '4', '-boot-info-table', '-V', 'Debian 12 amd64 n'];
-    execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, '-o', part, tree], { stdio: 'pipe' });
+    makeIsolinuxDisc(tree, '', part, ['-V', 'Debian 12 amd64 n']);
     renameSync(part, file);
   } finally {
     rmSync(tree, { recursive: true });

@@ -3,16 +3,13 @@
  * entirely by keyboard. The disc boots by ISOLINUX, as installers' do, and its dialogs are ISOLINUX's own menus;
  * `INSTALLER=FOLDER` has a real installer take its place (README.md).
  */
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DIALOGS, makeInstallerDisc, readPicture } from '../debian/installer-disc.ts';
+import { makeIsolinuxDisc, SYSLINUX_MODULES } from '../guest/isolinux-disc.ts';
 import { expectState, picture, Shell } from './harness.ts';
-
-const LOADER = '/usr/lib/ISOLINUX/isolinux.bin';
-const MODULES = '/usr/lib/syslinux/modules/bios';
 
 /** A folder with a real installer's images in text mode, as the packages debian-installer-*-netboot-* have them, which a
  * disc is made of. */
@@ -45,14 +42,11 @@ afterAll(async () => {
 function makeDisc(file: string): void {
   const boot = path.join(shell.home, 'tree', 'isolinux');
   mkdirSync(boot, { recursive: true });
-  copyFileSync(LOADER, path.join(boot, 'isolinux.bin'));
-  for (const name of ['ldlinux.c32', 'libcom32.c32', 'libutil.c32', 'menu.c32']) {
-    copyFileSync(path.join(MODULES, name), path.join(boot, name));
+  for (const name of ['libcom32.c32', 'libutil.c32', 'menu.c32']) {
+    copyFileSync(path.join(SYSLINUX_MODULES, name), path.join(boot, name));
   }
   putMenus(boot);
-  const record = ['-b', 'isolinux/isolinux.bin', '-c', 'isolinux/boot.cat', '-no-emul-boot'];
-  const options = [...record, '-boot-load-size', '4', '-boot-info-table', '-V', 'INSTALL', '-o', file];
-  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', ...options, path.dirname(boot)], { stdio: 'pipe' });
+  makeIsolinuxDisc(path.dirname(boot), 'isolinux', file, ['-V', 'INSTALL']);
 }
 
 /** Menus: the first, then one that asks for the language, then one for the country, which leads back as well. */

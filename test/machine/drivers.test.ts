@@ -12,7 +12,7 @@ import { createImage } from '../../engine/host/image-tools.ts';
 import { sample } from '../../main/cli/sample.ts';
 import { CACHE } from '../guest/assemble.ts';
 import { guesthouseCommand } from '../guest/engines.ts';
-import { makeIsolinuxDisc } from '../guest/isolinux-disc.ts';
+import { makeEntryDisc } from '../guest/isolinux-disc.ts';
 import { Console } from './harness.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-drivers-'));
@@ -129,7 +129,7 @@ test(
     const { kernel, initrd } = await sample(path.join(CACHE, 'sample-amd64'), ['linux-image-amd64']);
     // 1024 × 768 × 32: mode 144h of the firmware's, to which the kernel's boot protocol adds 200h.
     const entry = '  KERNEL linux\n  APPEND initrd=initrd vga=0x344 console=ttyS0 quiet\n';
-    const disc = makeIsolinuxDisc(folder, 'vesa', entry, { [kernel]: 'linux', [initrd]: 'initrd' });
+    const disc = makeEntryDisc(folder, 'vesa', entry, { [kernel]: 'linux', [initrd]: 'initrd' });
     const [width, height] = [1024, 768];
     await using guest = Console.start(
       guesthouseCommand('run', '--accel', 'wasm', '--memory', '256', '--display', `vnc=${at('vesa-screen')}`, '--cdrom', disc),

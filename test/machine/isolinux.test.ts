@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assemble } from '../guest/assemble.ts';
 import { guesthouseCommand } from '../guest/engines.ts';
-import { makeIsolinuxDisc, SYSLINUX_MODULES } from '../guest/isolinux-disc.ts';
+import { makeEntryDisc, SYSLINUX_MODULES } from '../guest/isolinux-disc.ts';
 import { Console } from './harness.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-isolinux-'));
@@ -14,7 +14,7 @@ const MEMTEST = '/boot/memtest86+x64.bin';
 
 const image = (name: string): string => path.join(folder, `${name}.iso`);
 const makeDisc = (name: string, config: string, files: Readonly<Record<string, string>>) =>
-  makeIsolinuxDisc(folder, name, config, files);
+  makeEntryDisc(folder, name, config, files);
 const modules = (...names: string[]) =>
   Object.fromEntries(names.map((name) => [path.join(SYSLINUX_MODULES, name), name]));
 

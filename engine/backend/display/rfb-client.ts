@@ -147,7 +147,6 @@ export class RfbClient {
   changed(damage: Damage, resized: boolean): void {
     const { width, height } = this.#options.screen;
     if (resized) {
-      this.#sent = undefined;
       this.#damage = new Damage(width, height);
       this.#damage.markRectangle({ x: 0, y: 0, width, height });
     } else this.#damage.add(damage);
@@ -163,6 +162,7 @@ export class RfbClient {
     if (resize && this.#encodings.includes(Encoding.DesktopSize)) {
       this.#known = { width: screen.width, height: screen.height };
       parts.push(rectangleHeader({ x: 0, y: 0, ...this.#known }, Encoding.DesktopSize));
+      this.#sent = undefined;
       // The client asks anew for what it wants of the new picture.
       this.#requested = undefined;
       this.#send(parts, []);
@@ -170,17 +170,18 @@ export class RfbClient {
     }
     const within = intersect(this.#requested, { x: 0, y: 0, ...this.#known });
     let areas = this.#damage.take(within);
-    const move = this.#sentPicture()?.move(screen, areas);
-    if (move !== undefined) {
+    const sent = this.#sentPicture();
+    const move = sent?.move(screen, areas);
+    if (sent !== undefined && move !== undefined) {
       parts.push(copyRectangle(move));
-      areas = this.#sent?.different(screen, areas) ?? areas;
+      areas = sent.different(screen, areas);
     }
     if (areas.length === 0 && parts.length === 0) return;
     this.#requested = undefined;
     this.#send(parts, areas.flatMap(divide));
   }
 
-  /** What the client has, where it knows the picture's size and is able to move parts of it. */
+  /** What the client has of a picture of the present size, where it is able to move parts of it. */
   #sentPicture(): SentPicture | undefined {
     const { screen } = this.#options;
     if (!this.#encodings.includes(Encoding.CopyRect)) this.#sent = undefined;
@@ -266,7 +267,7 @@ export class RfbClient {
     const { screen, local } = this.#options;
     const writer = this.#writer;
     // Encoders read the pixels before they wait for anything.
-    if (this.#sent?.fits(screen) === true) this.#sent.sent(screen, area);
+    this.#sentPicture()?.sent(screen, area);
     const encoding = this.#encodings.find((each) => PIXEL_ENCODINGS.includes(each)) ?? Encoding.Raw;
     switch (encoding) {
       case Encoding.Tight: {
@@ -492,12 +493,11 @@ export class RfbClient {
       height: view.getUint16(8),
     };
     const incremental = bytes[1] !== 0;
-    const { screen } = this.#options;
-    const { width, height } = screen;
+    const { width, height } = this.#options.screen;
     if (!incremental) {
       const lost = intersect(area, { x: 0, y: 0, width, height });
       this.#damage.markRectangle(lost);
-      if (this.#sent?.fits(screen) === true) this.#sent.forget(lost);
+      this.#sentPicture()?.forget(lost);
     }
     this.#requested = this.#requested === undefined ? area : union(this.#requested, area);
     this.#options.wants('update');

@@ -110,6 +110,28 @@ test('what a viewer may have lost is not moved but sent, and a viewer that canno
   }
 });
 
+test('of a picture that has had another size in between, a viewer has nothing', async () => {
+  write(WHOLE);
+  const { client, viewer } = await connect([CopyRect, Raw, Encoding.DesktopSize]);
+  await viewer.update();
+  const whole = screen.pixels;
+  for (const [height, pixels] of [
+    [100, new Uint32Array(WIDTH * 100)],
+    [HEIGHT, whole],
+  ] as const) {
+    viewer.request(true);
+    Object.assign(screen, { height, pixels });
+    client.changed(new Damage(WIDTH, height), true);
+    await viewer.next();
+    expect(viewer.height).toBe(height);
+  }
+  viewer.seen.length = 0;
+  scroll(WHOLE, 16);
+  await viewer.update(true);
+  expect(isUpToDate(viewer)).toBe(true);
+  expect(viewer.seen).not.toContain(CopyRect);
+});
+
 test('fuzz: whatever moves, overlaps and is missed, the viewer has the picture', async () => {
   for (const encoding of [Raw, Encoding.Tight, Encoding.Zrle, Encoding.Hextile]) {
     write(WHOLE);

@@ -49,7 +49,7 @@ const MOST_ALIKE = 8;
 /** Entries at first: a power of two, as ever. */
 const LEAST_ENTRIES = 4096;
 /** An entry in words: the host address of the first byte, or 0; what the newest block there is known by without being
- * looked at, see {@link shortName}; its record; and a word that is not used. */
+ * looked at, see {@link shortName}; its record; and a word that keeps entries from lying across cache lines. */
 const ENTRY = 4;
 const HOST = 0;
 const NAME = 1;
@@ -64,8 +64,6 @@ export class BlockIndex {
   #entries = new Int32Array(LEAST_ENTRIES * ENTRY);
   /** By entry: the newest block, which leads to the others that begin at its byte. */
   #newest = Array.from<Block | undefined>({ length: LEAST_ENTRIES });
-  /** Right shift of a hash to an entry. */
-  #shift = 32 - Math.log2(LEAST_ENTRIES);
   #used = 0;
   /** The block found last. */
   found: Block | undefined;
@@ -80,10 +78,10 @@ export class BlockIndex {
    */
   find(host: number, low: number, high: number, mode: CodeMode, secondPage: () => number): number {
     const at = this.#place(host);
-    const entries = this.#entries;
-    if (entries[at * ENTRY + NAME] === shortName(host, low, high, mode) && entries[at * ENTRY + NAME] !== 0) {
+    const name = shortName(host, low, high, mode);
+    if (name !== 0 && this.#entries[at * ENTRY + NAME] === name) {
       this.found = this.#newest[at];
-      return entries[at * ENTRY + RECORD]!;
+      return this.#entries[at * ENTRY + RECORD]!;
     }
     for (let block = this.#newest[at]; block; block = block.next) {
       if (!isOf(block, low, high, mode, secondPage)) continue;
@@ -122,9 +120,7 @@ export class BlockIndex {
   }
 
   clear(): void {
-    this.#entries = new Int32Array(LEAST_ENTRIES * ENTRY);
-    this.#newest = Array.from<Block | undefined>({ length: LEAST_ENTRIES });
-    this.#shift = 32 - Math.log2(LEAST_ENTRIES);
+    this.#resize(LEAST_ENTRIES);
     this.#used = 0;
     this.found = undefined;
   }
@@ -135,7 +131,7 @@ export class BlockIndex {
     const last = this.#newest.length - 1;
     // Beyond 2 GiB they are negative as words.
     const word = host | 0;
-    let at = Math.imul(word, HASH) >>> this.#shift;
+    let at = hash(word, last);
     for (;;) {
       const there = entries[at * ENTRY + HOST];
       if (there === word || there === 0) return at;
@@ -161,8 +157,7 @@ export class BlockIndex {
     for (let at = (gap + 1) & last; ; at = (at + 1) & last) {
       const host = entries[at * ENTRY + HOST]!;
       if (host === 0) break;
-      const best = Math.imul(host, HASH) >>> this.#shift;
-      if (((at - best) & last) < ((at - gap) & last)) continue;
+      if (((at - hash(host, last)) & last) < ((at - gap) & last)) continue;
       entries.copyWithin(gap * ENTRY, at * ENTRY, (at + 1) * ENTRY);
       this.#newest[gap] = this.#newest[at];
       gap = at;
@@ -171,17 +166,21 @@ export class BlockIndex {
     this.#newest[gap] = undefined;
   }
 
+  /** Makes it empty, with room for so many. */
+  #resize(entries: number): void {
+    this.#newest = Array.from<Block | undefined>({ length: entries });
+    this.#entries = new Int32Array(entries * ENTRY);
+  }
+
   #grow(): void {
     const before = this.#newest;
-    this.#newest = Array.from<Block | undefined>({ length: 2 * before.length });
-    this.#entries = new Int32Array(this.#newest.length * ENTRY);
-    this.#shift--;
+    this.#resize(2 * before.length);
     for (const block of before) if (block !== undefined) this.#put(this.#place(block.from), block);
   }
 }
 
-/** Spreads host addresses: 2^32 over the golden ratio. */
-const HASH = 0x9e37_79b1;
+/** Where an address would be at best in a table: the top bits of its product with 2^32 over the golden ratio. */
+const hash = (host: number, last: number): number => Math.imul(host, 0x9e37_79b1) >>> Math.clz32(last);
 
 /** What a block is known by where RIP is counted from its page, as in 64-bit mode: its mode. 0 where it has to be looked
  * at. */

@@ -1,5 +1,5 @@
 /**
- * Tier 0 as an earlier process has built it, kept in a file: building it takes longer than starting everything else.
+ * Tier 0 as an earlier process has built it, kept in a file: machines wait for it when they start.
  *
  * It lies where Node keeps what it has compiled of the engine (node:module, enableCompileCache), by a digest of all of the
  * engine's files, so that whatever is changed, what was built before is not used. Where nothing is to be kept, or
@@ -20,8 +20,9 @@ import path from 'node:path';
 import type { CompiledTier0 } from './handlers.ts';
 
 const ENGINE = path.resolve(import.meta.dirname, '../../..');
-const NAME = /^tier0-[0-9a-f]{64}$/;
-/** Files of other states of the engine that are left alone: of checkouts beside this one. */
+/** Also of what a process that was killed has left unfinished. */
+const NAME = /^tier0-[0-9a-f]{64}(?:\.\d+)?$/;
+/** Files at most: this engine's, and those of other checkouts. */
 const MOST_KEPT = 4;
 
 /** What stands in a file before the module, as a line of JSON. */
