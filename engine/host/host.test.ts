@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -6,7 +6,8 @@ import { parseMachineConfig } from '../api/config.ts';
 import { ByteRing } from '../backend/byte-ring.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import { Arena } from '../memory/layout.ts';
-import { readImages } from './images.ts';
+import { type BootFile, readBootFile } from '../backend/boot-file.ts';
+import { openImages } from './images.ts';
 import { fileSink, OutputPump } from './output.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'guesthouse-'));
@@ -30,22 +31,29 @@ function complaint(body: () => unknown): string {
   return '';
 }
 
-test('images are read whole, into memory that threads can share', () => {
+test('images are read whole whenever that is wanted, also when they lie elsewhere by then', () => {
   const config = parseMachineConfig({
     kernel: file('kernel', 'the kernel'),
     initrd: file('initrd', 'the initrd'),
     modules: [file('module', 'the module')],
     append: 'quiet',
   });
-  const images = readImages(config);
-  expect(new TextDecoder().decode(images.kernel?.slice())).toBe('the kernel');
-  expect(images.kernel?.buffer).toBeInstanceOf(SharedArrayBuffer);
-  expect(new TextDecoder().decode(images.modules[0].slice())).toBe('the module');
+  const { images, close } = openImages(config);
+  rmSync(config.initrd!);
+  const textOf = (of: BootFile | null): string => new TextDecoder().decode(readBootFile(of!).slice());
+  expect(textOf(images.kernel)).toBe('the kernel');
+  expect(textOf(images.initrd)).toBe('the initrd');
+  expect(textOf(images.modules[0])).toBe('the module');
   expect(images).toMatchObject({ firmware: null, commandLine: 'quiet' });
+  truncateSync(config.kernel!, 3);
+  expect(complaint(() => textOf(images.kernel))).toMatch(
+    /^file: cannot read kernel .*: it has become shorter$/,
+  );
+  close();
 });
 
 test('files that cannot be read are told by name, with the reason', () => {
-  const read = (kernel: string) => complaint(() => readImages(parseMachineConfig({ kernel })));
+  const read = (kernel: string) => complaint(() => openImages(parseMachineConfig({ kernel })));
   expect(read(path.join(folder, 'none'))).toMatch(
     /^file: cannot read kernel .*none: no such file or directory$/,
   );

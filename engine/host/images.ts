@@ -1,30 +1,43 @@
-/**
- * The files a machine boots from, read once into memory that every thread can be handed.
- */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+/** The files a machine boots from. */
 import type { MachineConfig } from '../api/config.ts';
+import { closeBootFile, openBootFile, readBootFile, type BootFile } from '../backend/boot-file.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import type { BootImages } from '../machine/boot-images.ts';
 import { findFirmware } from './firmware-files.ts';
-import { reasonOf } from './output.ts';
 
-/** Largest file taken: nothing larger fits into a guest. */
-const MOST_BYTES = 4 * 2 ** 30;
+/** What a machine boots from; closed when the machine has ended. */
+export interface OpenImages {
+  readonly images: BootImages;
+  close(): void;
+}
 
 /**
- * Reads the files that a configuration names.
+ * Opens the files that a configuration names.
  *
  * @throws GuesthouseError `file` where one is missing, unreadable, empty or too large
  */
-export function readImages(config: MachineConfig): BootImages {
-  const firmware = config.firmware ?? (config.kernel === undefined ? findFirmware('bios') : undefined);
-  return {
-    kernel: config.kernel === undefined ? null : readShared('kernel', config.kernel),
-    initrd: config.initrd === undefined ? null : readShared('initrd', config.initrd),
-    modules: config.modules.map((path) => readShared('module', path)),
-    firmware: firmware === undefined ? null : readShared('firmware', firmware),
-    commandLine: config.append ?? '',
+export function openImages(config: MachineConfig): OpenImages {
+  const opened: BootFile[] = [];
+  const open = (what: string, path: string): BootFile => {
+    const file = openBootFile(what, path);
+    opened.push(file);
+    return file;
   };
+  const close = (): void => opened.splice(0).forEach(closeBootFile);
+  const firmware = config.firmware ?? (config.kernel === undefined ? findFirmware('bios') : undefined);
+  try {
+    const images = {
+      kernel: config.kernel === undefined ? null : open('kernel', config.kernel),
+      initrd: config.initrd === undefined ? null : open('initrd', config.initrd),
+      modules: config.modules.map((path) => open('module', path)),
+      firmware: firmware === undefined ? null : readShared('firmware', firmware),
+      commandLine: config.append ?? '',
+    };
+    return { images, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 /** Whether a machine has a display adapter: what its firmware writes to, or somebody wants to see. */
@@ -62,29 +75,10 @@ export function readPassword({ display }: MachineConfig): string | undefined {
 }
 
 function readShared(what: string, path: string): Uint8Array {
-  const wrong = (reason: string, cause?: unknown) =>
-    new GuesthouseError('file', `cannot read ${what} ${path}: ${reason}`, undefined, { cause });
-  let descriptor: number;
+  const file = openBootFile(what, path);
   try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw wrong(reasonOf(error), error);
-  }
-  try {
-    const status = fstatSync(descriptor);
-    if (!status.isFile()) throw wrong('not a regular file');
-    if (status.size === 0) throw wrong('it is empty');
-    if (status.size > MOST_BYTES) throw wrong('it is larger than any guest');
-    const bytes = new Uint8Array(new SharedArrayBuffer(status.size));
-    for (let at = 0; at < bytes.length;) {
-      const count = readSync(descriptor, bytes, at, bytes.length - at, at);
-      if (count === 0) throw wrong('it became shorter while it was read');
-      at += count;
-    }
-    return bytes;
-  } catch (error) {
-    throw error instanceof GuesthouseError ? error : wrong(reasonOf(error), error);
+    return readBootFile(file);
   } finally {
-    closeSync(descriptor);
+    closeBootFile(file);
   }
 }

@@ -39,7 +39,7 @@ import type { LoopEnd } from '../vcpu/run-loop.ts';
 import type { VcpuThreadData, VcpuThreadMessage } from '../vcpu/thread.ts';
 import type { DiskFailure } from './disk-backend.ts';
 import { Disks } from './disks.ts';
-import { hasDisplayAdapter, readImages, readPassword, readVgaBios } from './images.ts';
+import { hasDisplayAdapter, openImages, type OpenImages, readPassword, readVgaBios } from './images.ts';
 import { InputPort } from './input.ts';
 import { MachineDisks } from './machine-disks.ts';
 import { type Screenshot, saveScreenshot } from './screenshot.ts';
@@ -135,6 +135,7 @@ export class Machine {
   readonly #boardOptions: Omit<BoardOptions, 'log'>;
   readonly #log: Logger;
   readonly #logSink: LogSink;
+  readonly #files: OpenImages;
   readonly #disks: MachineDisks;
   readonly #pumps: OutputPump[] = [];
   /** Threads of vCPUs whose run has not ended yet. */
@@ -154,11 +155,13 @@ export class Machine {
     accelerator: Choice,
     board: Board,
     options: Omit<BoardOptions, 'log'>,
+    files: OpenImages,
     disks: Disks,
     translator: TranslatorThread | undefined,
     io: MachineIo,
   ) {
     this.config = config;
+    this.#files = files;
     this.#translator = translator;
     this.accelerator = accelerator;
     this.#board = board;
@@ -204,15 +207,16 @@ export class Machine {
     const accelerator = acceleratorOf(name);
     requireVcpus(name, config.vcpus);
     const cpuModel = chooseCpuModel(accelerator, config.cpu);
-    const images = readImages(config);
-    const disks = new Disks(config.disks);
+    let disks: Disks | undefined;
     let translator: TranslatorThread | undefined;
+    const files = openImages(config);
     try {
+      disks = new Disks(config.disks);
       const plan = {
         accelerator: name,
         cpuModel,
         topology: topologyOf(config),
-        images,
+        images: files.images,
         serial: config.serial.map(({ kind }) => kind !== 'null'),
         debugcon: config.debugcon !== undefined,
         debugExit: config.debugExit,
@@ -245,11 +249,12 @@ export class Machine {
       const board = new Board({ ...options, log: io.log });
       board.install();
       board.powerOn(accelerator);
-      const machine = new Machine(config, choice, board, options, disks, translator, io);
+      const machine = new Machine(config, choice, board, options, files, disks, translator, io);
       machine.#connect(io.terminal);
       return machine;
     } catch (error) {
-      disks.release();
+      files.close();
+      disks?.release();
       translator?.close();
       throw error;
     }
@@ -497,6 +502,7 @@ export class Machine {
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
     await this.#disks.close();
+    this.#files.close();
     this.display?.close();
     this.#board.accelerated?.close();
     await Promise.all(this.#pumps.map((pump) => pump.finish()));

@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { ExitReason, type IoExit } from '../accel/contract.ts';
+import { type BootFile, closeBootFile, openBootFile } from '../backend/boot-file.ts';
 import { PciFunction } from '../device/pci/pci-function.ts';
 import { Arena } from '../memory/layout.ts';
 import { MachineMemory } from '../memory/machine-memory.ts';
@@ -66,12 +70,22 @@ const images = (some: Partial<BootImages>): BootImages => ({
   ...some,
 });
 
+/** A file with some bytes, that is gone when the test has ended. */
+function bootFile(bytes: Uint8Array): BootFile {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'guesthouse-board-')), 'kernel');
+  writeFileSync(file, bytes);
+  const opened = openBootFile('kernel', file);
+  rmSync(path.dirname(file), { recursive: true });
+  onTestFinished(() => closeBootFile(opened));
+  return opened;
+}
+
 function setUp(some: Partial<BoardPlan> = {}) {
   const plan: BoardPlan = {
     accelerator: 'wasm',
     cpuModel: 'fake',
     topology: cpuTopology(1),
-    images: images({ kernel: multibootKernel() }),
+    images: images({ kernel: bootFile(multibootKernel()) }),
     serial: [true, false],
     debugcon: true,
     debugExit: true,

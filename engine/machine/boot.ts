@@ -5,6 +5,7 @@
  * through the local APIC, sets up the keyboard controller and the serial ports, routes PCI interrupts, and
  * leaves the ACPI tables.
  */
+import { type BootFile, readBootFile } from '../backend/boot-file.ts';
 import type { AcpiTables } from './acpi/board.ts';
 import { buildAcpi } from './acpi/tables.ts';
 import { PIRQ_ROUTE } from '../device/pci/isa-bridge.ts';
@@ -51,9 +52,9 @@ const EIGHT_BITS = 0x03;
 /**
  * Loads the kernel and puts the bootstrap processor at its entry.
  *
- * @throws GuesthouseError where the kernel or a module is not what it should be, or does not fit
+ * @throws GuesthouseError where the kernel or a module cannot be read, is not what it should be, or does not fit
  */
-export function bootDirectly(board: Board, kernel: Uint8Array): void {
+export function bootDirectly(board: Board, kernel: BootFile): void {
   const { hostBridge, isaBridge, pmFunction, i8042, pic, lapics, serial } = board.chipset;
   for (const [i, value] of PAM_RAM.entries()) hostBridge.configWrite(PAM0 + i, 1, value);
   for (const [i, irq] of PIRQ_IRQS.entries()) isaBridge.configWrite(PIRQ_ROUTE + i, 1, irq);
@@ -70,8 +71,8 @@ export function bootDirectly(board: Board, kernel: Uint8Array): void {
   for (const { address, bytes } of tables.blobs) board.physical.write(address, bytes);
   const initrd = images.initrd === null ? [] : [images.initrd];
   const loaded = loadKernel(guestMemory(board), {
-    kernel,
-    modules: [...initrd, ...images.modules].map((bytes) => ({ bytes })),
+    kernel: readBootFile(kernel),
+    modules: [...initrd, ...images.modules].map((file) => ({ bytes: readBootFile(file) })),
     commandLine: images.commandLine,
     rsdpAddress: tables.rsdpAddress,
   });
