@@ -8,7 +8,12 @@ import { collectRegion, type CodePlaces, type Collected, LARGE, SMALL } from './
 import { hotCodeAt } from './listing.ts';
 import { RecordReader } from './source.ts';
 import { checkedName, exportName } from './translate.ts';
-import { Translator, type TranslationBatch, type TranslationRequest } from './translator.ts';
+import {
+  Translator,
+  type TranslationBatch,
+  type TranslationRequest,
+  type TranslatorMessage,
+} from './translator.ts';
 
 /** Least budgets at whose end a block is found before it is translated. */
 const HOT = 4;
@@ -26,6 +31,8 @@ const LEAST_INSTRUCTIONS = 4;
 const HOT_THOUGH_SMALL = 16 * HOT;
 /** Samples of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
 const ASKED = -(2 ** 30);
+/** Samples since then after which it is asked for in a hurry. */
+const HURRY = 4;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
 const MOST_RETIRED = 512;
 
@@ -133,8 +140,10 @@ export class Regions {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64 || block.to2 !== 0) return false;
+    const before = block.samples;
     block.samples += weight;
     this.#looks += weight;
+    if (before < ASKED + HURRY && block.samples >= ASKED + HURRY) this.#hurry(block);
     if (this.#eager) {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.samples)) return false;
@@ -198,6 +207,14 @@ export class Regions {
     else {
       const { records, links } = request.source;
       this.#translator.postMessage(request, [records.buffer, links.buffer]);
+    }
+  }
+
+  /** A block whose region has been asked for is most of what is run. */
+  #hurry(block: Block): void {
+    if (this.#translator instanceof Translator) return;
+    for (const [hurry, wanted] of this.#waiting) {
+      if (wanted.block === block) this.#translator.postMessage({ hurry } satisfies TranslatorMessage, []);
     }
   }
 

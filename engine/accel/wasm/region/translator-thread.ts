@@ -9,34 +9,32 @@ import { buildTier0, type Tier0 } from '../interpreter/handlers.ts';
 import { KeptTier0 } from '../interpreter/kept-tier0.ts';
 import { memoryReturner } from '../../../backend/freed-memory.ts';
 import { sendTier0, type TranslatorEnd } from '../../../machine/translator-link.ts';
-import { Translator, type TranslationRequest } from './translator.ts';
+import { TranslationQueue } from './translation-queue.ts';
+import { Translator, type TranslatorMessage } from './translator.ts';
 
-/**
- * How long requests are gathered for one module, in milliseconds: a module of its own for each region would cost
- * more memory than the region.
- */
-const GATHERING = 50;
+/** How long a vCPU's thread takes from then to its first instructions, in milliseconds: hosts with few cores have none to
+ * spare meanwhile. Some tenths of a second later there is something to translate. */
+const STARTING = 200;
 /** How often free memory is given back, in milliseconds: what is given back is soon wanted again. */
 const GIVING_BACK = 1000;
 /** Once nothing has been asked for so long, in milliseconds, garbage is collected: V8 leaves it until it needs the room. */
 const QUIET = 1000;
-/** Regions in a module at most: a vCPU is not to wait long for the first of many. */
-const MOST_AT_ONCE = 16;
 
 function serve(control: MessagePort): void {
   const giveBack = memoryReturner();
   const kept = new KeptTier0(getCompileCacheDir());
   const found = kept.load();
-  let translator: Translator | undefined;
-  const build = (): Tier0 => {
+  let built: { tier0: Tier0; translator: Translator } | undefined;
+  const build = (): { tier0: Tier0; translator: Translator } => {
+    if (built !== undefined) return built;
     const tier0 = buildTier0(found?.module, (encoded) => kept.save(encoded));
-    translator = new Translator(tier0);
+    built = { tier0, translator: new Translator(tier0) };
     globalThis.gc?.();
     giveBack();
-    return tier0;
+    return built;
   };
   // vCPUs wait for it; what else there is of it, translating alone needs.
-  const tier0 = found ?? build();
+  const tier0 = found ?? build().tier0;
   let giving: NodeJS.Timeout | undefined;
   const tidying = setTimeout(() => {
     globalThis.gc?.();
@@ -44,21 +42,19 @@ function serve(control: MessagePort): void {
   }, QUIET);
   control.on('message', (end: TranslatorEnd) => {
     const { port } = end;
-    const requests: TranslationRequest[] = [];
-    const translate = (): void => {
-      if (translator === undefined) build();
-      port.postMessage(translator!.translate(requests.splice(0, MOST_AT_ONCE)));
-      if (requests.length > 0) setImmediate(translate);
+    const queue = new TranslationQueue((requests) => {
+      port.postMessage(build().translator.translate(requests));
       tidying.refresh();
       giving ??= setTimeout(() => {
         giving = undefined;
         giveBack();
       }, GIVING_BACK);
-    };
+    });
     sendTier0(end, tier0);
-    port.on('message', (request: TranslationRequest) => {
-      requests.push(request);
-      if (requests.length === 1) setTimeout(translate, GATHERING);
+    setTimeout(build, STARTING);
+    port.on('message', (message: TranslatorMessage) => {
+      if ('hurry' in message) queue.hurry(message.hurry);
+      else queue.add(message);
     });
   });
 }

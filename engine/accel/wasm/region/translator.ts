@@ -25,6 +25,14 @@ export interface TranslationRequest {
   readonly source: RegionSource;
 }
 
+/** What it asks for again, by number, having come to that code again and again since. */
+export interface HurryRequest {
+  readonly hurry: number;
+}
+
+/** What a vCPU's thread sends. */
+export type TranslatorMessage = TranslationRequest | HurryRequest;
+
 /** What it gets: the region as an export of a module, or nothing where it cannot be translated. */
 export interface Translation {
   readonly request: number;
