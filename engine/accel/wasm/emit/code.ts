@@ -42,7 +42,7 @@ export interface Label {
 }
 
 /** Locals that are of use for a while only. */
-export type Temporaries = Array<readonly [type: Type, index: number]>;
+export type Temporaries = Array<Local<Type>>;
 
 /** Which way a conditional branch mostly goes: what is rarely run is laid out, and its registers saved, away
  * from the usual way (WebAssembly branch hinting, metadata.code.branch_hint). */
@@ -59,6 +59,13 @@ interface Hinted {
   readonly out: ByteWriter;
   readonly offset: number;
   hint: Hint | undefined;
+}
+
+/** A place whose statements are known only when everything else is. */
+interface Later {
+  readonly out: ByteWriter;
+  readonly offset: number;
+  readonly emit: () => void;
 }
 
 type Store = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'i32_8' | 'i32_16' | 'i64_8' | 'i64_16' | 'i64_32';
@@ -81,11 +88,14 @@ export class Code {
   /** What comes before everything else. */
   readonly #front = new ByteWriter();
   readonly #params: readonly Type[];
-  readonly #locals: Type[] = [];
-  readonly #free: Record<Type, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
+  /** Those that are no parameters, by their indices. */
+  readonly #locals: Local<Type>[] = [];
+  readonly #free: Record<Type, Local<Type>[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   #scope: Temporaries | undefined;
   #depth = 0;
   readonly #hints: Hinted[] = [];
+  /** In the order of their places, in each of the two writers. */
+  readonly #laters: Later[] = [];
   /** The `if` whose arm is being written, and what it means if that arm is rarely run. */
   #arm: { readonly branch: Hinted; readonly rare: Hint } | undefined;
 
@@ -101,16 +111,17 @@ export class Code {
 
   /** A fresh local; zero until assigned (but see {@link scope}: a reused one holds its old value). */
   local<T extends Type>(type: T): Local<T> {
-    const index = this.#free[type].pop() ?? this.lasting(type).index;
-    this.#scope?.push([type, index]);
-    return { type, index, get: localGet(type, index) };
+    const local = (this.#free[type].pop() as Local<T> | undefined) ?? this.lasting(type);
+    this.#scope?.push(local);
+    return local;
   }
 
   /** The same, but never one that was another before, nor reused. */
   lasting<T extends Type>(type: T): Local<T> {
     const index = this.#params.length + this.#locals.length;
-    this.#locals.push(type);
-    return { type, index, get: localGet(type, index) };
+    const local = { type, index, get: localGet(type, index) };
+    this.#locals.push(local);
+    return local;
   }
 
   /** Locals made inside `body` are reused after it. */
@@ -129,7 +140,7 @@ export class Code {
   }
 
   reuse(temporaries: Temporaries): void {
-    for (const [type, index] of temporaries) this.#free[type].push(index);
+    for (const local of temporaries) this.#free[local.type].push(local);
   }
 
   /** Evaluates now, into a fresh local; the value may then be used any number of times. Constants and
@@ -151,6 +162,11 @@ export class Code {
     this.#out = out;
     this.#depth = depth;
     this.#arm = arm;
+  }
+
+  /** Statements of `emit` go here, but are emitted when everything else has been: plain ones, without structure. */
+  later(emit: () => void): void {
+    this.#laters.push({ out: this.#out, offset: this.#out.length, emit });
   }
 
   /** A local with a first value. */
@@ -385,7 +401,14 @@ export class Code {
   }
 
   #expr(e: Expr): void {
-    for (const arg of e.args) this.#expr(arg);
+    if (e.a !== undefined) {
+      this.#expr(e.a);
+      if (e.b !== undefined) {
+        this.#expr(e.b);
+        if (e.c !== undefined) this.#expr(e.c);
+      }
+    }
+    if (e.args !== undefined) for (const arg of e.args) this.#expr(arg);
     const out = this.#out;
     this.#op(e.op);
     switch (e.op) {
@@ -428,11 +451,13 @@ export class Code {
     }
   }
 
-  /** The encoded body with its locals, as the code section has it, and the hints about its branches. */
-  finish(): { bytes: Uint8Array<ArrayBuffer>; hints: readonly BranchHint[] } {
-    const body = new ByteWriter();
+  /** Appends the encoded body with its locals, as the code section has it. Nothing can be emitted any more.
+   * @returns the hints about its branches */
+  finish(body: ByteWriter): readonly BranchHint[] {
+    const start = body.length;
+    const [front, main] = [this.#front, this.#out].map((out) => this.#filled(out)) as [Filled, Filled];
     const runs: Array<[count: number, type: Type]> = [];
-    for (const type of this.#locals) {
+    for (const { type } of this.#locals) {
       const last = runs.at(-1);
       if (last?.[1] === type) last[0]++;
       else runs.push([1, type]);
@@ -442,14 +467,45 @@ export class Code {
       body.u32(count);
       body.byte(TYPE_CODE[type]);
     }
-    const front = body.length;
-    body.appendWriter(this.#front);
-    const rest = body.length;
-    body.appendWriter(this.#out);
+    const hints: BranchHint[] = [];
+    for (const { whole, hinted } of [front, main]) {
+      for (const { offset, hint } of hinted) hints.push({ offset: offset + body.length - start, hint });
+      body.appendWriter(whole);
+      whole.release();
+    }
     body.byte(0x0b);
-    const hints = this.#hints.flatMap(({ out, offset, hint }) =>
-      hint === undefined ? [] : { offset: offset + (out === this.#front ? front : rest), hint },
-    );
-    return { bytes: body.take(), hints: hints.toSorted((a, b) => a.offset - b.offset) };
+    return hints;
   }
+
+  /** What a writer has been given, with what was to come later, and the hints about it in order. Releases it. */
+  #filled(out: ByteWriter): Filled {
+    const whole = new ByteWriter();
+    const hinted: BranchHint[] = [];
+    const hints = this.#hints.filter((at) => at.out === out).toSorted((a, b) => a.offset - b.offset);
+    let done = 0;
+    let next = 0;
+    const upTo = (end: number): void => {
+      for (; next < hints.length && hints[next]!.offset < end; next++) {
+        const { offset, hint } = hints[next]!;
+        if (hint !== undefined) hinted.push({ offset: offset - done + whole.length, hint });
+      }
+      whole.appendWriter(out, done, end);
+      done = end;
+    };
+    for (const later of this.#laters) {
+      if (later.out !== out) continue;
+      upTo(later.offset);
+      this.#out = whole;
+      later.emit();
+    }
+    upTo(out.length);
+    out.release();
+    return { whole, hinted };
+  }
+}
+
+/** All that one writer has, and its hints. */
+interface Filled {
+  readonly whole: ByteWriter;
+  readonly hinted: readonly BranchHint[];
 }

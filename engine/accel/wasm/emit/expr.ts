@@ -14,12 +14,17 @@ export type Type = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 export interface Expr<T extends Type = Type> {
   readonly type: T;
   readonly op: number;
-  readonly args: readonly Expr[];
+  /** Its operands, but those of a call: fields, since an array for each node is most of what trees would take. */
+  readonly a: Expr | undefined;
+  readonly b: Expr | undefined;
+  readonly c: Expr | undefined;
   /** Constant value, local index, memory offset, lane or function index, by opcode. */
   readonly imm: number | bigint;
   /** Memory alignment exponent, or lane for lane loads; bytes of a shuffle or v128 constant. */
   readonly align: number;
   readonly bytes: readonly number[] | undefined;
+  /** What a call is given. */
+  readonly args: readonly Expr[] | undefined;
 }
 
 export type I32 = Expr<'i32'>;
@@ -45,31 +50,45 @@ export const Pseudo = {
   F64Const: 0x44,
 } as const;
 
-const NONE: readonly Expr[] = [];
-
+/** A node with up to three operands. */
 function node<T extends Type>(
   type: T,
   op: number,
-  args: readonly Expr[],
+  a?: Expr,
+  b?: Expr,
+  c?: Expr,
   imm: number | bigint = 0,
   align = 0,
   bytes?: readonly number[],
+  args?: readonly Expr[],
 ): Expr<T> {
-  return { type, op, args, imm, align, bytes };
+  return { type, op, a, b, c, imm, align, bytes, args };
 }
+
+/** A node without operands. */
+const leaf = <T extends Type>(
+  type: T,
+  op: number,
+  imm: number | bigint,
+  bytes?: readonly number[],
+): Expr<T> => node(type, op, undefined, undefined, undefined, imm, 0, bytes);
+
+/** A node with one. */
+const over = <T extends Type>(type: T, op: number, a: Expr, imm = 0, align = 0): Expr<T> =>
+  node(type, op, a, undefined, undefined, imm, align);
 
 /** Makes an expression of a literal. */
 export function lift<T extends Type>(type: T, value: In<T>): Expr<T> {
   if (typeof value === 'object') return value as Expr<T>;
   switch (type) {
     case 'i32':
-      return node(type, Pseudo.I32Const, NONE, Number(value) | 0);
+      return leaf(type, Pseudo.I32Const, Number(value) | 0);
     case 'i64':
-      return node(type, Pseudo.I64Const, NONE, BigInt.asIntN(64, BigInt(value)));
+      return leaf(type, Pseudo.I64Const, BigInt.asIntN(64, BigInt(value)));
     case 'f32':
-      return node(type, Pseudo.F32Const, NONE, Number(value));
+      return leaf(type, Pseudo.F32Const, Number(value));
     default:
-      return node(type, Pseudo.F64Const, NONE, Number(value));
+      return leaf(type, Pseudo.F64Const, Number(value));
   }
 }
 
@@ -81,22 +100,22 @@ export function constant(e: Expr): bigint | undefined {
 
 /** The value of a local by its index. */
 export function localGet<T extends Type>(type: T, index: number): Expr<T> {
-  return node(type, Pseudo.LocalGet, NONE, index);
+  return leaf(type, Pseudo.LocalGet, index);
 }
 
 /** The value of a global by its index. */
 export function globalGet<T extends Type>(type: T, index: number): Expr<T> {
-  return node(type, Pseudo.GlobalGet, NONE, index);
+  return leaf(type, Pseudo.GlobalGet, index);
 }
 
 /** A call to a function with one result. */
 export function callExpr<T extends Type>(type: T, func: number, args: readonly Expr[]): Expr<T> {
-  return node(type, Pseudo.Call, args, func);
+  return node(type, Pseudo.Call, undefined, undefined, undefined, func, 0, undefined, args);
 }
 
 /** A call through table 0; the last argument is the place in it. @param signature index of the type */
 export function callIndirectExpr<T extends Type>(type: T, signature: number, args: readonly Expr[]): Expr<T> {
-  return node(type, Pseudo.CallIndirect, args, signature);
+  return node(type, Pseudo.CallIndirect, undefined, undefined, undefined, signature, 0, undefined, args);
 }
 
 type Unary<A extends Type, R extends Type> = (a: In<A>) => Expr<R>;
@@ -106,7 +125,7 @@ type Rmw<R extends Type> = (address: In<'i32'>, value: In<R>, offset?: number) =
 
 function unary<A extends Type, R extends Type, K extends string>(from: A, to: R, table: Record<K, number>) {
   return Object.fromEntries(
-    Object.entries<number>(table).map(([k, op]) => [k, (a: In<A>) => node(to, op, [lift(from, a)])]),
+    Object.entries<number>(table).map(([k, op]) => [k, (a: In<A>) => over(to, op, lift(from, a))]),
   ) as Record<K, Unary<A, R>>;
 }
 
@@ -114,7 +133,7 @@ function binary<A extends Type, R extends Type, K extends string>(from: A, to: R
   return Object.fromEntries(
     Object.entries<number>(table).map(([k, op]) => [
       k,
-      (a: In<A>, b: In<A>) => fold(node(to, op, [lift(from, a), lift(from, b)])),
+      (a: In<A>, b: In<A>) => fold(to, op, lift(from, a), lift(from, b)),
     ]),
   ) as Record<K, Binary<A, R>>;
 }
@@ -126,7 +145,7 @@ function loads<R extends Type, K extends string>(
   return Object.fromEntries(
     Object.entries<readonly [number, number]>(table).map(([k, [op, align]]) => [
       k,
-      (address: In<'i32'>, offset = 0) => node(to, op, [lift('i32', address)], offset, align),
+      (address: In<'i32'>, offset = 0) => over(to, op, lift('i32', address), offset, align),
     ]),
   ) as Record<K, Load<R>>;
 }
@@ -139,38 +158,56 @@ function rmws<R extends Type, K extends string>(
     Object.entries<readonly [number, number]>(table).map(([k, [op, align]]) => [
       k,
       (address: In<'i32'>, value: In<R>, offset = 0) =>
-        node(to, op, [lift('i32', address), lift(to, value)], offset, align),
+        node(to, op, lift('i32', address), lift(to, value), undefined, offset, align),
     ]),
   ) as Record<K, Rmw<R>>;
 }
 
 /** Folds the integer operations that address arithmetic and operand decoding produce. */
-function fold<T extends Type>(e: Expr<T>): Expr<T> {
-  const [a, b] = e.args as [Expr, Expr];
-  const y = constant(b);
-  if (y === undefined) return e;
-  const wide = a.type === 'i64';
-  const kind = FOLD.get(e.op);
-  if (kind === undefined) return e;
-  const x = constant(a);
-  if (x === undefined) {
-    const identity = y === 0n && kind !== 'and' && kind !== 'mul';
-    return identity || (kind === 'mul' && y === 1n) ? (a as Expr<T>) : e;
+function fold<T extends Type>(type: T, op: number, a: Expr, b: Expr): Expr<T> {
+  if (b.op === Pseudo.I32Const || b.op === Pseudo.I64Const) {
+    const kind = FOLD.get(op);
+    if (kind !== undefined) return foldConstant(type, op, kind, a, b);
   }
+  return node(type, op, a, b);
+}
+
+/** The second operand is constant. */
+function foldConstant<T extends Type>(type: T, op: number, kind: Foldable, a: Expr, b: Expr): Expr<T> {
+  if (a.op !== Pseudo.I32Const && a.op !== Pseudo.I64Const) {
+    const y = Number(b.imm);
+    const identity = y === 0 && kind !== 'and' && kind !== 'mul';
+    return identity || (kind === 'mul' && y === 1) ? (a as Expr<T>) : node(type, op, a, b);
+  }
+  const [x, y] = [BigInt(a.imm), BigInt(b.imm)];
+  const wide = a.type === 'i64';
   const bits = wide ? 64 : 32;
-  const count = BigInt.asUintN(wide ? 6 : 5, y);
-  const value = {
-    add: x + y,
-    sub: x - y,
-    mul: x * y,
-    and: x & y,
-    or: x | y,
-    xor: x ^ y,
-    shl: x << count,
-    shr_u: BigInt.asUintN(bits, x) >> count,
-    shr_s: x >> count,
-  }[kind];
-  return lift(e.type, (wide ? BigInt.asIntN(64, value) : Number(BigInt.asIntN(32, value))) as In<T>);
+  const value = folded(kind, x, y, bits);
+  return lift(type, (wide ? BigInt.asIntN(64, value) : Number(BigInt.asIntN(32, value))) as In<T>);
+}
+
+function folded(kind: Foldable, x: bigint, y: bigint, bits: number): bigint {
+  const count = y & BigInt(bits - 1);
+  switch (kind) {
+    case 'add':
+      return x + y;
+    case 'sub':
+      return x - y;
+    case 'mul':
+      return x * y;
+    case 'and':
+      return x & y;
+    case 'or':
+      return x | y;
+    case 'xor':
+      return x ^ y;
+    case 'shl':
+      return x << count;
+    case 'shr_u':
+      return BigInt.asUintN(bits, x) >> count;
+    case 'shr_s':
+      return x >> count;
+  }
 }
 
 const I32_BINARY = {
@@ -182,17 +219,15 @@ const I64_BINARY = {
   xor: 0x85, shl: 0x86, shr_s: 0x87, shr_u: 0x88, rotl: 0x89, rotr: 0x8a,
 } as const; // prettier-ignore
 
-const FOLD = new Map<number, 'add' | 'sub' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 'shr_s' | 'shr_u'>();
-for (const table of [I32_BINARY, I64_BINARY]) {
-  for (const kind of ['add', 'sub', 'mul', 'and', 'or', 'xor', 'shl', 'shr_s', 'shr_u'] as const) {
-    FOLD.set(table[kind], kind);
-  }
-}
+const FOLDABLE = ['add', 'sub', 'mul', 'and', 'or', 'xor', 'shl', 'shr_s', 'shr_u'] as const;
+type Foldable = (typeof FOLDABLE)[number];
+const FOLD = new Map<number, Foldable>();
+for (const table of [I32_BINARY, I64_BINARY]) for (const kind of FOLDABLE) FOLD.set(table[kind], kind);
 
 function select<T extends Type>(type: T) {
   /** `condition ? a : b`; both sides are evaluated. */
   return (condition: In<'i32'>, a: In<T>, b: In<T>): Expr<T> =>
-    node(type, Pseudo.Select, [lift(type, a), lift(type, b), lift('i32', condition)]);
+    node(type, Pseudo.Select, lift(type, a), lift(type, b), lift('i32', condition));
 }
 
 const FE = 0xfe << 16;
@@ -224,7 +259,7 @@ export const i32 = {
     /** Compare-exchange; the value found. Address aligned to the width. */
     cmpxchg: (size: 1 | 2 | 4, address: In<'i32'>, expected: In<'i32'>, value: In<'i32'>): I32 =>
       node('i32', FE | (size === 4 ? 0x48 : size === 1 ? 0x4a : 0x4b),
-        [lift('i32', address), lift('i32', expected), lift('i32', value)], 0, size === 4 ? 2 : size - 1),
+        lift('i32', address), lift('i32', expected), lift('i32', value), 0, size === 4 ? 2 : size - 1),
   },
 }; // prettier-ignore
 
@@ -251,7 +286,7 @@ export const i64 = {
       xchg: [FE | 0x42, 3],
     }),
     cmpxchg: (address: In<'i32'>, expected: In<'i64'>, value: In<'i64'>): I64 =>
-      node('i64', FE | 0x49, [lift('i32', address), lift('i64', expected), lift('i64', value)], 0, 3),
+      node('i64', FE | 0x49, lift('i32', address), lift('i64', expected), lift('i64', value), 0, 3),
   },
 }; // prettier-ignore
 
@@ -286,48 +321,48 @@ type Lane = 'i32' | 'i64' | 'f32' | 'f64';
 
 function lane<T extends Lane>(scalar: T, splat: number, extract: number, replace: number) {
   return {
-    splat: (a: In<T>): V128 => node('v128', FD | splat, [lift(scalar, a)]),
-    extract: (v: V128, index: number): Expr<T> => node(scalar, FD | extract, [v], index),
+    splat: (a: In<T>): V128 => over('v128', FD | splat, lift(scalar, a)),
+    extract: (v: V128, index: number): Expr<T> => over(scalar, FD | extract, v, index),
     replace: (v: V128, index: number, a: In<T>): V128 =>
-      node('v128', FD | replace, [v, lift(scalar, a)], index),
+      node('v128', FD | replace, v, lift(scalar, a), undefined, index),
   };
 }
 
 function simd<K extends string>(ops: Record<K, number>) {
   return Object.fromEntries(
-    Object.entries<number>(ops).map(([k, op]) => [k, (a: V128, b: V128) => node('v128', FD | op, [a, b])]),
+    Object.entries<number>(ops).map(([k, op]) => [k, (a: V128, b: V128) => node('v128', FD | op, a, b)]),
   ) as Record<K, (a: V128, b: V128) => V128>;
 }
 function simd1<K extends string>(ops: Record<K, number>) {
   return Object.fromEntries(
-    Object.entries<number>(ops).map(([k, op]) => [k, (a: V128) => node('v128', FD | op, [a])]),
+    Object.entries<number>(ops).map(([k, op]) => [k, (a: V128) => over('v128', FD | op, a)]),
   ) as Record<K, (a: V128) => V128>;
 }
 function simdTest<K extends string>(ops: Record<K, number>) {
   return Object.fromEntries(
-    Object.entries<number>(ops).map(([k, op]) => [k, (a: V128) => node('i32', FD | op, [a])]),
+    Object.entries<number>(ops).map(([k, op]) => [k, (a: V128) => over('i32', FD | op, a)]),
   ) as Record<K, (a: V128) => I32>;
 }
 function simdShift<K extends string>(ops: Record<K, number>) {
   return Object.fromEntries(
     Object.entries<number>(ops).map(([k, op]) => [
       k,
-      (a: V128, count: In<'i32'>) => node('v128', FD | op, [a, lift('i32', count)]),
+      (a: V128, count: In<'i32'>) => node('v128', FD | op, a, lift('i32', count)),
     ]),
   ) as Record<K, (a: V128, count: In<'i32'>) => V128>;
 }
 
 export const v128 = {
   /** All bits clear. */
-  zero: node('v128', FD | 0x0c, NONE, 0, 0, Array.from({ length: 16 }, () => 0)),
+  zero: leaf('v128', FD | 0x0c, 0, Array.from({ length: 16 }, () => 0)),
   /** @param bytes 16 of them, lowest first */
-  const: (bytes: readonly number[]): V128 => node('v128', FD | 0x0c, NONE, 0, 0, bytes),
+  const: (bytes: readonly number[]): V128 => leaf('v128', FD | 0x0c, 0, bytes),
   /** @param lanes 16 indices, 0-15 from `a`, 16-31 from `b` */
-  shuffle: (a: V128, b: V128, lanes: readonly number[]): V128 => node('v128', FD | 0x0d, [a, b], 0, 0, lanes),
+  shuffle: (a: V128, b: V128, lanes: readonly number[]): V128 => node('v128', FD | 0x0d, a, b, undefined, 0, 0, lanes),
   ...simd({ and: 0x4e, andnot: 0x4f, or: 0x50, xor: 0x51 }),
   ...simd1({ not: 0x4d }),
   ...simdTest({ any_true: 0x53 }),
-  bitselect: (a: V128, b: V128, mask: V128): V128 => node('v128', FD | 0x52, [a, b, mask]),
+  bitselect: (a: V128, b: V128, mask: V128): V128 => node('v128', FD | 0x52, a, b, mask),
   select: select('v128'),
   ...loads('v128', {
     load: [FD | 0x00, 4], load8x8_s: [FD | 0x01, 3], load8x8_u: [FD | 0x02, 3], load16x4_s: [FD | 0x03, 3],
@@ -338,10 +373,10 @@ export const v128 = {
 }; // prettier-ignore
 
 export const i8x16 = {
-  splat: (a: In<'i32'>): V128 => node('v128', FD | 0x0f, [lift('i32', a)]),
-  extract_s: (v: V128, index: number): I32 => node('i32', FD | 0x15, [v], index),
-  extract_u: (v: V128, index: number): I32 => node('i32', FD | 0x16, [v], index),
-  replace: (v: V128, index: number, a: In<'i32'>): V128 => node('v128', FD | 0x17, [v, lift('i32', a)], index),
+  splat: (a: In<'i32'>): V128 => over('v128', FD | 0x0f, lift('i32', a)),
+  extract_s: (v: V128, index: number): I32 => over('i32', FD | 0x15, v, index),
+  extract_u: (v: V128, index: number): I32 => over('i32', FD | 0x16, v, index),
+  replace: (v: V128, index: number, a: In<'i32'>): V128 => node('v128', FD | 0x17, v, lift('i32', a), undefined, index),
   ...simd({
     swizzle: 0x0e, eq: 0x23, ne: 0x24, lt_s: 0x25, lt_u: 0x26, gt_s: 0x27, gt_u: 0x28, le_s: 0x29, le_u: 0x2a, ge_s: 0x2b,
     ge_u: 0x2c, narrow_i16x8_s: 0x65, narrow_i16x8_u: 0x66, add: 0x6e, add_sat_s: 0x6f, add_sat_u: 0x70, sub: 0x71,
@@ -355,10 +390,10 @@ export const i8x16 = {
 }; // prettier-ignore
 
 export const i16x8 = {
-  splat: (a: In<'i32'>): V128 => node('v128', FD | 0x10, [lift('i32', a)]),
-  extract_s: (v: V128, index: number): I32 => node('i32', FD | 0x18, [v], index),
-  extract_u: (v: V128, index: number): I32 => node('i32', FD | 0x19, [v], index),
-  replace: (v: V128, index: number, a: In<'i32'>): V128 => node('v128', FD | 0x1a, [v, lift('i32', a)], index),
+  splat: (a: In<'i32'>): V128 => over('v128', FD | 0x10, lift('i32', a)),
+  extract_s: (v: V128, index: number): I32 => over('i32', FD | 0x18, v, index),
+  extract_u: (v: V128, index: number): I32 => over('i32', FD | 0x19, v, index),
+  replace: (v: V128, index: number, a: In<'i32'>): V128 => node('v128', FD | 0x1a, v, lift('i32', a), undefined, index),
   ...simd({
     eq: 0x2d, ne: 0x2e, lt_s: 0x2f, lt_u: 0x30, gt_s: 0x31, gt_u: 0x32, le_s: 0x33, le_u: 0x34, ge_s: 0x35, ge_u: 0x36,
     q15mulr_sat_s: 0x82, narrow_i32x4_s: 0x85, narrow_i32x4_u: 0x86, add: 0x8e, add_sat_s: 0x8f, add_sat_u: 0x90, sub: 0x91,

@@ -13,9 +13,12 @@ export class ModuleBuilder {
   readonly #imports: Array<(out: ByteWriter) => void> = [];
   readonly #functions: Array<{
     type: number;
-    body: Uint8Array | undefined;
+    /** Where its body lies among all. */
+    body: readonly [start: number, end: number] | undefined;
     hints: readonly BranchHint[];
   }> = [];
+  /** In the order in which they were defined. */
+  readonly #bodies = new ByteWriter();
   readonly #exports: Array<[name: string, index: number]> = [];
   readonly #tables: Array<{ name: string; functions: number[]; signature: number | undefined }> = [];
   #imported = 0;
@@ -108,8 +111,10 @@ export class ModuleBuilder {
   define(func: Func, emit: (code: Code) => void): void {
     const code = new Code(func.params);
     emit(code);
-    const { bytes, hints } = code.finish();
-    Object.assign(this.#functions[func.index - this.#imported]!, { body: bytes, hints });
+    const start = this.#bodies.length;
+    const hints = code.finish(this.#bodies);
+    const body = [start, this.#bodies.length];
+    Object.assign(this.#functions[func.index - this.#imported]!, { body, hints });
   }
 
   /** Declares and defines. */
@@ -123,7 +128,7 @@ export class ModuleBuilder {
     this.#exports.push([name, func.index]);
   }
 
-  /** The module's bytes. */
+  /** The module's bytes. Nothing can be added any more. */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     out.append([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -135,6 +140,7 @@ export class ModuleBuilder {
       out.byte(id);
       out.u32(body.length);
       out.appendWriter(body);
+      body.release();
     };
     section(1, this.#types.length, (to) => {
       for (const { params, results } of this.#types) {
@@ -187,11 +193,15 @@ export class ModuleBuilder {
     section(10, this.#functions.length, (to) => {
       for (const [i, { body }] of this.#functions.entries()) {
         if (!body) throw new Error(`function ${i + this.#imported} was declared but never defined`);
-        to.u32(body.length);
-        to.append(body);
+        const [start, end] = body;
+        to.u32(end - start);
+        to.appendWriter(this.#bodies, start, end);
       }
     });
-    return out.take();
+    this.#bodies.release();
+    const bytes = out.take();
+    out.release();
+    return bytes;
   }
 
   /** The custom section that says which way branches mostly go (branch hinting proposal, "Binary Format"). */
@@ -213,6 +223,7 @@ export class ModuleBuilder {
     out.byte(0);
     out.u32(body.length);
     out.appendWriter(body);
+    body.release();
   }
 }
 

@@ -1,6 +1,7 @@
 /** Which flags the nodes of a region need on entry: liveness, as far as it pays. */
-import { isConditional } from './source.ts';
-import { successors, type RegionInstruction, type RegionNode } from './graph.ts';
+import type { Form } from '../interpreter/forms.ts';
+import { isConditional, remembered } from './source.ts';
+import type { RegionNode } from './graph.ts';
 import type { FlagsAt } from './region-flags.ts';
 
 /** Instructions that set all flags before anybody looks at them. */
@@ -25,14 +26,16 @@ const QUIET = new Set([
 const STACK = new Set(['push', 'pop', 'call', 'callr', 'ret', 'leave']);
 
 /** Whether an instruction, unless it is a rare one, reads or writes memory. */
-export const usesMemory = ({ form: { name, operands } }: RegionInstruction): boolean =>
-  STACK.has(name) || (name !== 'lea' && name !== 'nop' && operands.some(({ kind }) => kind === 'mem'));
+export const usesMemory = remembered(
+  ({ name, operands }: Form) =>
+    STACK.has(name) || (name !== 'lea' && name !== 'nop' && operands.some(({ kind }) => kind === 'mem')),
+);
 
-function mayLeave({ form }: RegionInstruction): boolean {
-  if (form.name === 'lea' || form.name === 'nop') return false;
-  if (form.operands.some((o) => o.kind === 'mem')) return true;
-  return form.name.includes('comi') || !(QUIET.has(form.name) || SETS.has(form.name));
-}
+const mayLeave = remembered(({ name, operands }: Form) => {
+  if (name === 'lea' || name === 'nop') return false;
+  if (operands.some((o) => o.kind === 'mem')) return true;
+  return name.includes('comi') || !(QUIET.has(name) || SETS.has(name));
+});
 
 /** Vector instructions, but those above and the tests (PTEST, VTESTPS, PCMPESTRI …), touch no flags. */
 const VECTORS = [
@@ -41,10 +44,10 @@ const VECTORS = [
   /^p(add|sub|and|or|xor|cmp(eq|gt)|shuf|unpck|sll|srl|sra|mul|min|max|ack|align|abs|avg|blend|extr|hadd|hsub|hmin|insr|madd|mov|sad|sign|clmul)/,
 ]; // prettier-ignore
 
-const isVector = (name: string): boolean => VECTORS.some((pattern) => pattern.test(name));
+const isVector = remembered((name: string) => VECTORS.some((pattern) => pattern.test(name)));
 
 /** Whether an instruction may change flags. */
-export const mayChangeFlags = ({ form: { name } }: RegionInstruction): boolean =>
+export const mayChangeFlags = ({ name }: Form): boolean =>
   !KEEPS.has(name) && !isVector(name) && !isConditional(name);
 
 /** What becomes of the flags in a node: nobody looks; only whoever is left for does; they are read. */
@@ -55,7 +58,7 @@ function scan(node: RegionNode): { need: Need; ends: boolean } {
   let need: Need = 0;
   for (const instruction of node.instructions) {
     const { name } = instruction.form;
-    if (mayLeave(instruction)) need = 1;
+    if (mayLeave(instruction.form)) need = 1;
     if (SETS.has(name)) return { need, ends: true };
     if (!KEEPS.has(name) && !isVector(name)) return { need: 2, ends: true };
   }
@@ -83,8 +86,7 @@ export function flagNeeds(
       if (!own.ends) {
         // Every way out of the region, at its end or for an interrupt, is somebody who may look.
         need = Math.max(need, 1) as Need;
-        for (const to of successors(node))
-          if (isInside(node, to)) need = Math.max(need, needs.get(to)!) as Need;
+        for (const to of node.ways) if (isInside(node, to)) need = Math.max(need, needs.get(to)!) as Need;
       }
       if (need !== needs.get(node)) {
         needs.set(node, need);

@@ -27,14 +27,12 @@ export interface RegionNode {
   nextRip: bigint | undefined;
   /** The last instruction is a return: where the calls of this region come back to by it. */
   readonly returns: RegionNode[];
+  /** All nodes that control can get to from here, inside the region. */
+  ways: readonly RegionNode[];
 }
 
 /** Return sites that a return is compared with at most. */
 const MOST_RETURNS = 6;
-
-/** The nodes that control can get to from a node, inside the region. */
-export const successors = (node: RegionNode): RegionNode[] =>
-  [node.taken, node.guess, node.next, ...node.returns].filter((n) => n !== undefined);
 
 /** Offsets within the vCPU's state of the upper halves of vector registers that 256-bit instructions name. */
 export function uppersIn(nodes: readonly RegionNode[], reader: RecordReader): ReadonlySet<number> {
@@ -103,6 +101,8 @@ class Builder {
     const first = this.#node(entry)!;
     for (let node = this.#pending.pop(); node !== undefined; node = this.#pending.pop()) this.#fill(node);
     for (const [call, site] of this.#calls) this.#connect((call.taken ?? call.guess)!, site);
+    for (const node of this.#nodes.values())
+      node.ways = [node.taken, node.guess, node.next, ...node.returns].filter((n) => n !== undefined);
     return first;
   }
 
@@ -113,6 +113,7 @@ class Builder {
     if (node === undefined) {
       node = {
         rip, instructions: [], taken: undefined, guess: undefined, next: undefined, nextRip: undefined, returns: [],
+        ways: [],
       }; // prettier-ignore
       this.#nodes.set(rip, node);
       this.#pending.push(node);

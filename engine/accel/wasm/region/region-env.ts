@@ -26,7 +26,6 @@ import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
 import { RegionFlags } from './region-flags.ts';
 import { RegionRegisters } from './region-registers.ts';
-import type { Residence } from './residence.ts';
 import { RegionVectors } from './region-vectors.ts';
 import type { RecordReader } from './source.ts';
 import { Untranslatable } from './untranslatable.ts';
@@ -60,19 +59,12 @@ export class RegionState {
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
    * @param changesFlags some instruction may
    * @param link gives each way out, and each call, the offset of a link's entry in the jump cache
-   * @param residence absent where it is only to be found out what registers are touched
    */
-  constructor(
-    c: Code,
-    uppers: ReadonlySet<number>,
-    changesFlags: boolean,
-    link: () => number,
-    residence?: Residence,
-  ) {
+  constructor(c: Code, uppers: ReadonlySet<number>, changesFlags: boolean, link: () => number) {
     this.c = c;
     this.link = link;
     this.cpu = c.param('i32', 0).get;
-    this.registers = new RegionRegisters(c, this.cpu, residence);
+    this.registers = new RegionRegisters(c, this.cpu);
     this.vectors = new RegionVectors(c, this.cpu, this.registers, uppers);
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');

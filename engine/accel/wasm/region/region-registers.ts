@@ -1,6 +1,7 @@
 /**
  * The registers that a region keeps in locals: general registers, and halves of vector registers. Each is loaded where
- * residence.ts says.
+ * residence.ts says, which is known, as what is dirty where, only when all of the region has been emitted: so loads and
+ * stores are emitted last.
  *
  * What has been written (is _dirty_) is put back on the ways out, and general registers before an instruction that reads
  * or writes memory as well: it may have to be left there, and then there is nothing to put back, for which many values
@@ -11,8 +12,7 @@ import type { Code, Local } from '../emit/code.ts';
 import { i64, v128, type I32, type V128 } from '../emit/expr.ts';
 import { S } from '../private.ts';
 import type { RegionNode } from './graph.ts';
-import { GENERAL, isGeneral, type Residence, type Touched } from './residence.ts';
-import { Untranslatable } from './untranslatable.ts';
+import { GENERAL, registersIn, type RegisterSet, type Residence } from './residence.ts';
 
 /** Where vector registers begin within the vCPU's state, and bytes of a half of one. */
 export const VECTORS = vcpuLayout.offset.ymm;
@@ -21,40 +21,50 @@ export const HALF = 16;
 /** The number of the half at an offset among the vector registers. */
 export const halfAt = (offset: number): number => GENERAL + ((offset - VECTORS) >> 4);
 
+/** What a node has done with registers so far. */
+interface NodeRegisters {
+  readonly used: { general: number; halves: number };
+  readonly dirty: { general: number; halves: number };
+  saves: boolean;
+}
+
 export class RegionRegisters {
   readonly #c: Code;
   readonly #cpu: I32;
   readonly #general = new Map<number, Local<'i64'>>();
   readonly #halves = new Map<number, Local<'v128'>>();
-  readonly #residence: Residence | undefined;
-  #node: RegionNode | undefined;
-  #loaded: ReadonlySet<number> = new Set();
-  /** What is dirty, by node, as far as that has been emitted. */
-  readonly #dirty = new Map<RegionNode, Set<number>>();
-  /** What the nodes use and write, found out by translating them. */
-  readonly touched = new Map<RegionNode, Touched>();
+  #residence: Residence | undefined;
+  #node!: RegionNode;
+  #here!: NodeRegisters;
+  /** What the nodes use and write, as far as they have been emitted. */
+  readonly touched = new Map<RegionNode, NodeRegisters>();
 
-  /** @param residence absent where it is only to be found out what is touched */
-  constructor(c: Code, cpu: I32, residence?: Residence) {
+  constructor(c: Code, cpu: I32) {
     this.#c = c;
     this.#cpu = cpu;
+    c.front(() => c.later(() => this.#load(this.#residence!.atEntry)));
+  }
+
+  /** All has been emitted, and so it is known where registers are. */
+  reside(residence: Residence): void {
     this.#residence = residence;
-    for (const n of residence?.atEntry ?? []) c.front(() => this.#load(n));
   }
 
   /** A node's code begins here. */
   begin(node: RegionNode): void {
-    this.#dirty.set(node, new Set(this.#residence?.dirty(node)));
-    if (this.#residence === undefined)
-      this.touched.set(node, { used: new Set(), dirty: this.#dirty.get(node)!, saves: false });
+    this.touched.set(node, {
+      used: { general: 0, halves: 0 },
+      dirty: { general: 0, halves: 0 },
+      saves: false,
+    });
     this.resume(node);
-    for (const n of this.#residence?.loadsAt(node) ?? []) this.#load(n);
+    this.#c.later(() => this.#load(this.#residence!.loadsAt(node)));
   }
 
   /** What follows belongs to a node again. */
   resume(node: RegionNode): void {
     this.#node = node;
-    if (this.#residence !== undefined) this.#loaded = this.#residence.loaded(node);
+    this.#here = this.touched.get(node)!;
   }
 
   #local<K extends 'i64' | 'v128'>(locals: Map<number, Local<K>>, n: number, type: K): Local<K> {
@@ -66,56 +76,70 @@ export class RegionRegisters {
     return local;
   }
 
-  #load(n: number): void {
+  #load(numbers: readonly number[]): void {
     const c = this.#c;
-    if (isGeneral(n)) c.set(this.#local(this.#general, n, 'i64'), i64.load(this.#cpu, S.gpr + 8 * n));
-    else c.set(this.#local(this.#halves, n, 'v128'), v128.load(this.#cpu, VECTORS + HALF * (n - GENERAL)));
-  }
-
-  #store(n: number): void {
-    const c = this.#c;
-    if (isGeneral(n)) c.store('i64', this.#cpu, this.#local(this.#general, n, 'i64').get, S.gpr + 8 * n);
-    else {
-      const half = this.#local(this.#halves, n, 'v128').get;
-      c.store('v128', this.#cpu, half, VECTORS + HALF * (n - GENERAL));
+    for (const n of numbers) {
+      if (n < GENERAL) c.set(this.#local(this.#general, n, 'i64'), i64.load(this.#cpu, S.gpr + 8 * n));
+      else c.set(this.#local(this.#halves, n, 'v128'), v128.load(this.#cpu, VECTORS + HALF * (n - GENERAL)));
     }
   }
 
-  #touch(n: number, writes: boolean): void {
-    if (this.#residence === undefined) this.touched.get(this.#node!)!.used.add(n);
-    else if (!this.#loaded.has(n)) throw new Untranslatable();
-    if (writes) this.#dirty.get(this.#node!)!.add(n);
+  #store(set: RegisterSet): void {
+    const c = this.#c;
+    for (const n of registersIn(set)) {
+      if (n < GENERAL) c.store('i64', this.#cpu, this.#local(this.#general, n, 'i64').get, S.gpr + 8 * n);
+      else {
+        const half = this.#local(this.#halves, n, 'v128').get;
+        c.store('v128', this.#cpu, half, VECTORS + HALF * (n - GENERAL));
+      }
+    }
   }
 
   /** The local of a general register. */
   general(n: number, writes: boolean): Local<'i64'> {
-    this.#touch(n, writes);
+    const { used, dirty } = this.#here;
+    used.general |= 1 << n;
+    if (writes) dirty.general |= 1 << n;
     return this.#local(this.#general, n, 'i64');
   }
 
   /** That of a half of a vector register, by {@link halfAt}. */
   half(n: number): V128 {
-    this.#touch(n, false);
+    this.#here.used.halves |= 1 << (n - GENERAL);
     return this.#local(this.#halves, n, 'v128').get;
   }
   setHalf(n: number, value: V128): void {
-    this.#touch(n, true);
+    const { used, dirty } = this.#here;
+    used.halves |= 1 << (n - GENERAL);
+    dirty.halves |= 1 << (n - GENERAL);
     this.#c.set(this.#local(this.#halves, n, 'v128'), value);
   }
 
   /** Puts back what is dirty, on a way out. */
   store(): void {
-    for (const n of this.#dirty.get(this.#node!)!) this.#store(n);
+    this.#putBack(this.#here.dirty.halves, true);
   }
 
   /** Puts back what general registers are dirty, before an instruction. */
   save(): void {
-    const dirty = this.#dirty.get(this.#node!)!;
-    if (this.#residence === undefined) this.touched.get(this.#node!)!.saves = true;
-    for (const n of dirty) {
-      if (!isGeneral(n)) continue;
-      this.#store(n);
-      dirty.delete(n);
-    }
+    const here = this.#here;
+    this.#putBack(0, false);
+    here.saves = true;
+    here.dirty.general = 0;
+  }
+
+  /** @param halves what has been written of vector registers, and whether what was dirty before is put back of these */
+  #putBack(halves: number, inherited: boolean): void {
+    const node = this.#node;
+    const { saves, dirty } = this.#here;
+    const { general } = dirty;
+    if (saves && general === 0 && !inherited) return;
+    this.#c.later(() => {
+      const before = this.#residence!.dirty(node);
+      this.#store({
+        general: general | (saves ? 0 : before.general),
+        halves: halves | (inherited ? before.halves : 0),
+      });
+    });
   }
 }

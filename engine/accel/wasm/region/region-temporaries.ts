@@ -6,43 +6,53 @@ import type { Code, Temporaries } from '../emit/code.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import type { RegionFlags } from './region-flags.ts';
 
+/** Locals that are needed as long as a source is. */
+interface Held {
+  readonly source: FlagSource;
+  readonly temporaries: Temporaries;
+}
+
 /** Those of one node. */
 export class RegionTemporaries {
   readonly #c: Code;
   readonly #flags: RegionFlags;
   /** Sources that belong to a node before. */
-  readonly #inherited: ReadonlySet<FlagSource>;
-  readonly #held = new Map<FlagSource, Temporaries>();
+  readonly #inherited: readonly FlagSource[];
+  /** A few at most: flags are put off from few instructions at a time. */
+  #held: Held[] = [];
 
   constructor(c: Code, flags: RegionFlags) {
     this.#c = c;
     this.#flags = flags;
-    this.#inherited = new Set(flags.sources);
+    this.#inherited = flags.sources;
   }
 
   /** Emits an instruction. */
   within(emit: () => void): void {
-    const own = this.#c.temporaries(emit);
-    const sources = new Set(this.#flags.sources);
-    const fresh = [...sources].filter((source) => !this.#inherited.has(source) && !this.#held.has(source));
-    if (fresh.length === 0) this.#c.reuse(own);
-    for (const source of fresh) this.#held.set(source, own);
-    this.#keep(sources);
+    const temporaries = this.#c.temporaries(emit);
+    const sources = this.#flags.sources;
+    const before = this.#held;
+    const held = before.filter(({ source }) => sources.includes(source));
+    for (const source of sources) {
+      if (!this.#inherited.includes(source) && !before.some((other) => other.source === source))
+        held.push({ source, temporaries });
+    }
+    this.#hold(held);
+    if (!held.some((other) => other.temporaries === temporaries)) this.#c.reuse(temporaries);
   }
 
   /** The node has ended, and all that inherits its flags. */
   end(): void {
-    this.#keep(new Set());
+    this.#hold([]);
   }
 
-  #keep(sources: ReadonlySet<FlagSource>): void {
-    const gone = new Set<Temporaries>();
-    for (const [source, temporaries] of this.#held) {
-      if (sources.has(source)) continue;
-      this.#held.delete(source);
-      gone.add(temporaries);
+  /** Lets go of what is held no more. */
+  #hold(held: Held[]): void {
+    const before = this.#held;
+    this.#held = held;
+    for (const [i, { temporaries }] of before.entries()) {
+      const same = (other: Held): boolean => other.temporaries === temporaries;
+      if (!held.some(same) && before.findIndex(same) === i) this.#c.reuse(temporaries);
     }
-    const still = new Set(this.#held.values());
-    for (const temporaries of gone) if (!still.has(temporaries)) this.#c.reuse(temporaries);
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RegionNode } from './graph.ts';
-import { residence, type Touched } from './residence.ts';
+import { registersIn, residence, type Touched } from './residence.ts';
 import { structure } from './structure.ts';
 
 /** Nodes by name, with the ways between them; the first is the entry. */
@@ -9,12 +9,13 @@ function graphOf(ways: Readonly<Record<string, string>>): Map<string, RegionNode
   for (const name of Object.keys(ways)) {
     nodes.set(name, {
       rip: BigInt(nodes.size), instructions: [], taken: undefined, guess: undefined, next: undefined, nextRip: undefined,
-      returns: [],
+      returns: [], ways: [],
     }); // prettier-ignore
   }
   for (const [name, to] of Object.entries(ways)) {
     const [taken, next] = to.split('').map((each) => nodes.get(each));
-    Object.assign(nodes.get(name)!, { taken, next });
+    const node = nodes.get(name)!;
+    Object.assign(node, { taken, next, ways: [taken, next].filter((n) => n !== undefined) });
   }
   return nodes;
 }
@@ -25,7 +26,7 @@ function resident(ways: Readonly<Record<string, string>>, used: string, written 
   const shape = structure([...nodes.values()][0]!);
   const touched = new Map<RegionNode, Touched>();
   for (const [name, node] of nodes) {
-    const of = (names: string) => new Set(names.includes(name) ? [1] : []);
+    const of = (names: string) => ({ general: names.includes(name) ? 2 : 0, halves: 0 });
     touched.set(node, { used: of(used + written), dirty: of(written), saves: saves.includes(name) });
   }
   const kept = residence(shape, touched);
@@ -34,8 +35,7 @@ function resident(ways: Readonly<Record<string, string>>, used: string, written 
   return {
     entry: kept.atEntry.length > 0,
     loads: names((node) => kept.loadsAt(node).includes(1)),
-    loaded: names((node) => kept.loaded(node).has(1)),
-    dirty: names((node) => kept.dirty(node).has(1)),
+    dirty: names((node) => registersIn(kept.dirty(node)).includes(1)),
   };
 }
 
@@ -43,32 +43,32 @@ test('what is used on one way only is loaded there', () => {
   expect(resident({ a: 'bc', b: '', c: '' }, 'b')).toEqual({
     entry: false,
     loads: 'b',
-    loaded: 'b',
+
     dirty: '',
   });
 });
 
 test('what is written on one of two ways that meet is loaded before they part, for whoever leaves behind them', () => {
   expect(resident({ s: 'a', a: 'bc', b: 'd', c: 'd', d: '' }, '', 'b')).toEqual({
-    entry: false, loads: 'a', loaded: 'abcd', dirty: 'd',
+    entry: false, loads: 'a', dirty: 'd',
   }); // prettier-ignore
 });
 
 test('what is used in a loop is loaded before it', () => {
   expect(resident({ s: 'a', a: 'b', b: 'c', c: 'bd', d: '' }, 'c')).toEqual({
-    entry: false, loads: 'a', loaded: 'abcd', dirty: '',
+    entry: false, loads: 'a', dirty: '',
   }); // prettier-ignore
 });
 
 test('in loops of loops, before the outermost', () => {
   expect(resident({ s: 'a', a: 'b', b: 'c', c: 'cd', d: 'be', e: '' }, 'c')).toEqual({
-    entry: false, loads: 'a', loaded: 'abcde', dirty: '',
+    entry: false, loads: 'a', dirty: '',
   }); // prettier-ignore
 });
 
 test('where the loop begins with the region, before everything', () => {
   expect(resident({ a: 'b', b: 'ac', c: '' }, 'b', 'b')).toEqual({
-    entry: true, loads: '', loaded: 'abc', dirty: 'abc',
+    entry: true, loads: '', dirty: 'abc',
   }); // prettier-ignore
 });
 
@@ -76,7 +76,7 @@ test('what is used behind a loop alone is loaded there', () => {
   expect(resident({ a: 'b', b: 'bc', c: '' }, 'c')).toEqual({
     entry: false,
     loads: 'c',
-    loaded: 'c',
+
     dirty: '',
   });
 });

@@ -5,21 +5,36 @@
  * that is inside a loop: what has been written there is not in the vCPU's state. It has to be in its local where it is
  * used, and where it may have been written before, for whoever leaves from there.
  */
-import { successors, type RegionNode } from './graph.ts';
+import type { RegionNode } from './graph.ts';
 import type { Structured } from './structure.ts';
 
 /** General registers are known by their numbers, halves of vector registers by those that follow. */
 export const GENERAL = 16;
-export const isGeneral = (n: number): boolean => n < GENERAL;
+
+/** Some of a region's registers, each a bit. */
+export interface RegisterSet {
+  readonly general: number;
+  readonly halves: number;
+}
+
+export const NO_REGISTERS: RegisterSet = { general: 0, halves: 0 };
+
+/** The numbers of those in a set. */
+export function registersIn({ general, halves }: RegisterSet): number[] {
+  const numbers: number[] = [];
+  for (let rest = general; rest !== 0; rest &= rest - 1) numbers.push(31 - Math.clz32(rest & -rest));
+  for (let rest = halves; rest !== 0; rest &= rest - 1) numbers.push(GENERAL + 31 - Math.clz32(rest & -rest));
+  return numbers;
+}
 
 /** What a node does with registers. */
 export interface Touched {
   /** Those it reads or writes. */
-  readonly used: Set<number>;
+  readonly used: RegisterSet;
   /** Those it writes and does not put back. */
-  readonly dirty: ReadonlySet<number>;
+  readonly dirty: RegisterSet;
   /** It puts back general registers that were dirty when it began. */
-  saves: boolean;
+  readonly saves: boolean;
 }
 
 export interface Residence {
@@ -27,10 +42,8 @@ export interface Residence {
   readonly atEntry: readonly number[];
   /** Loaded where a node begins. */
   loadsAt(node: RegionNode): readonly number[];
-  /** In their locals in a node. */
-  loaded(node: RegionNode): ReadonlySet<number>;
   /** Those that may be dirty where a node begins. */
-  dirty(node: RegionNode): ReadonlySet<number>;
+  dirty(node: RegionNode): RegisterSet;
 }
 
 /** @param touched by node; of those that are missing nothing is touched */
@@ -39,9 +52,9 @@ export function residence(shape: Structured, touched: ReadonlyMap<RegionNode, To
   const entry = order[0]!;
   const dirty = dirtyAtStart(shape, touched);
   const loopsOf = loops(shape);
-  /** Where what is wanted in all of some nodes is loaded; undefined: before everything else. */
-  const placeFor = (nodes: readonly RegionNode[]): RegionNode | undefined => {
-    let place = nodes.reduce((a, b) => shape.common(a, b));
+  /** Where what is wanted below a node is loaded; undefined: before everything else. */
+  const placeFor = (below: RegionNode): RegionNode | undefined => {
+    let place = below;
     for (;;) {
       const header = loopsOf.get(place);
       if (header === undefined) return place === entry ? undefined : place;
@@ -49,49 +62,54 @@ export function residence(shape: Structured, touched: ReadonlyMap<RegionNode, To
       place = shape.dominator(header);
     }
   };
-  const wanted = new Map<number, RegionNode[]>();
+  /** The last node that all are dominated by that want a register, by its number. */
+  const above: Array<RegionNode | undefined> = [];
   for (const node of order) {
-    for (const n of new Set([...(touched.get(node)?.used ?? []), ...dirty.get(node)!]))
-      wanted.set(n, [...(wanted.get(n) ?? []), node]);
+    for (const n of registersIn(either(touched.get(node)?.used ?? NO_REGISTERS, dirty.get(node)!))) {
+      const other = above[n];
+      above[n] = other === undefined ? node : shape.common(other, node);
+    }
   }
   const atEntry: number[] = [];
   const loads = new Map<RegionNode, number[]>();
-  for (const [n, nodes] of wanted) {
-    const place = placeFor(nodes);
-    if (place === undefined) atEntry.push(n);
-    else loads.set(place, [...(loads.get(place) ?? []), n]);
-  }
-  const loaded = new Map<RegionNode, ReadonlySet<number>>();
-  for (const node of order) {
-    const before = node === entry ? atEntry : loaded.get(shape.dominator(node))!;
-    loaded.set(node, new Set([...before, ...(loads.get(node) ?? [])]));
+  for (const [n, below] of above.entries()) {
+    if (below === undefined) continue;
+    const place = placeFor(below);
+    const there = place === undefined ? atEntry : loads.get(place);
+    if (there === undefined) loads.set(place!, [n]);
+    else there.push(n);
   }
   return {
     atEntry,
     loadsAt: (node) => loads.get(node) ?? [],
-    loaded: (node) => loaded.get(node)!,
-    dirty: (node) => dirty.get(node)!,
+    dirty: (node) => dirty.get(node) ?? NO_REGISTERS,
   };
 }
+
+const either = (a: RegisterSet, b: RegisterSet): RegisterSet => ({
+  general: a.general | b.general,
+  halves: a.halves | b.halves,
+});
 
 /** What may be dirty on any way to a node. */
 function dirtyAtStart(
   { order, isInside }: Structured,
   touched: ReadonlyMap<RegionNode, Touched>,
-): Map<RegionNode, Set<number>> {
-  const dirty = new Map(order.map((node) => [node, new Set<number>()]));
+): Map<RegionNode, RegisterSet> {
+  const dirty = new Map(order.map((node) => [node, NO_REGISTERS]));
   for (let changed = true; changed;) {
     changed = false;
     for (const from of order) {
       const own = touched.get(from);
-      const kept = [...dirty.get(from)!].filter((n) => !(own?.saves === true && isGeneral(n)));
-      for (const to of successors(from)) {
+      const { general, halves } = dirty.get(from)!;
+      const left = either({ general: own?.saves === true ? 0 : general, halves }, own?.dirty ?? NO_REGISTERS);
+      for (const to of from.ways) {
         if (!isInside(from, to)) continue;
         const there = dirty.get(to)!;
-        const { size } = there;
-        for (const n of kept) there.add(n);
-        for (const n of own?.dirty ?? []) there.add(n);
-        changed ||= there.size !== size;
+        const all = either(there, left);
+        if (all.general === there.general && all.halves === there.halves) continue;
+        dirty.set(to, all);
+        changed = true;
       }
     }
   }
@@ -102,10 +120,10 @@ function dirtyAtStart(
 function loops({ order, isInside, isBack }: Structured): Map<RegionNode, RegionNode> {
   const predecessors = new Map<RegionNode, RegionNode[]>(order.map((node) => [node, []]));
   for (const from of order)
-    for (const to of successors(from)) if (isInside(from, to)) predecessors.get(to)!.push(from);
+    for (const to of from.ways) if (isInside(from, to)) predecessors.get(to)!.push(from);
   const header = new Map<RegionNode, RegionNode>();
   for (const from of order) {
-    for (const to of successors(from)) {
+    for (const to of from.ways) {
       if (!isInside(from, to) || !isBack(from, to)) continue;
       const body = new Set([to]);
       const pending = [from];

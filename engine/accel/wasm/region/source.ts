@@ -36,9 +36,20 @@ export class RecordReader {
   }
 }
 
+/** A question about names or forms, which are few and asked about often: answers are kept. */
+export function remembered<K>(ask: (of: K) => boolean): (of: K) => boolean {
+  const known = new Map<K, boolean>();
+  return (of) => {
+    let answer = known.get(of);
+    if (answer === undefined) known.set(of, (answer = ask(of)));
+    return answer;
+  };
+}
+
 /** A direct jump or call: its record holds the target, and a link. */
-export const isDirect = (name: string): boolean =>
-  /^(j(n?[obzspl]|n?be|n?le|mp|cxz)|call|loop(n?e)?)$/.test(name);
+export const isDirect = remembered((name: string) =>
+  /^(j(n?[obzspl]|n?be|n?le|mp|cxz)|call|loop(n?e)?)$/.test(name),
+);
 
 /** A direct jump after which control may also go on with the next instruction. */
 export const isConditional = (name: string): boolean => isDirect(name) && name !== 'jmp' && name !== 'call';

@@ -6,7 +6,7 @@
  * dominates; those of them that are joined from several places are placed behind a block around the rest.
  */
 import type { Code, Label } from '../emit/code.ts';
-import { successors, type RegionNode } from './graph.ts';
+import type { RegionNode } from './graph.ts';
 
 export interface Structured {
   /** Nodes in reverse postorder. */
@@ -39,7 +39,7 @@ export function structure(entry: RegionNode): Structured & { emit: Emit } {
   const forwardIn = new Map<RegionNode, number>();
   const loops = new Set<RegionNode>();
   for (const from of order) {
-    for (const to of successors(from)) {
+    for (const to of from.ways) {
       if (!isBack(from, to)) forwardIn.set(to, (forwardIn.get(to) ?? 0) + 1);
       else if (isInside(from, to)) loops.add(to);
     }
@@ -98,7 +98,7 @@ function reversePostorder(entry: RegionNode): RegionNode[] {
   const stack: Array<[RegionNode, number]> = [[entry, 0]];
   while (stack.length > 0) {
     const top = stack.at(-1)!;
-    const next = successors(top[0])[top[1]++];
+    const next = top[0].ways[top[1]++];
     if (next === undefined) {
       order.push(top[0]);
       stack.pop();
@@ -131,7 +131,7 @@ function immediateDominators(
 ): Map<RegionNode, RegionNode> {
   const entry = order[0]!;
   const predecessors = new Map<RegionNode, RegionNode[]>(order.map((node) => [node, []]));
-  for (const node of order) for (const to of successors(node)) predecessors.get(to)!.push(node);
+  for (const node of order) for (const to of node.ways) predecessors.get(to)!.push(node);
   const dominator = new Map<RegionNode, RegionNode>([[entry, entry]]);
   const common = commonDominator(number, dominator);
   for (let changed = true; changed;) {

@@ -1,18 +1,18 @@
 /** Tier 1: regions become WebAssembly functions, several to a module. */
-import { Code, type Func } from '../emit/code.ts';
+import type { Code, Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from '../interpreter/handlers.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
-import { FIRST_LINK, JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
+import { JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
 import { flagNeeds, mayChangeFlags, usesMemory } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
 import { RegionTemporaries } from './region-temporaries.ts';
-import { residence, type Touched } from './residence.ts';
-import { isDirect, type RecordReader, type RegionSource } from './source.ts';
+import { residence } from './residence.ts';
+import { isDirect, type RegionSource } from './source.ts';
 import { structure } from './structure.ts';
 import { Untranslatable } from './untranslatable.ts';
 
@@ -100,9 +100,10 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
   const { entry, reader } = buildGraph(source, tier0.forms.forms);
   const shape = structure(entry);
   const uppers = uppersIn(shape.order, reader);
-  const kept = residence(shape, touched(tier0, reader, shape.order, uppers));
-  const changesFlags = shape.order.some(({ instructions }) => instructions.some(mayChangeFlags));
-  const state = new RegionState(c, uppers, changesFlags, link, kept);
+  const changesFlags = shape.order.some(({ instructions }) =>
+    instructions.some(({ form }) => mayChangeFlags(form)),
+  );
+  const state = new RegionState(c, uppers, changesFlags, link);
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const needs = flagNeeds(shape.order, shape.isInside);
   const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
@@ -128,7 +129,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
       for (const [i, instruction] of node.instructions.entries()) {
         e.move(instruction, i);
         const { name } = instruction.form;
-        if (usesMemory(instruction)) state.registers.save();
+        if (usesMemory(instruction.form)) state.registers.save();
         if (i === last && isDirect(name)) {
           const target = e.relativeTarget();
           e.onTaken = () =>
@@ -137,12 +138,14 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
               follow(node.taken, target);
             });
         }
-        e.onJump = (target) => {
-          for (const site of node.guess === undefined ? node.returns : [...node.returns, node.guess]) {
-            if (!shape.isInside(node, site)) continue;
-            c.if(i64.eq(target, e.placed(site.rip)), () => e.aside(() => follow(site, site.rip)));
-          }
-        };
+        if (i === last) {
+          e.onJump = (target) => {
+            for (const site of node.guess === undefined ? node.returns : [...node.returns, node.guess]) {
+              if (!shape.isInside(node, site)) continue;
+              c.if(i64.eq(target, e.placed(site.rip)), () => e.aside(() => follow(site, site.rip)));
+            }
+          };
+        }
         temporaries.within(() => meaning(instruction.form)!(e));
         if (ALIGNMENT_CHECK.has(name)) state.loadTlb();
       }
@@ -158,6 +161,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     state.exit = exit;
     emitBody();
   });
+  state.registers.reside(residence(shape, state.registers.touched));
   state.flags.store(state.cpu);
   state.flags.load(state.cpu, needs.get(entry)!);
   goOn(c, tier0, state, source.global);
@@ -183,31 +187,6 @@ function goOn(c: Code, { runtime, handlerType }: Beside, state: RegionState, glo
   };
   c.if(goes, go, undefined, 'likely');
   c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry);
-}
-
-/** What registers the nodes touch: found out by translating them, for nothing else. */
-function touched(
-  { runtime }: Tier0,
-  reader: RecordReader,
-  order: readonly RegionNode[],
-  uppers: ReadonlySet<number>,
-): ReadonlyMap<RegionNode, Touched> {
-  const c = new Code(HANDLER_PARAMS);
-  const state = new RegionState(c, uppers, true, () => FIRST_LINK);
-  const e = new RegionEnv(state, runtime, reader, order[0]!.instructions[0]!);
-  c.block((exit) => {
-    state.exit = exit;
-    for (const node of order) {
-      state.registers.begin(node);
-      state.flags.start('settled');
-      for (const [i, instruction] of node.instructions.entries()) {
-        e.move(instruction, i);
-        if (usesMemory(instruction)) state.registers.save();
-        c.scope(() => meaning(instruction.form)!(e));
-      }
-    }
-  });
-  return state.registers.touched;
 }
 
 /** The only instructions in a region that change which TLB is in use. */
