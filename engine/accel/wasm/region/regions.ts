@@ -139,7 +139,7 @@ export class Regions {
   sampled(mode: CodeMode, page: bigint, weight: number): boolean {
     this.#collectAnswers();
     const block = this.#code.found;
-    if (block === undefined || mode.code !== 64 || block.to2 !== 0) return false;
+    if (block === undefined || mode.code !== 64) return false;
     const before = block.samples;
     block.samples += weight;
     this.#looks += weight;
