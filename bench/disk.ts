@@ -13,15 +13,26 @@ const MIB = 2 ** 20;
 const DISK_MIB = 256;
 const BLOCK = 4096;
 const READS = 20_000;
+/** How often the disk is read, and written: once takes some tenths of a second, in which our processor meets most of the
+ * code for the first time. */
+const PASSES = 8;
 /** What the disk that holds the program is filled up to. */
 const SECTOR = 512;
 
+/** A shell command so often, one after another; fails where one does. */
+const repeated = (command: string): string =>
+  `n=0; while [ $n -lt ${PASSES} ] && ${command}; do n=$((n + 1)); done; [ $n = ${PASSES} ]`;
+
 /** What is done to the disk, and how much of its unit that moves. Data come from and go to nowhere. */
 const DISK_WORK = {
-  'disk-read': { command: `dd if=/dev/vda of=/dev/null bs=1M iflag=direct`, amount: DISK_MIB, unit: 'MiB/s' },
+  'disk-read': {
+    command: repeated('dd if=/dev/vda of=/dev/null bs=1M iflag=direct'),
+    amount: PASSES * DISK_MIB,
+    unit: 'MiB/s',
+  },
   'disk-write': {
-    command: `dd if=/dev/zero of=/dev/vda bs=1M count=${DISK_MIB} oflag=direct`,
-    amount: DISK_MIB,
+    command: repeated(`dd if=/dev/zero of=/dev/vda bs=1M count=${DISK_MIB} oflag=direct`),
+    amount: PASSES * DISK_MIB,
     unit: 'MiB/s',
   },
   'disk-random': {
