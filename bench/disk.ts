@@ -12,10 +12,10 @@ import { type Cost, cpuSeconds, type Linux } from './measure.ts';
 const MIB = 2 ** 20;
 const DISK_MIB = 256;
 const BLOCK = 4096;
-const READS = 20_000;
+const READS = 100_000;
 /** How often the disk is read, and written: once takes some tenths of a second, in which our processor meets most of the
  * code for the first time. */
-const PASSES = 8;
+const PASSES = 16;
 /** What the disk that holds the program is filled up to. */
 const SECTOR = 512;
 
