@@ -3,7 +3,7 @@
  * is over at once in one of them or takes for ever in another: each column does as much as takes it some seconds, and
  * what is compared is the time for one unit of work.
  */
-import { type Column } from './columns.ts';
+import type { Column } from './columns.ts';
 import { type Kernel, kernel, type KernelName } from './kernels.ts';
 import { type Cost, type Run, runKernel } from './measure.ts';
 import { demandOneResult, middle, type Series, takeTurns } from './series.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { COLUMNS } from './columns.ts';
-import { type Cost } from './measure.ts';
+import type { Cost } from './measure.ts';
 import { demandOneResult, type Series, takeTurns } from './series.ts';
 import { costLine, head, speeds, summary } from './table.ts';
 

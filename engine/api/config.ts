@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { GuesthouseError } from '../base/errors.ts';
+import { busOf, MOST_IDE_DRIVES } from './disk-targets.ts';
 import { type CpuTopology, cpuTopology, topologyProblem } from './topology.ts';
 
 /** Guest memory, in MiB. The upper end is what a 32-bit WebAssembly memory holds beside the machine. */
@@ -31,9 +32,8 @@ const stream = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), path }),
 ]);
 
-/** Disks of a machine, and drives of its IDE and AHCI controllers. */
+/** Disks of a machine, and drives of its AHCI controller. */
 export const MOST_DISKS = 16;
-export const MOST_IDE_DRIVES = 4;
 export const MOST_SATA_DRIVES = 6;
 
 /** What can point at places on the screen. */
@@ -221,11 +221,6 @@ export type DiskBus = (typeof DISK_BUSES)[number];
 /** How the vCPUs of a machine are spread, also where that is left open. */
 export function topologyOf({ vcpus, topology }: Pick<MachineConfig, 'vcpus' | 'topology'>): CpuTopology {
   return cpuTopology(vcpus, topology);
-}
-
-/** The bus of a disk, also where it is left open. */
-export function busOf({ bus, device }: Pick<DiskConfig, 'bus' | 'device'>): NonNullable<DiskConfig['bus']> {
-  return bus ?? (device === 'cdrom' ? 'ide' : 'virtio');
 }
 
 /** The tablet of a machine, also where it is left open: on USB, which any guest has drivers for, unless the kernel is

@@ -3,12 +3,20 @@
  * one on the first SATA port, `vda` the first virtio disk, as libvirt and the guests of its time name them. A name follows from a disk's place in the
  * configuration; it is not stored.
  */
-import { busOf, type DiskConfig, MOST_IDE_DRIVES } from './config.ts';
+import type { DiskConfig } from './config.ts';
 
 /** As far as a disk's place follows from it. */
 export interface PlacedDisk {
   readonly bus?: DiskConfig['bus'];
   readonly device: DiskConfig['device'];
+}
+
+/** Drives of the IDE controller: two on each of two channels. */
+export const MOST_IDE_DRIVES = 4;
+
+/** The bus of a disk, also where it is left open. */
+export function busOf({ bus, device }: Pick<DiskConfig, 'bus' | 'device'>): NonNullable<DiskConfig['bus']> {
+  return bus ?? (device === 'cdrom' ? 'ide' : 'virtio');
 }
 
 /** What the names of a bus's disks begin with. */

@@ -3,7 +3,8 @@
  * how large they are, and locked as long as the machine lives.
  */
 import { statSync } from 'node:fs';
-import { busOf, type DiskConfig } from '../api/config.ts';
+import type { DiskConfig } from '../api/config.ts';
+import { busOf } from '../api/disk-targets.ts';
 import { ImageLocks, openImage } from '../backend/image/open.ts';
 import { GuesthouseError } from '../base/errors.ts';
 import type { DiskPlan } from '../machine/storage.ts';

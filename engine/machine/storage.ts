@@ -1,7 +1,7 @@
 /**
  * The machine's disks: which controllers they are on, and where those are.
  */
-import { type DiskBus } from '../api/config.ts';
+import type { DiskBus } from '../api/config.ts';
 import { ideDrives } from '../api/disk-targets.ts';
 import { AhciController } from '../device/storage/ahci/ahci-controller.ts';
 import type { BlockDevice } from '../device/storage/block.ts';

@@ -4,7 +4,7 @@
  * kept when each page was written last: who has lost entries takes those pages for written as a whole, and no others.
  */
 import { Mutex } from '../base/mutex.ts';
-import { type Arena } from '../memory/layout.ts';
+import type { Arena } from '../memory/layout.ts';
 
 /** Writes remembered; a power of two. */
 export const ENTRIES = 16_384;

@@ -3,8 +3,8 @@
  * runs, and attaching and detaching disks, which takes effect at the next start.
  */
 import path from 'node:path';
-import { busOf, type MachineConfigInput } from '../../engine/api/config.ts';
-import { diskTargets, type PlacedDisk } from '../../engine/api/disk-targets.ts';
+import type { MachineConfigInput } from '../../engine/api/config.ts';
+import { busOf, diskTargets, type PlacedDisk } from '../../engine/api/disk-targets.ts';
 import type { DiskStatistics } from '../../engine/api/statistics.ts';
 import { GuesthouseError } from '../../engine/base/errors.ts';
 import { imageInfo } from '../../engine/host/image-tools.ts';

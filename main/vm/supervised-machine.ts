@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ControlRequest, type EngineState } from '../../engine/api/control.ts';
+import type { ControlRequest, EngineState } from '../../engine/api/control.ts';
 import { problem } from '../../engine/api/problem.ts';
 import { type ErrorCode, EXIT_STATUS, GuesthouseError } from '../../engine/base/errors.ts';
 import type { LogRecord } from '../../engine/base/log.ts';

@@ -8,7 +8,7 @@ import type { DiskImage, ImageFormat } from './disk-image.ts';
 import { type HostFile, OpenFile } from './host-file.ts';
 import { checkImage, type CheckReport, recount } from './qcow2/check.ts';
 import { Incompatible, parseHeader, type Qcow2Header } from './qcow2/header.ts';
-import { type Qcow2Context } from './qcow2/metadata-file.ts';
+import type { Qcow2Context } from './qcow2/metadata-file.ts';
 import { Qcow2Image } from './qcow2/qcow2-image.ts';
 import { readSnapshots, type Snapshot } from './qcow2/snapshots.ts';
 import { RawImage } from './raw.ts';
