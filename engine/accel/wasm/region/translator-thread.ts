@@ -17,8 +17,9 @@ import { Translator, type TranslatorMessage } from './translator.ts';
 const STARTING = 200;
 /** How often free memory is given back, in milliseconds: what is given back is soon wanted again. */
 const GIVING_BACK = 1000;
-/** Once nothing has been asked for so long, in milliseconds, garbage is collected: V8 leaves it until it needs the room. */
-const QUIET = 1000;
+/** Once nothing has been asked for so long, in milliseconds, garbage is collected: V8 leaves it until it needs the room. An
+ * idle guest has something translated every few seconds, which is not to collect garbage each time. */
+const QUIET = 5000;
 
 function serve(control: MessagePort): void {
   const giveBack = memoryReturner();
