@@ -210,7 +210,7 @@ export class Regions {
     }
   }
 
-  /** A block whose region has been asked for is most of what is run. */
+  /** A block whose region has been asked for is found again and again. */
   #hurry(block: Block): void {
     if (this.#translator instanceof Translator) return;
     for (const [hurry, wanted] of this.#waiting) {

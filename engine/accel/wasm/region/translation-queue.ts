@@ -25,7 +25,7 @@ export class TranslationQueue {
     this.#gather(GATHERING);
   }
 
-  /** The vCPU runs hardly anything but what it has asked for by this number. */
+  /** The vCPU is found again and again at what it has asked for by this number. */
   hurry(request: number): void {
     const at = this.#requests.findIndex((other) => other.request === request);
     // It may be on its way.
