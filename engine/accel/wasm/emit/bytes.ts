@@ -1,16 +1,6 @@
-/** Buffers that are of no use any more, for writers to come: V8 collects garbage the sooner, the more of them are made. */
-const spare: Array<Uint8Array<ArrayBuffer>> = [];
-/** How many are kept, and how large they are at most. */
-const MOST_SPARE = 8;
-const LARGEST_SPARE = 0x4_0000;
-
-const NONE = new Uint8Array();
-/** What is copied quicker byte by byte. */
-const SHORT = 32;
-
 /** A growing byte buffer with WebAssembly's LEB128 encodings (core specification, 5.2.2). */
 export class ByteWriter {
-  #bytes = spare.pop() ?? new Uint8Array(1024);
+  #bytes = new Uint8Array(1024);
   #length = 0;
 
   get length(): number {
@@ -20,13 +10,6 @@ export class ByteWriter {
   /** The bytes so far; a copy. */
   take(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length);
-  }
-
-  /** Nothing is written or read any more. */
-  release(): void {
-    if (spare.length < MOST_SPARE && this.#bytes.length <= LARGEST_SPARE) spare.push(this.#bytes);
-    this.#bytes = NONE;
-    this.#length = 0;
   }
 
   #room(bytes: number): void {
@@ -49,12 +32,7 @@ export class ByteWriter {
 
   /** Appends what another writer holds, or part of it. */
   appendWriter(other: ByteWriter, from = 0, to = other.#length): void {
-    if (to - from > SHORT) {
-      this.append(other.#bytes.subarray(from, to));
-      return;
-    }
-    this.#room(to - from);
-    for (let i = from; i < to; i++) this.#bytes[this.#length++] = other.#bytes[i]!;
+    this.append(other.#bytes.subarray(from, to));
   }
 
   /** Unsigned LEB128 of a u32. */

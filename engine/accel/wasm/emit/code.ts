@@ -471,13 +471,12 @@ export class Code {
     for (const { whole, hinted } of [front, main]) {
       for (const { offset, hint } of hinted) hints.push({ offset: offset + body.length - start, hint });
       body.appendWriter(whole);
-      whole.release();
     }
     body.byte(0x0b);
     return hints;
   }
 
-  /** What a writer has been given, with what was to come later, and the hints about it in order. Releases it. */
+  /** What a writer has been given, with what was to come later, and the hints about it in order. */
   #filled(out: ByteWriter): Filled {
     const whole = new ByteWriter();
     const hinted: BranchHint[] = [];
@@ -499,7 +498,6 @@ export class Code {
       later.emit();
     }
     upTo(out.length);
-    out.release();
     return { whole, hinted };
   }
 }

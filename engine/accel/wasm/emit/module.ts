@@ -128,7 +128,7 @@ export class ModuleBuilder {
     this.#exports.push([name, func.index]);
   }
 
-  /** The module's bytes. Nothing can be added any more. */
+  /** The module's bytes. */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
     out.append([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -140,7 +140,6 @@ export class ModuleBuilder {
       out.byte(id);
       out.u32(body.length);
       out.appendWriter(body);
-      body.release();
     };
     section(1, this.#types.length, (to) => {
       for (const { params, results } of this.#types) {
@@ -198,10 +197,7 @@ export class ModuleBuilder {
         to.appendWriter(this.#bodies, start, end);
       }
     });
-    this.#bodies.release();
-    const bytes = out.take();
-    out.release();
-    return bytes;
+    return out.take();
   }
 
   /** The custom section that says which way branches mostly go (branch hinting proposal, "Binary Format"). */
@@ -223,7 +219,6 @@ export class ModuleBuilder {
     out.byte(0);
     out.u32(body.length);
     out.appendWriter(body);
-    body.release();
   }
 }
 
