@@ -124,7 +124,7 @@ a0 mov al,Ob
 a1 mov rax,Ov
 a2 mov Ob,al
 a3 mov Ov,rax
-8d lea Gv,Mv nocheck
+8d lea Gv,Mv nocheck hot
 86 xchg Eb,Gb lock locked
 87 xchg Ev,Gv lock locked
 90 nop
@@ -231,8 +231,8 @@ np 0f 01/e8 serialize feature=serialize
 0f 1b nop Ev nocheck
 0f 1c nop Ev nocheck
 0f 1d nop Ev nocheck
-0f 1e nop Ev nocheck
-0f 1f nop Ev nocheck
+0f 1e nop Ev nocheck hot
+0f 1f nop Ev nocheck hot
 np 0f ae/5 r nop feature=sse2
 np 0f ae/6 r mfence feature=sse2
 np 0f ae/7 r nop feature=sse
