@@ -3,6 +3,7 @@
  * what a test says, and guests of a few bytes of machine code. Small enough that everything a vCPU meets is in
  * view.
  */
+import { ownTranslator } from './wasm/region/own-translator.ts';
 import type { Accelerator, AcceleratedMachine, VcpuOptions } from '../machine/accelerator.ts';
 import { AddressMap, type MappedRange, RangeKind } from '../memory/address-map.ts';
 import { DirtyLog } from '../memory/dirty-log.ts';
@@ -171,6 +172,7 @@ export class TestMachine {
       topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
+      translator: ownTranslator(),
     };
     this.#accelerated = accelerator.machineOf?.({ memory: this.memory, areas: [NULL_PAGE], ramBase });
     if (shared !== undefined) return;

@@ -32,7 +32,7 @@ import {
 import { Board, boardAreaBytes, type BoardOptions, boardVideoBytes } from '../machine/board.ts';
 import { hostMemoryAvailable, MachineMemory } from '../memory/machine-memory.ts';
 import { ExitCounters, type ExitStatistics } from '../vcpu/exit-counters.ts';
-import type { HotCode } from '../accel/wasm/region/listing.ts';
+import type { HotCode } from '../accel/wasm/region/hot-code.ts';
 import { VcpuEvent } from '../vcpu/state.ts';
 import { vcpuInfos } from './vcpu-info.ts';
 import type { LoopEnd } from '../vcpu/run-loop.ts';

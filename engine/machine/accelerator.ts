@@ -9,7 +9,7 @@ import type { Coherence } from '../vcpu/coherence.ts';
 import type { Milestone } from '../vcpu/boot-timeline.ts';
 import type { VcpuState } from '../vcpu/state.ts';
 import type { Topology } from '../vcpu/topology.ts';
-import type { HotCode } from '../accel/wasm/region/listing.ts';
+import type { HotCode } from '../accel/wasm/region/hot-code.ts';
 import type { TranslatorLink } from './translator-link.ts';
 
 /** What an accelerator's vCPU is made of. */
@@ -47,8 +47,8 @@ export interface VcpuOptions {
   readonly milestone?: (milestone: Milestone) => void;
   /** For tests: how the accelerator is to run code, where it has several ways. */
   readonly tier?: string | undefined;
-  /** The machine's translator thread, for an accelerator that has one. */
-  readonly translator?: TranslatorLink | undefined;
+  /** Who translates for this vCPU, under an accelerator that needs somebody: see {@link Accelerator.translatorFor}. */
+  readonly translator?: TranslatorLink | wasm.OwnTranslator | undefined;
   /** Told of code that is translated around an address, by an accelerator that translates. */
   readonly watch?: CodeWatch | undefined;
 }
@@ -103,6 +103,8 @@ export interface Accelerator {
   /** The entry of a thread that translates code for all vCPUs of a machine; it is sent a
    * TranslatorEnd for each. */
   readonly translatorThread?: URL;
+  /** Who translates for a vCPU, given the machine's thread for that, if there is one. */
+  translatorFor?(link?: TranslatorLink): Promise<TranslatorLink | wasm.OwnTranslator>;
   /** Code that was watched for, and what became of it, as lines of text; absent where nothing is translated. */
   listCode?(code: HotCode): Promise<string>;
   /** Absent where vCPUs need nothing together, and look at their events by themselves. */

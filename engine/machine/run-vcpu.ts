@@ -4,9 +4,8 @@ import { tscAt } from '../vcpu/clock.ts';
 import { RunLoop, type LoopEnd } from '../vcpu/run-loop.ts';
 import { Milestone } from '../vcpu/boot-timeline.ts';
 import { Activity } from '../vcpu/state.ts';
-import type { Accelerator, CodeWatch } from './accelerator.ts';
+import type { Accelerator, CodeWatch, VcpuOptions } from './accelerator.ts';
 import type { Board } from './board.ts';
-import type { TranslatorLink } from './translator-link.ts';
 
 /** How a vCPU's run ended, and what its accelerator counted. */
 export interface VcpuRun {
@@ -14,12 +13,12 @@ export interface VcpuRun {
   readonly statistics: Readonly<Record<string, number>>;
 }
 
-/** Runs vCPU `index` in this thread until the machine ends. @param translator the machine's translator thread */
+/** Runs vCPU `index` in this thread until the machine ends. @param translator who translates for it */
 export function runVcpu(
   board: Board,
   accelerator: Accelerator,
   index: number,
-  translator?: TranslatorLink,
+  translator?: VcpuOptions['translator'],
   watch?: CodeWatch,
 ): VcpuRun {
   const { devices, lapics, clock, runState } = board;

@@ -3,7 +3,7 @@
  * thread does, and runs the loop until the machine ends.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { HotCode } from '../accel/wasm/region/listing.ts';
+import type { HotCode } from '../accel/wasm/region/hot-code.ts';
 import type { LogRecord } from '../base/log.ts';
 import { acceleratorOf } from '../machine/accelerator.ts';
 import { Board, type BoardOptions } from '../machine/board.ts';
@@ -28,16 +28,17 @@ export type VcpuThreadMessage =
   | { readonly kind: 'code'; readonly code: HotCode }
   | { readonly kind: 'end'; readonly end: LoopEnd; readonly statistics: Readonly<Record<string, number>> };
 
-function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): void {
+async function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): Promise<void> {
   const { board: options, index, translator } = data;
   const say = (message: VcpuThreadMessage) => port.postMessage(message);
   const board = new Board({ ...options, log: (record) => say({ kind: 'log', record }) });
   const link = translator === undefined ? undefined : linkToTranslator(translator);
+  const accelerator = acceleratorOf(options.accelerator);
   const { end, statistics } = runVcpu(
     board,
-    acceleratorOf(options.accelerator),
+    accelerator,
     index,
-    link,
+    await accelerator.translatorFor?.(link),
     data.watch === undefined
       ? undefined
       : { address: data.watch, found: (code) => say({ kind: 'code', code }) },
@@ -46,4 +47,4 @@ function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): void 
   say({ kind: 'end', end, statistics });
 }
 
-if (parentPort !== null) main(parentPort, workerData as VcpuThreadData);
+if (parentPort !== null) await main(parentPort, workerData as VcpuThreadData);

@@ -2,6 +2,7 @@
  * Runs a small guest program on the whole processor: assembled with NASM, loaded into a machine with memory
  * and nothing else, started in real mode. The program tells what it finds through ports.
  */
+import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -99,6 +100,7 @@ export function runGuest(source: string, cpuModel = 'max'): Run {
     topology: Topology.ofCores(1),
     lockDevices: (body) => body(),
     log: () => {},
+    translator: ownTranslator(),
   });
 
   const reports: number[] = [];

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { bareMachine, CODE, DATA, NO_INTERRUPTS, STACK } from '../../engine/accel/wasm/bare-machine.ts';
 import { buildTier0 } from '../../engine/accel/wasm/interpreter/handlers.ts';
-import { type HotCode, listInstructions, listWebAssembly } from '../../engine/accel/wasm/region/listing.ts';
+import type { HotCode } from '../../engine/accel/wasm/region/hot-code.ts';
+import { listInstructions, listWebAssembly } from '../../engine/accel/wasm/region/listing.ts';
 import { ExitReason } from '../../engine/accel/contract.ts';
 import { assemble } from '../guest/assemble.ts';
 

@@ -3,6 +3,7 @@
  * case needs (see subject-kernel.ts). Case states are loaded straight into the architectural state, at
  * CPL 3; a case ends where its exception reaches a stub.
  */
+import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { ExitReason, type AcceleratedVcpu, type InterruptSource } from '../../engine/accel/contract.ts';
 import type { Accelerator } from '../../engine/machine/accelerator.ts';
 import { AddressMap, RangeKind } from '../../engine/memory/address-map.ts';
@@ -107,6 +108,7 @@ export class ProcessorSubject implements Subject {
       topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
+      translator: ownTranslator(),
     });
   }
 

@@ -7,6 +7,7 @@
  * - a byte changed outside of guest RAM and the vCPU's own memory;
  * - an entry into the guest that does not come back soon (slow ones are seen here, endless ones by watchdog.ts).
  */
+import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { ExitReason, type AcceleratedVcpu, type InterruptSource } from '../../engine/accel/contract.ts';
 import { Random } from '../../engine/base/random.ts';
 import type { Accelerator } from '../../engine/machine/accelerator.ts';
@@ -98,6 +99,7 @@ export class FuzzedMachine {
       topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: (line) => (this.#logged = line),
+      translator: ownTranslator(),
     }); // prettier-ignore
 
     const noise = new Random(1);

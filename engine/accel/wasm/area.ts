@@ -1,6 +1,6 @@
 /** A vCPU's part of the machine area: its TLBs, jump cache, tables of regions, and decoded code. */
 import { JUMP_CACHE_BYTES, JUMP_TARGETS_BYTES, REGION_TAG_BYTES } from './private.ts';
-import { REGION_IDS } from './region/translator.ts';
+import { REGION_IDS } from './region/exports.ts';
 import { ADDRESS_SPACES, TLBS_BYTES } from './system/tlb.ts';
 
 /** The region tags of an address space. */

@@ -8,6 +8,7 @@ import { Seg, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
 import * as wasm from './index.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import { Processor } from './processor.ts';
+import { ownTranslator } from './region/own-translator.ts';
 import { Topology } from '../../vcpu/topology.ts';
 
 export const MIB = 1 << 20;
@@ -88,7 +89,7 @@ export function bareMachine(
   state.gpr[4] = BigInt(STACK);
   const cpu = new Processor({
     memory, state, stateAddress, area, addressMap, dirtyLog: dirty, ramBase, interrupts, cpuModel: 'max',
-    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, topology: Topology.ofCores(1), lockDevices: (body) => body(), log: () => {}, ...more,
+    readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, topology: Topology.ofCores(1), lockDevices: (body) => body(), log: () => {}, translator: ownTranslator(), ...more,
   }); // prettier-ignore
   return {
     cpu,

@@ -6,7 +6,7 @@ import { Seg } from '../../vcpu/state.ts';
 import type { CodeFinder } from './code-finder.ts';
 import type { CodeModes } from './code-modes.ts';
 import { ComplexOperands } from './complex-operands.ts';
-import { ComplexResult } from './interpreter/handlers.ts';
+import { ComplexResult } from './interpreter/tier0.ts';
 import { Leave, type privateLayout, REC } from './private.ts';
 import { type Requests, SERIALIZED, WANTED } from './requests.ts';
 import { complexNames } from './semantics/registry.ts';

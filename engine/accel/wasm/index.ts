@@ -1,11 +1,15 @@
 /** The `wasm` accelerator: our own x86-64 processor. It runs wherever Node does. */
+import './v8-flags.ts';
 import type { AcceleratedVcpu } from '../contract.ts';
 import { MAX_VCPUS } from '../../device/chipset/lapic.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
+import type { TranslatorLink } from '../../machine/translator-link.ts';
 import { Processor } from './processor.ts';
-import type { HotCode } from './region/listing.ts';
+import type { HotCode } from './region/hot-code.ts';
+import type { OwnTranslator } from './region/own-translator.ts';
 import { CPU_MODELS, CpuModel } from './system/cpuid.ts';
 import { resetState as reset } from './system/reset.ts';
+import { tiersOf } from './tiers.ts';
 import type { VcpuState } from '../../vcpu/state.ts';
 
 /** Whether the accelerator can run here: WebAssembly with threads, SIMD and tail calls is all it needs. */
@@ -24,7 +28,8 @@ export function probe(): { ok: true; features: string[] } | { ok: false; reason:
 }
 
 export { areaBytes } from './area.ts';
-export type { CompiledTier0 } from './interpreter/handlers.ts';
+export type { CompiledTier0 } from './interpreter/tier0.ts';
+export type { OwnTranslator } from './region/own-translator.ts';
 
 /** As many as a machine can have local APICs. */
 export const maxVcpus = (): number => MAX_VCPUS;
@@ -34,6 +39,12 @@ export const systemManagement = (): boolean => true;
 
 /** One for a machine: translates hot code for its vCPUs. */
 export const translatorThread = new URL('./region/translator-thread.ts', import.meta.url);
+
+/** Who translates for a vCPU: the machine's thread, or the vCPU, where there is none or it is to wait for all of it. */
+export const translatorFor = async (link?: TranslatorLink): Promise<TranslatorLink | OwnTranslator> =>
+  link !== undefined && !tiersOf(process.env.GUESTHOUSE_TIER).eager
+    ? link
+    : (await import('./region/own-translator.ts')).ownTranslator();
 
 /** See {@link HotCode}. */
 export const listCode = async (code: HotCode): Promise<string> =>

@@ -74,6 +74,8 @@ export const P = Object.fromEntries(
 
 /** Byte offset of each architectural field from the vCPU's state. */
 export const S = vcpuLayout.offset;
+/** State-relative offset of XMM n. */
+export const xmmOffset = (n: number): number => S.ymm + 32 * n;
 
 /** Why emitted code returned to TypeScript. */
 export const Leave = {

@@ -21,12 +21,11 @@ import { Calls } from './calls.ts';
 import { CodeFinder } from './code-finder.ts';
 import { CodeModes } from './code-modes.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
-import { adoptTier0, buildTier0, IMPORTS, type Tier0 } from './interpreter/handlers.ts';
+import { adoptTier0, IMPORTS } from './interpreter/tier0.ts';
 import { JumpCache } from './jump-cache.ts';
 import { AWAITED, reached } from './milestones.ts';
 import { jumpTargetOf, Leave, P, privateLayout, REC, S } from './private.ts';
 import { Regions } from './region/regions.ts';
-import { Translator } from './region/translator.ts';
 import { Requests, WANTED } from './requests.ts';
 import { SpinWait } from './spin-wait.ts';
 import { GuestAccess } from './system/access.ts';
@@ -45,11 +44,6 @@ import { tiersOf, type Tiers } from './tiers.ts';
 
 /** What leaving emitted code (a fault, a change of mode) costs, in the time of so many instructions. */
 const TURN_COST = 16;
-
-let shared: Tier0 | undefined;
-
-/** Tier 0 of this thread, built on first use. */
-export const tier0 = (): Tier0 => (shared ??= buildTier0());
 
 export class Processor implements AcceleratedVcpu, Cpu {
   readonly state: VcpuState;
@@ -135,8 +129,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     );
     this.#tiers = tiersOf(options.tier ?? process.env.GUESTHOUSE_TIER);
     const { eager } = this.#tiers;
-    const link = eager ? undefined : options.translator;
-    const built = link === undefined ? tier0() : adoptTier0(link.tier0);
+    const { translator } = options;
+    if (translator === undefined) throw new Error('there is nobody who translates for this vCPU');
+    const built = 'port' in translator ? adoptTier0(translator.tier0) : translator.tier0;
     this.#code = new CodeCache(built, memory, this.#area.arena, this.#area.arenaBytes, {
       fetch: (low, high) => this.#finder.fetch(low, high),
     });
@@ -186,7 +181,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       run: this.#run,
       tier0: built, code: this.#code, memory, exports, eager,
       most: this.#tiers.mostRegions,
-      translator: link === undefined ? new Translator(tier0()) : link.port,
+      translator: 'port' in translator ? translator.port : translator.translator,
       watch: options.watch,
       places: {
         lookup: (rip) => this.#jumps.recordAt(rip, (handler) => this.#code.recordOf(handler)),
@@ -199,7 +194,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     }); // prettier-ignore
     this.#copy16 = exports.copy16 as (to: number, from: number) => void;
     // Emitting tier 0 leaves tens of megabytes that nothing refers to.
-    if (link === undefined) globalThis.gc?.();
+    if (!('port' in translator)) globalThis.gc?.();
     this.#jumps.dropAll();
   }
 

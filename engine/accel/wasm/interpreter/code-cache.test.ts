@@ -1,6 +1,6 @@
 /** Which pages are watched for writes, and for how long. */
 import { expect, test } from 'vitest';
-import { tier0 } from '../processor.ts';
+import { tier0 } from '../region/own-translator.ts';
 import type { CodeMode } from './block-index.ts';
 import { CodeCache } from './code-cache.ts';
 

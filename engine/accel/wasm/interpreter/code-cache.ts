@@ -18,7 +18,7 @@ import { complexNumber } from '../semantics/registry.ts';
 import type { CodeWatch } from '../system/mmu.ts';
 import { BlockIndex, type Block, type CodeMode } from './block-index.ts';
 import { addressHandler, Fixed, variantOf, type Check } from './forms.ts';
-import type { RunnableTier0 } from './handlers.ts';
+import type { RunnableTier0 } from './tier0.ts';
 import {
   classFault,
   complexInfo,

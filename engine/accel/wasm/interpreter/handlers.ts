@@ -6,7 +6,7 @@ import { meaning } from '../semantics/index.ts';
 import { Seg } from '../../../vcpu/state.ts';
 import type { Code, Func } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
-import { ModuleBuilder, type Signature } from '../emit/module.ts';
+import { ModuleBuilder } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
@@ -18,53 +18,12 @@ import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import {
-  ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check, type FormTable,
+  ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check,
 } from './forms.ts'; // prettier-ignore
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addDivide128 } from './divide.ts';
-
-/** Names under which the module imports what TypeScript supplies. */
-export const IMPORTS = 'guesthouse';
-/** And those under which it exports its tables, and modules that run beside it import them. */
-export const HANDLERS = 'handlers';
-export const HELPERS = 'helpers';
-/** Functions that it exports for these modules: the ways out that a region has many of. */
-export const WAYS_OUT = ['interpret', 'leaveRegion', 'lookupFrom'] as const;
-
-/** What the import `complex` returns. */
-export const ComplexResult = {
-  /** Go on with the next record. */
-  Next: 0,
-  /** Leave; the instruction has not been done. */
-  Leave: 1,
-  /** Leave; it has been done and `rip` is set. */
-  LeaveBehind: 2,
-} as const;
-
-/** What runs guest code, as far as other threads can have it: V8 compiles each function once for all of them. */
-export interface CompiledTier0 {
-  /** Compiled when first asked for. */
-  readonly module: WebAssembly.Module;
-  /** How many handlers it has, in the table that it exports as {@link HANDLERS}. */
-  readonly handlers: number;
-  /** Instructions done in TypeScript, by the numbers that the module has for them. */
-  readonly complex: readonly string[];
-}
-
-/** What a vCPU runs guest code with. */
-export interface RunnableTier0 extends CompiledTier0 {
-  readonly forms: FormTable;
-}
-
-/** With what modules need that are made to run beside it. */
-export interface Tier0 extends RunnableTier0 {
-  /** The runtime functions as other modules reach them, through the table exported as {@link HELPERS}, which has so
-   * many, with the signatures these modules must begin with. */
-  readonly helpers: number;
-  readonly runtime: Runtime;
-  readonly types: readonly Signature[];
-}
+import { ComplexResult, HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from './tier0.ts';
 
 const NO_FORM: FormContext = {
   size: 8, operands: [], mem: Mem.Record, lock: false, address: '64', stack: 8, rep: 0, chained: false,
@@ -324,14 +283,6 @@ function shareRuntime(m: ModuleBuilder, runtime: Runtime, table: Func[]): Runtim
 }
 
 const isFunc = (value: object): value is Func => 'params' in value && 'results' in value;
-
-/** Tier 0 as another thread has built it, for a thread that has built none. */
-export function adoptTier0({ module, handlers, complex }: CompiledTier0): RunnableTier0 {
-  for (const [number, name] of complex.entries()) {
-    if (complexNumber(name) !== number) throw new Error(`instruction ${name} has another number here`);
-  }
-  return { module, handlers, complex, forms: buildForms(rows) };
-}
 
 /**
  * Builds the module. Takes some tenths of a second; share the result.

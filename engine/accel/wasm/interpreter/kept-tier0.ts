@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import type { CompiledTier0 } from './handlers.ts';
+import type { CompiledTier0 } from './tier0.ts';
 
 const ENGINE = path.resolve(import.meta.dirname, '../../..');
 /** Also of what a process that was killed has left unfinished. */

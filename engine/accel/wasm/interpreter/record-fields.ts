@@ -2,8 +2,7 @@
 import { Seg, vcpuLayout } from '../../../vcpu/state.ts';
 import type { Decoded } from '../decode/decoder.ts';
 import type { Row } from '../decode/rows.ts';
-import { Mem } from '../private.ts';
-import { xmmOffset } from '../semantics/env.ts';
+import { Mem, xmmOffset } from '../private.ts';
 import type { AddressMode } from '../semantics/form.ts';
 import type { CodeMode } from './block-index.ts';
 

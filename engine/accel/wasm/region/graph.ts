@@ -1,8 +1,7 @@
 /** A region's control-flow graph: its instructions cut into nodes, and the ways between them. */
 import { FIXED_HANDLERS, isComputed, type Form } from '../interpreter/forms.ts';
-import { REC, REC_BYTES } from '../private.ts';
+import { REC, REC_BYTES, xmmOffset } from '../private.ts';
 import { BY_IMMEDIATE } from '../semantics/avx.ts';
-import { xmmOffset } from '../semantics/env.ts';
 import { isConditional, isDirect, PAIR_BYTES, RecordReader, type RegionSource } from './source.ts';
 
 export interface RegionInstruction {

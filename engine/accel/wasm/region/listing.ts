@@ -2,48 +2,12 @@
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Func } from '../emit/code.ts';
 import { ADDRESS_MODES, FIXED_HANDLERS, Fixed, type Form } from '../interpreter/forms.ts';
-import { buildTier0, type Tier0, WAYS_OUT } from '../interpreter/handlers.ts';
+import { buildTier0 } from '../interpreter/handlers.ts';
+import { type Tier0, WAYS_OUT } from '../interpreter/tier0.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
-import type { Collected } from './collect.ts';
-import { isDirect, PAIR_BYTES, RecordReader, type RegionSource } from './source.ts';
+import type { HotCode } from './hot-code.ts';
+import { isDirect, PAIR_BYTES, RecordReader } from './source.ts';
 import { translateRegions } from './translate.ts';
-
-/** Code that has been found hot; it can be sent to another thread. */
-export interface HotCode {
-  readonly source: RegionSource;
-  /** RIP of the first byte of the page it is entered at. */
-  readonly page: bigint;
-  /** The bytes of each instruction, in the source's order. */
-  readonly bytes: readonly Uint8Array[];
-}
-
-/**
- * The code of a region, where an address is part of it.
- *
- * @param reader of the shared memory
- * @param page RIP of the first byte of the page the region is entered at
- */
-export function hotCodeAt(
-  address: bigint,
-  { source, ranges }: Collected,
-  reader: RecordReader,
-  page: bigint,
-): HotCode | undefined {
-  const records = new RecordReader(source.records.buffer);
-  let within = false;
-  const bytes: Uint8Array[] = [];
-  for (let at = REC_BYTES; at < source.records.length; at += PAIR_BYTES) {
-    const rip = records.quads[(at + REC.rip) >> 3]!;
-    const length = records.bytes[at + REC.length]!;
-    const from = BigInt.asUintN(64, page + rip);
-    within ||= address >= from && address < from + BigInt(length);
-    const { host } = ranges.find((range) => range.page === (rip & ~0xfffn))!;
-    const first = host + Number(rip & 0xfffn);
-    bytes.push(reader.bytes.slice(first, first + length));
-  }
-  // The records are about to be handed over, so that they are copied.
-  return within ? { source: { ...source, records: source.records.slice() }, page, bytes } : undefined;
-}
 
 const { offset } = vcpuLayout;
 const GENERAL = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];

@@ -17,9 +17,9 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
-import { Leave, Mem, P, REC, RETURN_SITES_AT, S } from '../private.ts';
+import { Leave, Mem, P, REC, RETURN_SITES_AT, S, xmmOffset } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
-import { Env, xmmOffset, type HostAccess } from '../semantics/env.ts';
+import { Env, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
 import { firstEntry, returnSite } from '../semantics/jump-entry.ts';
 import type { Runtime } from '../semantics/runtime.ts';

@@ -3,17 +3,12 @@ import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
-import { HANDLERS, IMPORTS, type RunnableTier0 } from '../interpreter/handlers.ts';
+import { HANDLERS, IMPORTS, type RunnableTier0 } from '../interpreter/tier0.ts';
 import { collectRegion, type CodePlaces, type Collected, LARGE, SMALL } from './collect.ts';
-import { hotCodeAt } from './listing.ts';
+import { checkedName, exportName } from './exports.ts';
+import { hotCodeAt } from './hot-code.ts';
 import { RecordReader } from './source.ts';
-import { checkedName, exportName } from './translate.ts';
-import {
-  Translator,
-  type TranslationBatch,
-  type TranslationRequest,
-  type TranslatorMessage,
-} from './translator.ts';
+import type { TranslationBatch, TranslationRequest, Translator, TranslatorMessage } from './translator.ts';
 
 /** Least budgets at whose end a block is found before it is translated. */
 const HOT = 4;
@@ -50,6 +45,9 @@ export interface RegionCounts {
   late: number;
   refused: number;
 }
+
+/** It translates here and now, not in a thread. */
+const isOwn = (translator: MessagePort | Translator): translator is Translator => 'translate' in translator;
 
 /** How regions are found and translated. */
 export interface RegionOptions {
@@ -203,7 +201,7 @@ export class Regions {
       small,
     });
     if (!this.#eager) block.samples = ASKED;
-    if (this.#translator instanceof Translator) this.#take(this.#translator.translate([request]));
+    if (isOwn(this.#translator)) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
       this.#translator.postMessage(request, [records.buffer, links.buffer]);
@@ -212,7 +210,7 @@ export class Regions {
 
   /** A block whose region has been asked for is found again and again. */
   #hurry(block: Block): void {
-    if (this.#translator instanceof Translator) return;
+    if (isOwn(this.#translator)) return;
     for (const [hurry, wanted] of this.#waiting) {
       if (wanted.block === block) this.#translator.postMessage({ hurry } satisfies TranslatorMessage, []);
     }
@@ -221,7 +219,7 @@ export class Regions {
   /** Takes what the translator has sent, without waiting. */
   #collectAnswers(): void {
     const port = this.#translator;
-    if (port instanceof Translator) return;
+    if (isOwn(port)) return;
     while (this.#waiting.size > 0) {
       const answer = receiveMessageOnPort(port) as { message: TranslationBatch } | undefined;
       if (answer === undefined) return;

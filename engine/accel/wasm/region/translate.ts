@@ -2,10 +2,11 @@
 import type { Code, Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
-import { HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from '../interpreter/handlers.ts';
+import { HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from '../interpreter/tier0.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
+import { checkedName, exportName } from './exports.ts';
 import { flagNeeds, mayChangeFlags, usesMemory } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState } from './region-env.ts';
@@ -32,12 +33,6 @@ interface Beside extends Tier0 {
   /** Index of a handler's signature. */
   readonly handlerType: number;
 }
-
-/** Name under which a module exports region `id`: a function with a handler's signature. */
-export const exportName = (id: number): string => `region${id}`;
-
-/** The same for one on several pages, which sees first that they are still mapped as they were. */
-export const checkedName = (id: number): string => `checked${id}`;
 
 /**
  * Translates regions into one module.

@@ -5,8 +5,9 @@
  */
 import { getCompileCacheDir } from 'node:module';
 import { parentPort, type MessagePort } from 'node:worker_threads';
-import { buildTier0, type Tier0 } from '../interpreter/handlers.ts';
+import { buildTier0 } from '../interpreter/handlers.ts';
 import { KeptTier0 } from '../interpreter/kept-tier0.ts';
+import type { Tier0 } from '../interpreter/tier0.ts';
 import { memoryReturner } from '../../../backend/freed-memory.ts';
 import { sendTier0, type TranslatorEnd } from '../../../machine/translator-link.ts';
 import { TranslationQueue } from './translation-queue.ts';

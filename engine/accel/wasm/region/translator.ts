@@ -4,20 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
-import type { Tier0 } from '../interpreter/handlers.ts';
+import type { Tier0 } from '../interpreter/tier0.ts';
+import '../v8-flags.ts';
+import { REGION_IDS } from './exports.ts';
 import type { RegionSource } from './source.ts';
 import { translateRegions, type Links, type NumberedSource } from './translate.ts';
-
-// Guest code's loops have a way out to the rare case in every round, so a second copy of a round, or of the first,
-// is more to compile and to fetch, and nothing is known in it that was not known before.
-setFlagsFromString('--no-wasm-loop-peeling');
-setFlagsFromString('--no-wasm-loop-unrolling');
-// What V8 has compiled quickly it compiles well once it has been run for so many bytes. By itself it waits for 13 million,
-// which is long for handlers and regions of some hundred bytes that are known to be hot.
-setFlagsFromString('--wasm-tiering-budget=300000');
-
-/** Regions there can be in a machine's life; each has a word of its own in every vCPU. */
-export const REGION_IDS = 65_536;
 
 /** What a vCPU asks for; `request` is its own number for it. */
 export interface TranslationRequest {

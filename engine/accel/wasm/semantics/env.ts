@@ -8,12 +8,11 @@
  * The one rule of order: everything that can fault or leave (memory reads, memory writes, checks) comes
  * before the first register or flag is written, because a left instruction is run again from its start.
  */
-import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Label, Local } from '../emit/code.ts';
 import {
   f32, f64, i32, i32x4, i64, lift, v128, type Expr, type I32, type I64, type In, type Type, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
-import { P, S, TLB_ENTRIES, TLB_ENTRY } from '../private.ts';
+import { P, S, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from '../private.ts';
 import { atomicModify } from './atomic.ts';
 import type { FlagSource } from './flag-source.ts';
 import type { FormContext, Operand, Size } from './form.ts';
@@ -589,6 +588,3 @@ export abstract class Env {
     return this.loadLinear(this.stackLinear(delta, bytes, false), bytes, true);
   }
 }
-
-/** State-relative offset of XMM n. */
-export const xmmOffset = (n: number): number => vcpuLayout.offset.ymm + 32 * n;

@@ -14,9 +14,9 @@ import {
   type I64,
   type V128,
 } from '../emit/expr.ts';
-import { S } from '../private.ts';
+import { S, xmmOffset } from '../private.ts';
 import { define } from './registry.ts';
-import { xmmOffset, type Env } from './env.ts';
+import type { Env } from './env.ts';
 import type { Operand } from './form.ts';
 import { waitForException } from './x87-wait.ts';
 
