@@ -3,7 +3,6 @@
  * what a test says, and guests of a few bytes of machine code. Small enough that everything a vCPU meets is in
  * view.
  */
-import { ownTranslator } from './wasm/region/own-translator.ts';
 import type { Accelerator, AcceleratedMachine, VcpuOptions } from '../machine/accelerator.ts';
 import { AddressMap, type MappedRange, RangeKind } from '../memory/address-map.ts';
 import { DirtyLog } from '../memory/dirty-log.ts';
@@ -13,7 +12,12 @@ import { loadSegment } from '../vcpu/segment.ts';
 import { VcpuSignals } from '../vcpu/signals.ts';
 import { Seg, VcpuEvent, vcpuLayout, type VcpuState } from '../vcpu/state.ts';
 import { type AcceleratedVcpu, ExitReason, type InterruptSource } from './contract.ts';
+import { load } from './wasm/index.ts';
+import { ownTranslator } from './wasm/region/own-translator.ts';
 import { Topology } from '../vcpu/topology.ts';
+
+// Machines here are made at once, of whichever accelerator.
+await load();
 
 const RAM_BYTES = 0x4_0000;
 const ROM_BYTES = PAGE_SIZE;

@@ -91,6 +91,8 @@ export interface Accelerator {
   probe(): ProbeResult;
   /** Bytes of the machine area that each of so many vCPUs needs. */
   areaBytes(vcpus: number): number;
+  /** Loads what vCPUs are made of into this thread; to be waited for before the first of them is made. */
+  load?(): Promise<void>;
   createVcpu(options: VcpuOptions): AcceleratedVcpu;
   /** Puts a vCPU into the state after power-up (SDM volume 3A, table 10-1). */
   resetState(state: VcpuState, options: { index: number; model: string }): void;

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 
 /** Everything a module loads before it runs: imports of values, not of types, and not what is loaded when wanted. */
-function loads(entry: string): Set<string> {
-  const found = new Set([entry]);
+function loads(entries: readonly string[]): Set<string> {
+  const found = new Set(entries);
   for (const file of found) {
     if (!path.isAbsolute(file)) continue;
     const imports = readFileSync(file, 'utf8').matchAll(
@@ -18,10 +18,11 @@ function loads(entry: string): Set<string> {
 }
 
 const ENGINE = path.resolve(import.meta.dirname, '..');
-const loaded = loads(path.join(ENGINE, 'vcpu/thread.ts'));
+/** The accelerator loads the latter when it is told to. */
+const loaded = loads([path.join(ENGINE, 'vcpu/thread.ts'), path.join(ENGINE, 'accel/wasm/processor.ts')]);
 
 test('the graph is found', () => {
-  for (const file of ['accel/wasm/processor.ts', 'accel/wasm/region/regions.ts', 'machine/board.ts'])
+  for (const file of ['accel/wasm/region/regions.ts', 'machine/board.ts'])
     expect(loaded).toContain(path.join(ENGINE, file));
 });
 
@@ -29,11 +30,17 @@ test.each(['interpreter/handlers.ts', 'semantics/index.ts', 'region/translate.ts
   'what is translated with is left to the translator: %s',
   (file) => {
     expect(loaded).not.toContain(path.join(ENGINE, 'accel/wasm', file));
-    expect(loads(path.join(ENGINE, 'accel/wasm/region/translator-thread.ts'))).toContain(
+    expect(loads([path.join(ENGINE, 'accel/wasm/region/translator-thread.ts')])).toContain(
       path.join(ENGINE, 'accel/wasm', file),
     );
   },
 );
+
+test('the control thread makes no vCPU', () => {
+  const control = loads([path.join(ENGINE, 'host/machine.ts')]);
+  expect(control).toContain(path.join(ENGINE, 'accel/wasm/index.ts'));
+  expect(control).not.toContain(path.join(ENGINE, 'accel/wasm/processor.ts'));
+});
 
 test('configurations are not read there', () => {
   expect(loaded).not.toContain('zod');

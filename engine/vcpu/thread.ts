@@ -31,9 +31,10 @@ export type VcpuThreadMessage =
 async function main(port: NonNullable<typeof parentPort>, data: VcpuThreadData): Promise<void> {
   const { board: options, index, translator } = data;
   const say = (message: VcpuThreadMessage) => port.postMessage(message);
+  const accelerator = acceleratorOf(options.accelerator);
+  await accelerator.load?.();
   const board = new Board({ ...options, log: (record) => say({ kind: 'log', record }) });
   const link = translator === undefined ? undefined : linkToTranslator(translator);
-  const accelerator = acceleratorOf(options.accelerator);
   const { end, statistics } = runVcpu(
     board,
     accelerator,

@@ -2,13 +2,13 @@
  * Runs a small guest program on the whole processor: assembled with NASM, loaded into a machine with memory
  * and nothing else, started in real mode. The program tells what it finds through ports.
  */
-import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ExitReason, type InterruptSource } from '../../engine/accel/contract.ts';
 import * as wasm from '../../engine/accel/wasm/index.ts';
+import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { AddressMap, RangeKind } from '../../engine/memory/address-map.ts';
 import { DirtyLog } from '../../engine/memory/dirty-log.ts';
 import { MachineMemory } from '../../engine/memory/machine-memory.ts';
@@ -16,6 +16,8 @@ import { loadSegment } from '../../engine/vcpu/segment.ts';
 import { Seg, VcpuEvent, vcpuLayout } from '../../engine/vcpu/state.ts';
 import { PRELUDE } from './prelude.ts';
 import { Topology } from '../../engine/vcpu/topology.ts';
+
+await wasm.load();
 
 const RAM = 0x100_0000;
 

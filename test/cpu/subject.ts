@@ -3,8 +3,9 @@
  * case needs (see subject-kernel.ts). Case states are loaded straight into the architectural state, at
  * CPL 3; a case ends where its exception reaches a stub.
  */
-import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { ExitReason, type AcceleratedVcpu, type InterruptSource } from '../../engine/accel/contract.ts';
+import { load } from '../../engine/accel/wasm/index.ts';
+import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import type { Accelerator } from '../../engine/machine/accelerator.ts';
 import { AddressMap, RangeKind } from '../../engine/memory/address-map.ts';
 import { DirtyLog } from '../../engine/memory/dirty-log.ts';
@@ -20,6 +21,9 @@ import {
   TSS_LIMIT, WITH_ERROR_CODE,
 } from './subject-kernel.ts'; // prettier-ignore
 import { Topology } from '../../engine/vcpu/topology.ts';
+
+// Machines here are made at once, of whichever accelerator.
+await load();
 
 const CR0 = { PE: 1n, MP: 2n, ET: 0x10n, NE: 0x20n, WP: 0x1_0000n, AM: 0x4_0000n, PG: 0x8000_0000n } as const;
 const CR4 = {

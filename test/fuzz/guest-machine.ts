@@ -7,8 +7,9 @@
  * - a byte changed outside of guest RAM and the vCPU's own memory;
  * - an entry into the guest that does not come back soon (slow ones are seen here, endless ones by watchdog.ts).
  */
-import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { ExitReason, type AcceleratedVcpu, type InterruptSource } from '../../engine/accel/contract.ts';
+import { load } from '../../engine/accel/wasm/index.ts';
+import { ownTranslator } from '../../engine/accel/wasm/region/own-translator.ts';
 import { Random } from '../../engine/base/random.ts';
 import type { Accelerator } from '../../engine/machine/accelerator.ts';
 import { AddressMap, RangeKind } from '../../engine/memory/address-map.ts';
@@ -19,6 +20,9 @@ import { edge64 } from './guest-code.ts';
 import { fillMemory } from './guest-memory.ts';
 import { loadState, randomSetting, type Setting } from './guest-state.ts';
 import { Topology } from '../../engine/vcpu/topology.ts';
+
+// Machines here are made at once, of whichever accelerator.
+await load();
 
 const RAM_BYTES = 0x20_0000;
 const ROM_BYTES = 0x1_0000;

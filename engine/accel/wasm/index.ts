@@ -4,7 +4,6 @@ import type { AcceleratedVcpu } from '../contract.ts';
 import { MAX_VCPUS } from '../../device/chipset/lapic.ts';
 import type { VcpuOptions } from '../../machine/accelerator.ts';
 import type { TranslatorLink } from '../../machine/translator-link.ts';
-import { Processor } from './processor.ts';
 import type { HotCode } from './region/hot-code.ts';
 import type { OwnTranslator } from './region/own-translator.ts';
 import { CPU_MODELS, CpuModel } from './system/cpuid.ts';
@@ -50,8 +49,18 @@ export const translatorFor = async (link?: TranslatorLink): Promise<TranslatorLi
 export const listCode = async (code: HotCode): Promise<string> =>
   await (await import('./region/listing.ts')).listCode(code);
 
-/** Makes a vCPU over its state; the state must have been reset. */
-export const createVcpu = (options: VcpuOptions): AcceleratedVcpu => new Processor(options);
+let Vcpu: (new (options: VcpuOptions) => AcceleratedVcpu) | undefined;
+
+/** Loads the processor into this thread, once; threads that run no vCPU do without it. */
+export async function load(): Promise<void> {
+  ({ Processor: Vcpu } = await import('./processor.ts'));
+}
+
+/** Makes a vCPU over its state; the state must have been reset, and {@link load} have come to its end. */
+export function createVcpu(options: VcpuOptions): AcceleratedVcpu {
+  if (Vcpu === undefined) throw new Error('the processor has not been loaded');
+  return new Vcpu(options);
+}
 
 /** CPU models by name, the fullest first. */
 export const cpuModels = (): string[] => CPU_MODELS.toReversed();
