@@ -255,7 +255,7 @@ export class Machine {
     } catch (error) {
       files.close();
       disks?.release();
-      translator?.close();
+      void translator?.close();
       throw error;
     }
   }
@@ -498,7 +498,7 @@ export class Machine {
 
   async #finish(): Promise<void> {
     await this.#listed;
-    this.#translator?.close();
+    const translatorGone = this.#translator?.close();
     clearTimeout(this.#patience);
     clearTimeout(this.#pumpTimer);
     await this.#disks.close();
@@ -506,6 +506,7 @@ export class Machine {
     this.display?.close();
     this.#board.accelerated?.close();
     await Promise.all(this.#pumps.map((pump) => pump.finish()));
+    await translatorGone;
     this.#settle(this.#outcome());
   }
 

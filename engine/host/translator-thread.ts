@@ -39,8 +39,8 @@ export class TranslatorThread {
     return { port: port2, word };
   }
 
-  /** Ends the thread. */
-  close(): void {
-    void this.#worker.terminate();
+  /** Ends the thread. Resolves when it is gone, with all that the host has given it. */
+  async close(): Promise<void> {
+    await this.#worker.terminate();
   }
 }
