@@ -176,7 +176,7 @@ export class TestMachine {
       topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
-      translator: ownTranslator(),
+      translator: accelerator.translatorThread && ownTranslator(),
     };
     this.#accelerated = accelerator.machineOf?.({ memory: this.memory, areas: [NULL_PAGE], ramBase });
     if (shared !== undefined) return;

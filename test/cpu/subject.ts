@@ -112,7 +112,7 @@ export class ProcessorSubject implements Subject {
       topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: () => {},
-      translator: ownTranslator(),
+      translator: accelerator.translatorThread && ownTranslator(),
     });
   }
 

@@ -103,7 +103,7 @@ export class FuzzedMachine {
       topology: Topology.ofCores(1),
       lockDevices: (body) => body(),
       log: (line) => (this.#logged = line),
-      translator: ownTranslator(),
+      translator: accelerator.translatorThread && ownTranslator(),
     }); // prettier-ignore
 
     const noise = new Random(1);

@@ -1,6 +1,6 @@
 /**
- * How V8 is to compile what is emitted, for the whole process. It is told when a process loads the accelerator, and not
- * later: what Node keeps of compiled modules holds for the flags that there were.
+ * How V8 is to compile what is emitted, for the whole process. It is told when a process loads the accelerator, before
+ * there are other threads: Node keeps compiled modules in a folder for each set of flags, and all are to use one.
  */
 import { setFlagsFromString } from 'node:v8';
 

@@ -17,9 +17,7 @@ import { addX87Library } from '../semantics/x87-library.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
-import {
-  ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check,
-} from './forms.ts'; // prettier-ignore
+import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from './forms.ts';
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addDivide128 } from './divide.ts';
