@@ -9,6 +9,7 @@ import { operandSize, type Decoded } from '../decode/decoder.ts';
 import { Mem } from '../private.ts';
 import type { AddressMode, FormContext, Operand, Size } from '../semantics/form.ts';
 import type { VexForm } from '../semantics/vex.ts';
+import { isCommon } from './common-forms.ts';
 
 /** Handlers that belong to no instruction: they come first in the table. */
 export const Fixed = {
@@ -133,8 +134,10 @@ function* variants(row: Row): Generator<Variant> {
 }
 
 export interface FormTable {
-  /** In order of handler, after the fixed ones. */
+  /** In order of handler, after the fixed ones; the common ones first. */
   readonly forms: readonly Form[];
+  /** How many of them, from the first on, are common. */
+  readonly common: number;
   /** Handler of a row's variant; -1 where the table does not admit it. */
   handler(row: Row, variant: Variant): number;
 }
@@ -153,32 +156,41 @@ function vexForm(row: Row): VexForm | undefined {
 
 /** Numbers all forms of the rows that are not done in TypeScript. */
 export function buildForms(rows: readonly Row[]): FormTable {
-  const forms: Form[] = [];
-  const shared = new Map<string, number>();
-  const byRow = new Map<Row, Map<number, number>>();
+  const common: Numbered[] = [];
+  const others: Numbered[] = [];
+  const shared = new Map<string, Numbered>();
+  const byRow = new Map<Row, Map<number, Numbered>>();
   for (const row of rows) {
     if (row.attributes.ts) continue;
-    const handlers = new Map<number, number>();
-    byRow.set(row, handlers);
+    const variantsOf = new Map<number, Numbered>();
+    byRow.set(row, variantsOf);
     const vex = vexForm(row);
     for (const variant of variants(row)) {
       // A locked or indexed hot form exists only with the address in a record of its own.
       if (variant.memory && variant.mem !== Mem.Record && (variant.lock || row.attributes.locked)) continue;
       const operands = operandsOf(row, variant.memory);
       const key = JSON.stringify([row.name, operands, variant, vex]);
-      let handler = shared.get(key);
-      if (handler === undefined) {
-        handler = FIXED_HANDLERS + forms.length;
-        shared.set(key, handler);
-        forms.push({ ...variant, name: row.name, operands, handler, end: row.attributes.end, vex });
+      let form = shared.get(key);
+      if (form === undefined) {
+        form = { ...variant, name: row.name, operands, handler: -1, end: row.attributes.end, vex };
+        shared.set(key, form);
+        (isCommon(form) ? common : others).push(form);
       }
-      handlers.set(variantKey(variant), handler);
+      variantsOf.set(variantKey(variant), form);
     }
   }
+  const forms = [...common, ...others];
+  for (const [n, form] of forms.entries()) form.handler = FIXED_HANDLERS + n;
   return {
     forms,
-    handler: (row, variant) => byRow.get(row)?.get(variantKey(variant)) ?? -1,
+    common: common.length,
+    handler: (row, variant) => byRow.get(row)?.get(variantKey(variant))?.handler ?? -1,
   };
+}
+
+/** A form whose handler is known when there are all forms. */
+interface Numbered extends Form {
+  handler: number;
 }
 
 /** The variant a decoded instruction calls for, given where its address comes from. */

@@ -11,7 +11,7 @@ import { RecordReader } from './source.ts';
 import type { TranslationBatch, TranslationRequest, Translator, TranslatorMessage } from './translator.ts';
 
 /** Least budgets at whose end a block is found before it is translated. */
-const HOT = 4;
+const HOT = 6;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
 /** Least budgets after which a region's share of all is looked at, and the share from which on it is made again within
