@@ -104,7 +104,7 @@ test('code is dropped to make room while it is about to be run', () => {
   const steps = 100;
   const code = Array.from({ length: steps }, () => [0xff, 0xc0, 0xeb, 0x00]).flat();
   m.load([...code, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(code.length + 8)), HLT]);
-  const rounds = 50_000;
+  const rounds = 200_000;
   m.state.gpr[0] = 0n;
   m.state.gpr[1] = BigInt(rounds);
   expect(m.run(100_000)).toBe(ExitReason.Halt);
