@@ -3,20 +3,18 @@
  * with the record that follows. One function is left to enter the next no more than for what is rare, and all that they
  * share stays in the host's registers.
  *
- * To the rest of tier 0 it is a handler as any other: each of its forms has it as its handler, and where a record has
+ * To the rest of tier 0 it is one handler among others: each of its forms has it as its handler, and where a record has
  * another handler (a rarer form, a region, code that is gone) it goes on with that.
  */
 import type { Code, Func, Label } from '../emit/code.ts';
 import { i32, type I32 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
-import { P, REC } from '../private.ts';
+import { REC, REC_BYTES } from '../private.ts';
 import type { Env } from '../semantics/env.ts';
 import { meaning } from '../semantics/index.ts';
-import { firstEntry } from '../semantics/jump-entry.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import { FIXED_HANDLERS, type Form, type FormTable } from './forms.ts';
-import { enterBy, linearOf } from './jump-lookup.ts';
-import { HANDLER_PARAMS, RecordEnv, type Ways } from './record-env.ts';
+import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 
 /** What an instruction does. @throws Error where nobody has said it */
 export function meaningOf(form: Form): (e: Env) => void {
@@ -29,37 +27,43 @@ export function meaningOf(form: Form): (e: Env) => void {
 export function addCommonHandler(m: ModuleBuilder, table: FormTable, runtime: Runtime, type: number): Func {
   const forms = table.forms.slice(0, table.common);
   return m.function(HANDLER_PARAMS, ['i32'], (c) => {
-    const cpu = c.param('i32', 0).get;
-    const [record, budget] = [c.param('i32', 1), c.param('i32', 2)];
-    const rip = c.local('i64');
+    const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
     c.loop((again) => {
       c.block((other) => {
-        c.block((jumped) => {
-          const number = i32.sub(i32.load(record.get, REC.handler), FIXED_HANDLERS);
-          const ways: Ways = { again, jumped, rip };
-          choose(c, number, other, forms, (form) => {
-            const e = new RecordEnv(c, form, runtime, type, ways);
-            meaningOf(form)(e);
-            if (form.end) c.unreachable();
-            else e.next();
-          });
+        const number = i32.sub(i32.load(record, REC.handler), FIXED_HANDLERS);
+        choose(c, number, other, forms, (form) => {
+          const e = new CommonEnv(c, form, runtime, type, again);
+          meaningOf(form)(e);
+          if (form.end) c.unreachable();
+          else e.next();
         });
-        const [to, left] = [rip.get, budget.get];
-        const linear = linearOf(c, cpu, to);
-        const first = firstEntry(c.let(i32.wrap(linear)));
-        const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), first));
-        c.if(i32.ge_s(left, 0), () =>
-          enterBy(c, { cpu, rip: to, linear, budget: left }, entry, type, (where) => {
-            c.set(record, where);
-            c.br(again);
-          }),
-        );
-        c.returnCall(runtime.lookup, cpu, to, left);
       });
-      c.returnCallIndirect(type, i32.load(record.get, REC.handler), cpu, record.get, budget.get);
+      c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
     });
     c.unreachable();
   });
+}
+
+/** Goes on with a record by going round. */
+class CommonEnv extends RecordEnv {
+  readonly #again: Label;
+
+  /** @param again goes round with whatever the handler's parameters are then */
+  constructor(c: Code, form: Form, runtime: Runtime, type: number, again: Label) {
+    super(c, form, runtime, type);
+    this.#again = again;
+  }
+
+  override enter(record: I32, budget: I32): void {
+    this.c.set(this.c.param('i32', 2), budget);
+    this.c.set(this.c.param('i32', 1), record);
+    this.c.br(this.#again);
+  }
+
+  override next(): void {
+    this.c.set(this.c.param('i32', 1), i32.add(this.record(), REC_BYTES));
+    this.c.br(this.#again);
+  }
 }
 
 /** Emits a body for each of several choices, of which the number says one; `other` is where all other numbers go. No

@@ -21,7 +21,6 @@ import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addCommonHandler, meaningOf } from './common-handler.ts';
 import { addDivide128 } from './divide.ts';
-import { enterBy, enterPage, isEntryOf, linearOf } from './jump-lookup.ts';
 import { ComplexResult, HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from './tier0.ts';
 
 const NO_FORM: FormContext = {
@@ -80,21 +79,56 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   });
   const enter = (c: Code, cpu: I32, record: I32, budget: I32) =>
     c.returnCallIndirect(handlerType, i32.load(record, REC.handler), cpu, record, budget);
+  /** Enters code that may be on another page. */
+  const enterPage = (c: Code, cpu: I32, rip: I64, record: I32, budget: I32) => {
+    c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+    enter(c, cpu, record, budget);
+  };
   const stop = (c: Code, cpu: I32, rip: I64, budget: I32) => {
     c.store('i64', cpu, rip, S.rip);
     c.store('i32', cpu, Leave.Budget, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   };
+  /** Whether a jump-cache entry is that of a linear address, and valid. */
+  const isEntryOf = (c: Code, cpu: I32, entry: I32, linear: I64): I32 => {
+    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
+    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
+    return i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
+  };
+  /** Enters code by its jump-cache entry, if that is the entry of a linear address.
+   * @param region told of an entry that leads to a region */
+  const enterBy = (
+    c: Code,
+    cpu: I32,
+    rip: I64,
+    linear: I64,
+    entry: I32,
+    budget: I32,
+    region = (): void => {},
+  ) => {
+    const found = isEntryOf(c, cpu, entry, linear);
+    const go = () => {
+      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
+      c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+      c.if(i32.and(where, 1), () => {
+        region();
+        // For whoever finds the region gone: see `run`.
+        c.store('i64', cpu, rip, S.rip);
+        c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+      });
+      enter(c, cpu, where, budget);
+    };
+    c.if(found, go, undefined, 'likely');
+  };
+  const linearOf = (c: Code, cpu: I32, rip: I64): I64 =>
+    c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
   const refind = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
     c.store('i64', cpu, c.param('i64', 1).get, S.rip);
     const record = c.let(c.call('i32', find));
-    c.if(record, () => {
-      enterPage(c, cpu, c.param('i64', 1).get);
-      enter(c, cpu, record, budget);
-    });
+    c.if(record, () => enterPage(c, cpu, c.param('i64', 1).get, record, budget));
     c.returnCall(leave, cpu, 0, budget);
   });
   const lookupSecond = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -103,8 +137,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const budget = c.param('i32', 2).get;
     const linear = linearOf(c, cpu, rip);
     const second = secondEntry(c.let(i32.wrap(linear)));
-    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), second));
-    enterBy(c, { cpu, rip, linear, budget }, entry, handlerType, (record) => enter(c, cpu, record, budget));
+    enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), second)), budget);
     c.returnCall(refind, cpu, rip, budget);
   });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -114,8 +147,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     const linear = linearOf(c, cpu, rip);
     const first = firstEntry(c.let(i32.wrap(linear)));
-    const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), first));
-    enterBy(c, { cpu, rip, linear, budget }, entry, handlerType, (record) => enter(c, cpu, record, budget));
+    enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), first)), budget);
     c.returnCall(lookupSecond, cpu, rip, budget);
   });
   /** Where a region is left in its midst: what it has kept goes where others look for it. */
@@ -141,10 +173,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
       const where = c.let(i32.load(entry, JUMP_ENTRY.where));
       c.if(i32.and(isEntryOf(c, cpu, entry, rip), i32.eqz(i32.and(where, 1))), () =>
         // The record may be where a region begins.
-        c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => {
-          enterPage(c, cpu, rip);
-          enter(c, cpu, where, budget);
-        }),
+        c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
       );
     }
     c.store('i32', cpu, Leave.Interpret, P.exitCode);
@@ -161,16 +190,10 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const low = c.let(i32.wrap(rip));
     for (const offsetOf of [firstEntry, secondEntry]) {
       const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
-      enterBy(
-        c,
-        { cpu, rip, linear: rip, budget },
-        entry,
-        handlerType,
-        (record) => enter(c, cpu, record, budget),
-        () =>
-          c.if(i32.ge_u(offset, FIRST_LINK), () =>
-            c.store('v128', i32.add(i32.load(cpu, P.jumpCache), offset), v128.load(entry)),
-          ),
+      enterBy(c, cpu, rip, rip, entry, budget, () =>
+        c.if(i32.ge_u(offset, FIRST_LINK), () =>
+          c.store('v128', i32.add(i32.load(cpu, P.jumpCache), offset), v128.load(entry)),
+        ),
       );
     }
     c.returnCall(refind, cpu, rip, budget);

@@ -1,6 +1,6 @@
 /** Tier 0's environment: operands are found through the instruction's record. */
-import { i32, i64, type Expr, type I32, type I64 } from '../emit/expr.ts';
-import type { Code, Label, Local } from '../emit/code.ts';
+import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
+import type { Code, Local } from '../emit/code.ts';
 import { JUMP_TARGETS, Mem, P, REC, REC_BYTES, S } from '../private.ts';
 import { Env } from '../semantics/env.ts';
 import type { FormContext, Operand } from '../semantics/form.ts';
@@ -9,31 +9,17 @@ import type { Runtime } from '../semantics/runtime.ts';
 /** Parameters of a handler: vCPU state, record, budget left when the block was entered. */
 export const HANDLER_PARAMS = ['i32', 'i32', 'i32'] as const;
 
-/** Where forms go on that share a function. */
-export interface Ways {
-  /** A loop that goes on with whatever the record is then. */
-  readonly again: Label;
-  /** The end of a block behind which it goes on at `rip`. */
-  readonly jumped: Label;
-  readonly rip: Local<'i64'>;
-}
-
 export class RecordEnv extends Env {
   readonly #record: Local<'i32'>;
   readonly #budget: Local<'i32'>;
   readonly #handlerType: number;
-  readonly #ways: Ways | undefined;
 
-  /**
-   * @param handlerType index of the handlers' signature in the module
-   * @param ways undefined where it has a function of its own, which calls the next's
-   */
-  constructor(c: Code, form: FormContext, runtime: Runtime, handlerType: number, ways?: Ways) {
+  /** @param handlerType index of the handlers' signature in the module */
+  constructor(c: Code, form: FormContext, runtime: Runtime, handlerType: number) {
     super(c, form, runtime, c.param('i32', 0).get);
     this.#record = c.param('i32', 1);
     this.#budget = c.param('i32', 2);
     this.#handlerType = handlerType;
-    this.#ways = ways;
   }
 
   override record(): I32 {
@@ -121,24 +107,12 @@ export class RecordEnv extends Env {
 
   /** Continues with the record at an address. */
   enter(record: I32, budget: I32): void {
-    const { c } = this;
-    if (this.#ways !== undefined) {
-      c.set(this.#budget, budget);
-      c.set(this.#record, record);
-      c.br(this.#ways.again);
-      return;
-    }
     this.c.returnCallIndirect(this.#handlerType, i32.load(record, REC.handler), this.cpu, record, budget);
   }
 
   /** On to the next record. */
   next(): void {
     const record = this.record();
-    if (this.#ways !== undefined) {
-      this.c.set(this.#record, i32.add(record, REC_BYTES));
-      this.c.br(this.#ways.again);
-      return;
-    }
     this.c.returnCallIndirect(
       this.#handlerType,
       i32.load(record, REC_BYTES + REC.handler),
@@ -146,17 +120,6 @@ export class RecordEnv extends Env {
       i32.add(record, REC_BYTES),
       this.budget(),
     );
-  }
-
-  // Where the TLB says that memory is written, nothing has to be carried through to anywhere.
-  override storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {
-    const { c } = this;
-    const bound = c.let(value);
-    const lin = c.let(linear);
-    const { hit, address } = this.fastHost(lin, bytes, true);
-    const straight = () => this.storeRaw(address, bytes, bound);
-    const around = () => this.storeHost(this.slowHost(lin, bytes, true, stack), bytes, bound);
-    c.if(hit, straight, around, 'likely');
   }
 
   override jumpDirect(): void {
@@ -167,11 +130,7 @@ export class RecordEnv extends Env {
     }
     const left = c.let(this.spent());
     const chain = c.let(i32.load(this.record(), REC.chain));
-    c.block((other) => {
-      c.brIf(other, i32.eqz(chain), 'unlikely');
-      c.brIf(other, i32.lt_s(left, 0), 'unlikely');
-      this.enter(chain, left);
-    });
+    c.if(i32.and(i32.ne(chain, 0), i32.ge_s(left, 0)), () => this.enter(chain, left), undefined, 'likely');
     c.returnCall(this.runtime.link, this.cpu, this.record(), left);
   }
 
@@ -183,13 +142,6 @@ export class RecordEnv extends Env {
   }
 
   override jump(rip: I64): void {
-    const { c } = this;
-    if (this.#ways !== undefined) {
-      c.set(this.#ways.rip, rip);
-      c.set(this.#budget, this.spent());
-      c.br(this.#ways.jumped);
-      return;
-    }
     this.c.returnCall(this.runtime.lookup, this.cpu, rip, this.spent());
   }
 
