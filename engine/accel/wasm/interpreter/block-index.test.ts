@@ -10,7 +10,7 @@ const MODE = mode(1);
 
 let records = 0;
 const block = (from: number, low: number, rest: Partial<Block> = {}): Block => ({
-  record: ++records, end: 0, mode: MODE, low, high: 0, from, to: from + 4, from2: 0, to2: 0, next: undefined, samples: 0, links: undefined,
+  record: ++records, end: 0, mode: MODE, low, high: 0, from, to: from + 4, from2: 0, to2: 0, next: undefined, finds: 0, since: 0, links: undefined,
   ...rest,
 }); // prettier-ignore
 

@@ -36,8 +36,10 @@ export interface Block {
   readonly to2: number;
   /** Another block that starts at the same byte, under another mode, RIP, or second page. */
   next: Block | undefined;
-  /** How often it was where a look at the running guest found it. */
-  samples: number;
+  /** How often it was where the guest was found at a budget's end, and how many finds there had been of all blocks with
+   * the first of these. */
+  finds: number;
+  since: number;
   /** Records of the direct jumps that have a link to it: a list only where there are several, since there are so many
    * blocks. */
   links: number | number[] | undefined;

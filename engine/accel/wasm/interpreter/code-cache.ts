@@ -45,10 +45,8 @@ export interface InstalledRegion {
   /** All its pages are global. */
   readonly global: boolean;
   readonly instructions: number;
-  /** It is as large as it becomes. */
-  settled: boolean;
-  /** What {@link Regions} had counted when it last began to count how often this one is found. */
-  since: number;
+  /** The place among the sizes of regions of the one that was last asked for. */
+  size: number;
 }
 
 /** Why a region is gone: its code was written, is mapped elsewhere now, everything was dropped, or a larger one is in
@@ -440,7 +438,7 @@ export class CodeCache implements CodeWatch {
     this.#blocks.found = undefined;
     if (from >= 0)
       this.#keep({
-        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, samples: 0, links: undefined,
+        record: start, end: at, mode, low, high, from, to, from2, to2, next: undefined, finds: 0, since: 0, links: undefined,
       }); // prettier-ignore
     return start;
   }

@@ -15,12 +15,21 @@ export interface Bounds {
   readonly pages: number;
   /** Instructions after which it does not go on into what is a region already: two would have the same code. */
   readonly alone: number;
+  /** It goes on into the functions that it calls. */
+  readonly calls: boolean;
+  /** The least part of all that is run that such a region is made for. */
+  readonly share: number;
 }
 
-/** Of a region as it first is. */
-export const SMALL: Bounds = { instructions: 64, straight: 256, starts: 64, pages: 4, alone: 32 };
-/** Of one that has turned out to be where the guest spends its time. */
-export const LARGE: Bounds = { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400 };
+/**
+ * What regions are at first, and what they become where they are more of what is run: the larger they are the less often
+ * they are left, and the more of their code is in others too, which V8 compiles and the host's caches hold each time.
+ */
+export const SIZES: readonly Bounds[] = [
+  { instructions: 64, straight: 256, starts: 64, pages: 4, alone: 0, calls: false, share: 0 },
+  { instructions: 64, straight: 256, starts: 64, pages: 4, alone: 32, calls: true, share: 1 / 1024 },
+  { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400, calls: true, share: 1 / 64 },
+];
 
 /** Instructions that a region leaves to tier 0: they run themselves again, or are long and rare. */
 const LEFT_OUT = new Set([
@@ -98,7 +107,7 @@ export function collectRegion(
   entryPage: bigint,
   forms: readonly Form[],
   places: CodePlaces,
-  bounds: Bounds = SMALL,
+  bounds: Bounds = SIZES[0]!,
 ): Collected | undefined {
   const entryRip = reader.quads[(entry + REC.rip) >> 3]!;
   const found: Found[] = [];
@@ -177,18 +186,19 @@ export function collectRegion(
       range.to = Math.max(range.to, range.host + Math.min(offset + length, 4096));
       seen.add(rip);
       found.push({ record: at, address, handler, addressHandler, page });
-      if (isDirect(form.name)) {
+      const { name } = form;
+      if (isDirect(name) && (name !== 'call' || bounds.calls)) {
         const target = page + reader.quads[(at + REC.imm64) >> 3]!;
         const chain = form.chained ? reader.words[(at + REC.chain) >> 2]! : 0;
         if (chain !== 0 ? follow(chain, page) : followTo(target)) {
           links.push(rip, target);
-          if (form.name === 'call') followTo(rip + BigInt(length));
+          if (name === 'call') followTo(rip + BigInt(length));
         }
-      } else if (isComputed(form.name)) {
+      } else if (isComputed(name) && (name !== 'callr' || bounds.calls)) {
         const target = BigInt.asIntN(64, places.target(at) - entryPage);
         if (followTo(target)) {
           links.push(rip, target);
-          if (form.name === 'callr') followTo(rip + BigInt(length));
+          if (name === 'callr') followTo(rip + BigInt(length));
         }
       }
       if (form.end) break;

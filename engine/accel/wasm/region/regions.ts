@@ -4,29 +4,29 @@ import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
 import { HANDLERS, IMPORTS, type RunnableTier0 } from '../interpreter/tier0.ts';
-import { collectRegion, type CodePlaces, type Collected, LARGE, SMALL } from './collect.ts';
+import { collectRegion, type CodePlaces, type Collected, SIZES } from './collect.ts';
 import { checkedName, exportName } from './exports.ts';
 import { hotCodeAt } from './hot-code.ts';
 import { RecordReader } from './source.ts';
 import type { TranslationBatch, TranslationRequest, Translator, TranslatorMessage } from './translator.ts';
 
-/** Least budgets at whose end a block is found before it is translated. */
+/** How often a block is found at a budget's end before it is translated. */
 const HOT = 6;
 /** The same for a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
-/** Least budgets after which a region's share of all is looked at, and the share from which on it is made again within
- * larger bounds: what is larger takes longer to compile, and pays only where few regions are most of what is run. */
+/** How often a region is found before its share of all is looked at, which says how large it is to be. */
 const ENOUGH = 100;
-const LARGE_SHARE = 1 / 64;
+/** The place among sizes of the largest that one is at first. */
+const MOST_AT_FIRST = 1;
 /** By how much it must be larger then to take the old one's place. */
 const WORTH_GROWING = 1.25;
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
  * round or is found so often. */
 const LEAST_INSTRUCTIONS = 4;
 const HOT_THOUGH_SMALL = 16 * HOT;
-/** Samples of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
+/** Finds of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
 const ASKED = -(2 ** 30);
-/** Samples since then after which it is asked for in a hurry. */
+/** Finds since then after which it is asked for in a hurry. */
 const HURRY = 4;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
 const MOST_RETIRED = 512;
@@ -77,7 +77,9 @@ interface Wanted extends Collected {
   readonly page: bigint;
   readonly generation: number;
   /** The region whose place it is to take. */
-  readonly small: InstalledRegion | undefined;
+  readonly present: InstalledRegion | undefined;
+  /** Its place among the sizes. */
+  readonly size: number;
 }
 
 export class Regions {
@@ -98,8 +100,8 @@ export class Regions {
   #requests = 0;
   /** A region has gone to which links may lead still. */
   #broken = false;
-  /** Least budgets that have ended so far. */
-  #looks = 0;
+  /** How often the guest has been found so far. */
+  #finds = 0;
   /** Above the numbers of all regions that have been installed. */
   ids = 0;
   /** Modules instantiated for this vCPU. */
@@ -132,61 +134,57 @@ export class Regions {
 
   /** The guest was found at the block last looked up.
    * @param page RIP of the first byte of the page it is on
-   * @param weight how many of the least budgets it stands for
+   * @param weight how many of the least budgets it stands for: as many finds
    * @returns true where it has been translated already */
   sampled(mode: CodeMode, page: bigint, weight: number): boolean {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64) return false;
-    const before = block.samples;
-    block.samples += weight;
-    this.#looks += weight;
-    if (before < ASKED + HURRY && block.samples >= ASKED + HURRY) this.#hurry(block);
+    const before = block.finds;
+    if (before === 0) block.since = this.#finds;
+    this.#finds += weight;
+    block.finds += weight;
+    if (before < ASKED + HURRY && block.finds >= ASKED + HURRY) this.#hurry(block);
+    const region = this.#code.regionAt(block.record);
     if (this.#eager) {
       // Again when it has links, which lead further.
-      if (!AGAIN.has(block.samples)) return false;
-      const region = this.#code.regionAt(block.record);
+      if (!AGAIN.has(block.finds)) return false;
       if (region !== undefined) this.#code.dropRegion(region, 'grown');
-    } else {
-      const region = this.#code.regionAt(block.record);
-      if (region !== undefined) {
-        if (block.samples >= ENOUGH && !region.settled && this.#isLarge(block, region))
-          this.#ask(block, page, region);
-        return true;
-      }
-      if (block.samples < HOT) return false;
+      this.#ask(block, page, MOST_AT_FIRST);
+    } else if (region === undefined) {
+      if (block.finds >= HOT) this.#ask(block, page, Math.min(this.#sizeFor(block), MOST_AT_FIRST));
+    } else if (block.finds >= ENOUGH) {
+      const size = this.#sizeFor(block);
+      block.finds = 0;
+      if (size > region.size) this.#ask(block, page, size, region);
     }
-    this.#ask(block, page);
-    return false;
+    return region !== undefined;
   }
 
-  /** Whether a block has a large share in what was run since it was last counted. */
-  #isLarge(block: Block, region: InstalledRegion): boolean {
-    const share = block.samples / (this.#looks - region.since);
-    block.samples = 0;
-    region.since = this.#looks;
-    return share >= LARGE_SHARE;
+  /** The size for the share that a block has in what has been run since it was first counted. */
+  #sizeFor(block: Block): number {
+    const share = block.finds / (this.#finds - block.since);
+    return SIZES.findLastIndex((bounds) => share >= bounds.share);
   }
 
-  /** Asks for the region of a block. @param small the one it has, which a larger one may take the place of */
-  #ask(block: Block, page: bigint, small?: InstalledRegion): void {
-    const { record, samples } = block;
-    if (!this.#eager) block.samples = 0;
-    if (small !== undefined) small.settled = true;
-    const bounds = small === undefined ? SMALL : LARGE;
+  /** Asks for the region of a block. @param present the one it has, which a larger one may take the place of */
+  #ask(block: Block, page: bigint, size: number, present?: InstalledRegion): void {
+    const { record, finds } = block;
+    if (!this.#eager) block.finds = 0;
+    if (present !== undefined) present.size = size;
     const collected = collectRegion(
       this.#reader,
       record,
       page,
       this.#tier0.forms.forms,
       this.#places,
-      bounds,
+      SIZES[size],
     );
     if (collected === undefined) return;
-    if (small !== undefined && collected.instructions < WORTH_GROWING * small.instructions) return;
+    if (present !== undefined && collected.instructions < WORTH_GROWING * present.instructions) return;
     const little = collected.instructions < LEAST_INSTRUCTIONS && !collected.loops;
-    if (little && samples < HOT_THOUGH_SMALL && !this.#eager) {
-      block.samples = samples;
+    if (little && finds < HOT_THOUGH_SMALL && !this.#eager) {
+      block.finds = finds;
       return;
     }
     const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
@@ -198,9 +196,10 @@ export class Regions {
       record,
       page,
       generation: this.#code.generation,
-      small,
+      size,
+      present,
     });
-    if (!this.#eager) block.samples = ASKED;
+    if (!this.#eager) block.finds = ASKED;
     if (isOwn(this.#translator)) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
@@ -238,7 +237,7 @@ export class Regions {
         continue;
       }
       // What comes too late, or is dropped, may be asked for again when it is hot once more.
-      if (!this.#eager) wanted.block.samples = 0;
+      if (!this.#eager) wanted.block.finds = 0;
       if (!this.#isTrue(wanted)) {
         this.counts.late++;
         continue;
@@ -261,9 +260,9 @@ export class Regions {
   }
 
   #install(wanted: Wanted, id: number, module: WebAssembly.Module): void {
-    const { record, ranges, instructions, source, small } = wanted;
+    const { record, ranges, instructions, source, size } = wanted;
     const present = this.#code.regionAt(record);
-    if (present !== small) return;
+    if (present !== wanted.present) return;
     if (this.#code.regionCount >= this.#most) {
       this.#code.flush();
       return;
@@ -284,8 +283,7 @@ export class Regions {
       ranges,
       global: source.global,
       instructions,
-      settled: small !== undefined,
-      since: this.#looks,
+      size,
     };
     this.#code.install(installed);
     this.ids = Math.max(this.ids, id + 1);
