@@ -103,6 +103,11 @@ export class Code {
     this.#params = params;
   }
 
+  /** How many structures are open: what is written within one more may be run in some cases only. */
+  get depth(): number {
+    return this.#depth;
+  }
+
   /** Parameter `index`. */
   param<T extends Type>(type: T, index: number): Local<T> {
     if (this.#params[index] !== type) throw new TypeError(`parameter ${index} is not ${type}`);

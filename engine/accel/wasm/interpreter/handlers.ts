@@ -157,8 +157,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     settleFlags(c, cpu);
     const placed = c.let(i64.add(i64.load(cpu, P.codePage), c.param('i64', 1).get));
     c.store('i64', cpu, placed, S.rip);
-    const run = i64.extend_s(i32.sub(c.param('i32', 3).get, budget));
-    c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
+    countRegions(c, cpu, c.param('i32', 3).get, budget);
     return [cpu, placed, budget];
   };
   const leaveRegion = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
@@ -179,12 +178,13 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     c.store('i32', cpu, Leave.Interpret, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   });
-  const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+  const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
     const offset = c.param('i32', 3).get;
     settleFlags(c, cpu);
+    countRegions(c, cpu, c.param('i32', 4).get, budget);
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     // Regions are 64-bit code, which has no base.
     const low = c.let(i32.wrap(rip));
@@ -232,6 +232,13 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     float,
     extra,
   };
+}
+
+/** Counts what has been run in regions, which are left for tier 0. @param before what the budget was when the first of them
+ * was entered */
+function countRegions(c: Code, cpu: I32, before: I32, budget: I32): void {
+  const run = i64.extend_s(i32.sub(before, budget));
+  c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
 }
 
 /** The handler of an address record. */
@@ -346,9 +353,10 @@ export function buildTier0(
   m.table(HELPERS, helpers);
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
-    // A region that is gone was come to by the jump cache, which has no record of it.
-    c.unlikely(i32.eqz(record), () => {
+    // A region that is gone was come to by the jump cache, which has no record of it, or from another region.
+    c.unlikely(i32.le_s(record, 0), () => {
       settleFlags(c, cpu);
+      c.if(record, () => countRegions(c, cpu, i32.xor(record, -1), budget));
       c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget);
     });
     c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);

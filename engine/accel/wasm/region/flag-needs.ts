@@ -3,6 +3,7 @@ import type { Form } from '../interpreter/forms.ts';
 import { isConditional, remembered } from './source.ts';
 import type { RegionNode } from './graph.ts';
 import type { FlagsAt } from './region-flags.ts';
+import type { Structured } from './structure.ts';
 
 /** Instructions that set all flags before anybody looks at them. */
 const SETS = new Set([
@@ -53,30 +54,45 @@ export const mayChangeFlags = ({ name }: Form): boolean =>
 /** What becomes of the flags in a node: nobody looks; only whoever is left for does; they are read. */
 type Need = 0 | 1 | 2;
 
-/** From a node's beginning to what decides, or its end. */
-function scan(node: RegionNode): { need: Need; ends: boolean } {
+/** From a node's beginning to what decides, or its end.
+ * @param untouched the flags are still in the vCPU's state, for whoever is left for */
+function scan(node: RegionNode, untouched: boolean): { need: Need; ends: boolean } {
   let need: Need = 0;
   for (const instruction of node.instructions) {
     const { name } = instruction.form;
-    if (mayLeave(instruction.form)) need = 1;
+    if (!untouched && mayLeave(instruction.form)) need = 1;
     if (SETS.has(name)) return { need, ends: true };
     if (!KEEPS.has(name) && !isVector(name)) return { need: 2, ends: true };
   }
   return { need, ends: false };
 }
 
+/** The nodes at whose beginning the flags are as they were when the region was entered, on the one way there is to them. */
+export function untouchedNodes({ order, isBack, isInside, isInline }: Structured): ReadonlySet<RegionNode> {
+  const [entry] = order;
+  const found = new Set<RegionNode>();
+  if (entry === undefined || order.some((from) => from.ways.includes(entry) && isInside(from, entry)))
+    return found;
+  const queue = [entry];
+  for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
+    found.add(node);
+    if (scan(node, true).ends) continue;
+    for (const to of node.ways) if (isInline(to) && !isBack(node, to)) queue.push(to);
+  }
+  return found;
+}
+
 /**
  * What each node is to be handed on entry: the flags themselves where it reads them, what they follow from
  * where only somebody outside may look, nothing where they are set first.
  *
- * @param order all nodes
- * @param isInside whether an edge stays in the region
+ * @param untouched see {@link untouchedNodes}
  */
 export function flagNeeds(
-  order: readonly RegionNode[],
-  isInside: (from: RegionNode, to: RegionNode) => boolean,
+  { order, isInside }: Structured,
+  untouched: ReadonlySet<RegionNode>,
 ): Map<RegionNode, FlagsAt> {
-  const scans = new Map(order.map((node) => [node, scan(node)]));
+  const scans = new Map(order.map((node) => [node, scan(node, untouched.has(node))]));
   const needs = new Map<RegionNode, Need>(order.map((node) => [node, 0]));
   for (let changed = true; changed;) {
     changed = false;
@@ -85,7 +101,7 @@ export function flagNeeds(
       let need: Need = own.need;
       if (!own.ends) {
         // Every way out of the region, at its end or for an interrupt, is somebody who may look.
-        need = Math.max(need, 1) as Need;
+        if (!untouched.has(node)) need = Math.max(need, 1) as Need;
         for (const to of node.ways) if (isInside(node, to)) need = Math.max(need, needs.get(to)!) as Need;
       }
       if (need !== needs.get(node)) {

@@ -49,11 +49,14 @@ export class RegionState {
   readonly vectors: RegionVectors;
   #tlb: Local<'i32'> | undefined;
   #page: Local<'i64'> | undefined;
-  /** The budget on entry. */
+  /** What the budget was when the first of the regions was entered that have led here, one to the next: for tier 0 to
+   * count, when they are left for it, what has been run in them. Where another region is entered from has no record, and
+   * hands this on in its place, inverted, so that it is negative. */
   readonly before: Local<'i32'>;
   readonly registers: RegionRegisters;
-  /** The end of the region's body, once it exists. */
+  /** The end of the region's body, once it exists, and that for who has not touched the flags. */
   exit: Label | undefined;
+  exitUntouched: Label | undefined;
 
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
@@ -72,7 +75,8 @@ export class RegionState {
     this.flags = new RegionFlags(c, changesFlags);
     this.before = c.local('i32');
     c.front(() => {
-      c.set(this.before, this.budget.get);
+      const from = c.param('i32', 1).get;
+      c.set(this.before, i32.select(i32.lt_s(from, 0), i32.xor(from, -1), this.budget.get));
     });
   }
 
@@ -220,7 +224,7 @@ export class RegionEnv extends Env {
   }
 
   override readGpr(offset: number, bytes: Size): Expr {
-    const whole = this.#state.registers.general((offset - S.gpr) >> 3, false).get;
+    const whole = this.#state.registers.general((offset - S.gpr) >> 3);
     if (bytes === 8) return whole;
     const low = i32.wrap(whole);
     if (bytes === 4) return low;
@@ -229,14 +233,15 @@ export class RegionEnv extends Env {
   }
   override writeGpr(offset: number, value: Expr, bytes: Size, extend: boolean): void {
     const n = (offset - S.gpr) >> 3;
-    const local = this.#state.registers.general(n, true);
-    if (bytes === 8) this.c.set(local, value as I64);
-    else if (bytes === 4 && extend) this.c.set(local, i64.extend_u(value as I32));
+    const { registers } = this.#state;
+    if (bytes === 8) registers.setGeneral(n, value as I64);
+    else if (bytes === 4 && extend) registers.setGeneral(n, i64.extend_u(value as I32));
     else {
       const shift = (offset & 7) * 8;
       const mask = bytes === 1 ? 0xffn : bytes === 2 ? 0xffffn : 0xffff_ffffn;
       const part = i64.shl(i64.and(i64.extend_u(value as I32), mask), shift);
-      this.c.set(local, i64.or(i64.and(local.get, ~(mask << BigInt(shift))), part));
+      const rest = i64.and(registers.general(n), ~(mask << BigInt(shift)));
+      registers.setGeneral(n, i64.or(rest, part));
     }
   }
 
@@ -363,10 +368,11 @@ export class RegionEnv extends Env {
     const { c } = this;
     const { flags, registers, budget, before } = this.#state;
     registers.store();
-    flags.aside(() => {
-      flags.handOn('dynamic');
-      flags.store(this.cpu);
-    });
+    if (!flags.untouched)
+      flags.aside(() => {
+        flags.handOn('dynamic');
+        flags.store(this.cpu);
+      });
     c.returnCall(way, this.cpu, i64.const(rip), i32.sub(budget.get, instructions), before.get);
   }
 
@@ -375,12 +381,13 @@ export class RegionEnv extends Env {
   goOutside(rip: bigint | I64): void {
     const { c } = this;
     const state = this.#state;
+    const { untouched } = state.flags;
     // Each way out says what the flags follow from; mostly nobody computes them.
-    state.flags.aside(() => state.flags.handOn('dynamic'));
+    if (!untouched) state.flags.aside(() => state.flags.handOn('dynamic'));
     c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
     c.set(state.entry, typeof rip === 'bigint' ? state.link() : this.#entryOf(rip));
     state.registers.store();
-    c.br(state.exit!);
+    c.br(untouched ? state.exitUntouched! : state.exit!);
   }
 
   /** Offset of the jump-cache entry that may be a computed target's. */

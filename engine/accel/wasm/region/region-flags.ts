@@ -43,6 +43,8 @@ export class RegionFlags {
   /** The region may change the flags, or looks at those it began with. */
   readonly #changes: boolean;
   #looked = false;
+  /** They are in the vCPU's state still as they were on entry. */
+  #untouched = false;
 
   /** @param changes an instruction may change the flags */
   constructor(c: Code, changes: boolean) {
@@ -61,19 +63,26 @@ export class RegionFlags {
     return sources;
   }
 
-  /** At the start of a node. */
-  start(at: FlagsAt): void {
+  /** At the start of a node. @param untouched the flags are those that the region was entered with */
+  start(at: FlagsAt, untouched: boolean): void {
+    this.#untouched = untouched;
     if (at === 'inherited') return;
     this.#pending = undefined;
     this.#beneath = at;
   }
 
+  /** Whoever is left for finds the flags in the vCPU's state: they need not be handed on and stored. */
+  get untouched(): boolean {
+    return this.#untouched;
+  }
+
   /** Emits what branches off to elsewhere, then is again where it was. */
   aside(emit: () => void): void {
-    const [pending, beneath] = [this.#pending, this.#beneath];
+    const [pending, beneath, untouched] = [this.#pending, this.#beneath, this.#untouched];
     emit();
     this.#pending = pending;
     this.#beneath = beneath;
+    this.#untouched = untouched;
   }
 
   defer(source: FlagSource): boolean {
@@ -134,6 +143,7 @@ export class RegionFlags {
   }
   #mustChange(): void {
     if (!this.#changes) throw new FlagsMissing('flags are changed where nothing was to change them');
+    this.#untouched = false;
   }
   setResult(value: I64): void {
     this.#mustChange();

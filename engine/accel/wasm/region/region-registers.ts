@@ -9,7 +9,7 @@
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Code, Local } from '../emit/code.ts';
-import { i64, v128, type I32, type V128 } from '../emit/expr.ts';
+import { i64, v128, type I32, type I64, type V128 } from '../emit/expr.ts';
 import { S } from '../private.ts';
 import type { RegionNode } from './graph.ts';
 import { GENERAL, registersIn, type RegisterSet, type Residence } from './residence.ts';
@@ -23,7 +23,11 @@ export const halfAt = (offset: number): number => GENERAL + ((offset - VECTORS) 
 
 /** What a node has done with registers so far. */
 interface NodeRegisters {
+  /** How deep the node's own statements nest: what is deeper is done in some cases only. */
+  readonly depth: number;
   readonly used: { general: number; halves: number };
+  readonly exposed: { general: number; halves: number };
+  readonly written: { general: number; halves: number };
   readonly dirty: { general: number; halves: number };
   saves: boolean;
 }
@@ -53,7 +57,10 @@ export class RegionRegisters {
   /** A node's code begins here. */
   begin(node: RegionNode): void {
     this.touched.set(node, {
+      depth: this.#c.depth,
       used: { general: 0, halves: 0 },
+      exposed: { general: 0, halves: 0 },
+      written: { general: 0, halves: 0 },
       dirty: { general: 0, halves: 0 },
       saves: false,
     });
@@ -95,23 +102,34 @@ export class RegionRegisters {
     }
   }
 
-  /** The local of a general register. */
-  general(n: number, writes: boolean): Local<'i64'> {
-    const { used, dirty } = this.#here;
-    used.general |= 1 << n;
-    if (writes) dirty.general |= 1 << n;
-    return this.#local(this.#general, n, 'i64');
+  /** A register is read, or written in part, or all of it is written. */
+  #touch(kind: 'general' | 'halves', bit: number, whole: boolean): void {
+    const { used, exposed, written, depth } = this.#here;
+    used[kind] |= bit;
+    if (whole && this.#c.depth === depth) written[kind] |= bit;
+    else if ((written[kind] & bit) === 0) exposed[kind] |= bit;
+  }
+
+  /** The local of a general register, to be read. */
+  general(n: number): I64 {
+    this.#touch('general', 1 << n, false);
+    return this.#local(this.#general, n, 'i64').get;
+  }
+  setGeneral(n: number, value: I64): void {
+    this.#touch('general', 1 << n, true);
+    this.#here.dirty.general |= 1 << n;
+    this.#c.set(this.#local(this.#general, n, 'i64'), value);
   }
 
   /** That of a half of a vector register, by {@link halfAt}. */
   half(n: number): V128 {
-    this.#here.used.halves |= 1 << (n - GENERAL);
+    this.#touch('halves', 1 << (n - GENERAL), false);
     return this.#local(this.#halves, n, 'v128').get;
   }
   setHalf(n: number, value: V128): void {
-    const { used, dirty } = this.#here;
-    used.halves |= 1 << (n - GENERAL);
-    dirty.halves |= 1 << (n - GENERAL);
+    const bit = 1 << (n - GENERAL);
+    this.#touch('halves', bit, true);
+    this.#here.dirty.halves |= bit;
     this.#c.set(this.#local(this.#halves, n, 'v128'), value);
   }
 

@@ -27,7 +27,13 @@ function resident(ways: Readonly<Record<string, string>>, used: string, written 
   const touched = new Map<RegionNode, Touched>();
   for (const [name, node] of nodes) {
     const of = (names: string) => ({ general: names.includes(name) ? 2 : 0, halves: 0 });
-    touched.set(node, { used: of(used + written), dirty: of(written), saves: saves.includes(name) });
+    touched.set(node, {
+      used: of(used + written),
+      exposed: of(used),
+      written: of(written),
+      dirty: of(written),
+      saves: saves.includes(name),
+    });
   }
   const kept = residence(shape, touched);
   const names = (which: (node: RegionNode) => boolean) =>
@@ -83,4 +89,13 @@ test('what is used behind a loop alone is loaded there', () => {
 
 test('what is put back on the way is not dirty behind it', () => {
   expect(resident({ s: 'a', a: 'b', b: 'c', c: '' }, 'c', 'a', 'b')).toMatchObject({ dirty: 'b' });
+});
+
+test('what is written before it is read, on all ways, is not loaded', () => {
+  expect(resident({ s: 'a', a: 'bc', b: 'd', c: 'd', d: '' }, 'd', 'bc')).toEqual({
+    entry: false, loads: '', dirty: 'd',
+  }); // prettier-ignore
+  expect(resident({ a: 'b', b: '' }, '', 'a')).toEqual({ entry: false, loads: '', dirty: 'b' });
+  // Once round the loop it has been written, but not before.
+  expect(resident({ s: 'a', a: 'bc', b: 'a', c: '' }, 'a', 'b')).toMatchObject({ entry: true });
 });

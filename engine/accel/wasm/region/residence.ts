@@ -3,7 +3,8 @@
  *
  * A register is loaded in the last node that all nodes are dominated by in which it has to be in its local, but in none
  * that is inside a loop: what has been written there is not in the vCPU's state. It has to be in its local where it is
- * used, and where it may have been written before, for whoever leaves from there.
+ * used, and where it may have been written before, for whoever leaves from there. What is written before it is read, and
+ * before there is a way out that may find it unwritten, is not loaded.
  */
 import type { RegionNode } from './graph.ts';
 import type { Structured } from './structure.ts';
@@ -18,6 +19,7 @@ export interface RegisterSet {
 }
 
 export const NO_REGISTERS: RegisterSet = { general: 0, halves: 0 };
+const ALL_REGISTERS: RegisterSet = { general: -1, halves: -1 };
 
 /** The numbers of those in a set. */
 export function registersIn({ general, halves }: RegisterSet): number[] {
@@ -31,6 +33,9 @@ export function registersIn({ general, halves }: RegisterSet): number[] {
 export interface Touched {
   /** Those it reads or writes. */
   readonly used: RegisterSet;
+  /** Of these, those it reads, all or in part, before it has written them; and those it writes whatever happens. */
+  readonly exposed: RegisterSet;
+  readonly written: RegisterSet;
   /** Those it writes and does not put back. */
   readonly dirty: RegisterSet;
   /** It puts back general registers that were dirty when it began. */
@@ -51,6 +56,7 @@ export function residence(shape: Structured, touched: ReadonlyMap<RegionNode, To
   const { order } = shape;
   const entry = order[0]!;
   const dirty = dirtyAtStart(shape, touched);
+  const wanted = wantedOf(shape, touched, dirty);
   const loopsOf = loops(shape);
   /** Where what is wanted below a node is loaded; undefined: before everything else. */
   const placeFor = (below: RegionNode): RegionNode | undefined => {
@@ -73,7 +79,7 @@ export function residence(shape: Structured, touched: ReadonlyMap<RegionNode, To
   const atEntry: number[] = [];
   const loads = new Map<RegionNode, number[]>();
   for (const [n, below] of above.entries()) {
-    if (below === undefined) continue;
+    if (below === undefined || !wanted.has(n)) continue;
     const place = placeFor(below);
     const there = place === undefined ? atEntry : loads.get(place);
     if (there === undefined) loads.set(place!, [n]);
@@ -114,6 +120,38 @@ function dirtyAtStart(
     }
   }
   return dirty;
+}
+
+/** The registers whose values from before the region somebody wants: in some node they are read, or may be dirty and be put
+ * back, without having been written on all ways there. */
+function wantedOf(
+  { order, isInside }: Structured,
+  touched: ReadonlyMap<RegionNode, Touched>,
+  dirty: ReadonlyMap<RegionNode, RegisterSet>,
+): ReadonlySet<number> {
+  const written = new Map(order.map((node, i) => [node, i === 0 ? NO_REGISTERS : ALL_REGISTERS]));
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const from of order) {
+      const left = either(written.get(from)!, touched.get(from)?.written ?? NO_REGISTERS);
+      for (const to of from.ways) {
+        if (!isInside(from, to)) continue;
+        const there = written.get(to)!;
+        const both = { general: there.general & left.general, halves: there.halves & left.halves };
+        if (both.general === there.general && both.halves === there.halves) continue;
+        written.set(to, both);
+        changed = true;
+      }
+    }
+  }
+  const wanted = new Set<number>();
+  for (const node of order) {
+    const { general, halves } = either(touched.get(node)?.exposed ?? NO_REGISTERS, dirty.get(node)!);
+    const before = written.get(node)!;
+    for (const n of registersIn({ general: general & ~before.general, halves: halves & ~before.halves }))
+      wanted.add(n);
+  }
+  return wanted;
 }
 
 /** The header of a loop that a node is inside of, for each that is inside one. */

@@ -7,7 +7,7 @@ import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
 import { checkedName, exportName } from './exports.ts';
-import { flagNeeds, mayChangeFlags, usesMemory } from './flag-needs.ts';
+import { flagNeeds, mayChangeFlags, untouchedNodes, usesMemory } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
@@ -100,7 +100,8 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
   );
   const state = new RegionState(c, uppers, changesFlags, link);
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
-  const needs = flagNeeds(shape.order, shape.isInside);
+  const untouched = untouchedNodes(shape);
+  const needs = flagNeeds(shape, untouched);
   const flagsAt = (to: RegionNode): FlagsAt => (shape.isInline(to) ? 'inherited' : needs.get(to)!);
   /** Emits all nodes; each way out branches to an exit. */
   const emitBody = (): void => {
@@ -118,7 +119,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
         go(to);
         state.registers.resume(node);
       };
-      state.flags.start(flagsAt(node));
+      state.flags.start(flagsAt(node), untouched.has(node));
       const temporaries = new RegionTemporaries(c, state.flags);
       const last = node.instructions.length - 1;
       for (const [i, instruction] of node.instructions.entries()) {
@@ -152,12 +153,15 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     });
     c.unreachable();
   };
-  c.block((exit) => {
-    state.exit = exit;
-    emitBody();
+  c.block((exitUntouched) => {
+    state.exitUntouched = exitUntouched;
+    c.block((exit) => {
+      state.exit = exit;
+      emitBody();
+    });
+    state.flags.store(state.cpu);
   });
   state.registers.reside(residence(shape, state.registers.touched));
-  state.flags.store(state.cpu);
   state.flags.load(state.cpu, needs.get(entry)!);
   goOn(c, tier0, state, source.global);
 }
@@ -167,21 +171,20 @@ function goOn(c: Code, { runtime, handlerType }: Beside, state: RegionState, glo
   const { cpu } = state;
   const [rip, entry, budget] = [state.rip.get, state.entry.get, state.budget.get];
   c.store('i64', cpu, rip, S.rip);
-  const run = i64.extend_s(i32.sub(state.before.get, budget));
-  c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
   const at = c.let(i32.add(i32.load(cpu, P.jumpCache), entry));
   const where = c.let(i32.load(at, JUMP_ENTRY.where));
   // The entry's tag is one of two; the other's are found by whoever looks it up.
-  const valid = i32.eq(i32.load(at, JUMP_ENTRY.tag), i32.load(cpu, global ? P.tagGlobal : P.tagLocal));
-  const here = i32.and(valid, i64.eq(i64.load(at, JUMP_ENTRY.linear), rip));
-  // The lowest bit says that it is a region.
-  const goes = i32.and(i32.and(here, where), i32.ge_s(budget, 0));
-  const go = (): void => {
+  const tags = i32.xor(i32.load(at, JUMP_ENTRY.tag), i32.load(cpu, global ? P.tagGlobal : P.tagLocal));
+  const differs = i64.or(i64.xor(i64.load(at, JUMP_ENTRY.linear), rip), i64.extend_u(tags));
+  c.block((elsewhere) => {
+    c.brIf(elsewhere, i64.ne(differs, 0), 'unlikely');
+    // The lowest bit says that it is a region.
+    c.brIf(elsewhere, i32.eqz(i32.and(where, 1)), 'unlikely');
+    c.brIf(elsewhere, i32.lt_s(budget, 0), 'unlikely');
     c.store('i64', cpu, i64.and(rip, -4096n), P.codePage);
-    c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
-  };
-  c.if(goes, go, undefined, 'likely');
-  c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry);
+    c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.xor(state.before.get, -1), budget);
+  });
+  c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry, state.before.get);
 }
 
 /** The only instructions in a region that change which TLB is in use. */
