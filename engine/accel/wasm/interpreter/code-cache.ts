@@ -260,7 +260,8 @@ export class CodeCache implements CodeWatch {
 
   /** The region that has taken a record's place. */
   regionAt(record: number): InstalledRegion | undefined {
-    return this.#regionAt.get(record);
+    // Most have a handler of tier 0's, and need not be searched for.
+    return this.#words[record >> 2]! < this.#tier0.handlers ? undefined : this.#regionAt.get(record);
   }
 
   /** The record that the last region with a handler took the place of, or 0. It may have been dropped since. */
@@ -270,7 +271,7 @@ export class CodeCache implements CodeWatch {
 
   /** The handler a record had before a region took its place. */
   originalHandler(record: number): number | undefined {
-    return this.#regionAt.get(record)?.original;
+    return this.regionAt(record)?.original;
   }
 
   /** Takes a region out; its code is tier 0's again. */

@@ -52,3 +52,16 @@ test('what has grown is dropped when its code is written', () => {
   const sum = Array.from({ length: PIECES }, (_, i) => i).reduce((a, b) => a + b);
   expect(m.state.gpr[0]).toBe(BigInt(sum + 100));
 });
+
+test('a loop that most is run in goes on into what it calls', () => {
+  const m = bareMachine(NO_INTERRUPTS);
+  // add rax, rcx; ret
+  m.load([0x48, 0x01, 0xc8, 0xc3], FIRST);
+  // mov esp, LAST; mov ecx, ROUNDS; again: call FIRST; dec ecx; jnz again; hlt
+  const before = [0xbc, ...le32(LAST), 0xb9, ...le32(ROUNDS)];
+  const again = CODE + before.length;
+  m.load([...before, 0xe8, ...le32(FIRST - (again + 5)), 0xff, 0xc9, 0x75, 0xf7, 0xf4]);
+  expect(m.run(100_000)).toBe(ExitReason.Halt);
+  expect(m.state.gpr[0]).toBe((BigInt(ROUNDS) * BigInt(ROUNDS + 1)) / 2n);
+  expect(m.cpu.statistics()['regions compiled']).toBe(1);
+});

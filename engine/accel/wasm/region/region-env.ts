@@ -57,6 +57,13 @@ export class RegionState {
   /** The end of the region's body, once it exists, and that for who has not touched the flags. */
   exit: Label | undefined;
   exitUntouched: Label | undefined;
+  /** Where accesses that the TLB has nothing for are left to tier 0, with and without flags: of which instruction
+   * (relative to the region's page), and how many of its node have been run. One place for all of them is less to compile
+   * and to hold in the host's caches. */
+  missed: Label | undefined;
+  missedUntouched: Label | undefined;
+  readonly missedAt: Local<'i64'>;
+  readonly missedAfter: Local<'i32'>;
 
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
@@ -72,6 +79,8 @@ export class RegionState {
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.entry = c.local('i32');
+    this.missedAt = c.local('i64');
+    this.missedAfter = c.local('i32');
     this.flags = new RegionFlags(c, changesFlags);
     this.before = c.local('i32');
     c.front(() => {
@@ -316,7 +325,12 @@ export class RegionEnv extends Env {
       // V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
       // less, the rare one has a use for a TLB entry's tag: a word that is otherwise of no use then.
       c.store('i64', this.cpu, tag, P.slowAddress);
-      this.#leaveBy(this.runtime.interpret, this.#at.rip, this.#before);
+      const { flags, registers, missedAt, missedAfter, missed, missedUntouched } = this.#state;
+      registers.store();
+      c.set(missedAt, this.#at.rip);
+      c.set(missedAfter, this.#before);
+      if (!flags.untouched) flags.aside(() => flags.handOn('dynamic'));
+      c.br(flags.untouched ? missedUntouched! : missed!);
     });
     return c.let(address);
   }

@@ -153,17 +153,23 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     });
     c.unreachable();
   };
-  c.block((exitUntouched) => {
-    state.exitUntouched = exitUntouched;
-    c.block((exit) => {
-      state.exit = exit;
-      emitBody();
+  c.block((missedUntouched) => {
+    c.block((missed) => {
+      c.block((exitUntouched) => {
+        c.block((exit) => {
+          Object.assign(state, { exit, exitUntouched, missed, missedUntouched });
+          emitBody();
+        });
+        state.flags.store(state.cpu);
+      });
+      goOn(c, tier0, state, source.global);
     });
     state.flags.store(state.cpu);
   });
+  const left = i32.sub(state.budget.get, state.missedAfter.get);
+  c.returnCall(tier0.runtime.interpret, state.cpu, state.missedAt.get, left, state.before.get);
   state.registers.reside(residence(shape, state.registers.touched));
   state.flags.load(state.cpu, needs.get(entry)!);
-  goOn(c, tier0, state, source.global);
 }
 
 /** Ends a region: goes on in the next where the jump cache has it, else whichever way there is. */
