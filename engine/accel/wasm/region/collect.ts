@@ -107,7 +107,7 @@ export function collectRegion(
   entryPage: bigint,
   forms: readonly Form[],
   places: CodePlaces,
-  bounds: Bounds = SIZES[0]!,
+  bounds: Bounds,
 ): Collected | undefined {
   const entryRip = reader.quads[(entry + REC.rip) >> 3]!;
   const found: Found[] = [];

@@ -3,7 +3,7 @@
  * live in WebAssembly locals for the whole region, and flags are computed only where somebody may look.
  */
 import { vcpuLayout, Seg } from '../../../vcpu/state.ts';
-import type { Code, Func, Label, Local } from '../emit/code.ts';
+import type { Code, Label, Local } from '../emit/code.ts';
 import {
   constant,
   i32,
@@ -35,6 +35,16 @@ const RSP = 4;
 const GPR_END = S.gpr + 8 * REGISTERS;
 const ZERO = vcpuLayout.offset.zero;
 
+/** Where a region's body is left, by whoever has changed the flags and whoever finds them in the vCPU's state still: to go
+ * on outside; and to have tier 0 make an access that the TLB has nothing for. One place for all such accesses is less to
+ * compile, and to hold in the host's caches, than a way out of each. */
+export interface WaysOut {
+  readonly exit: Label;
+  readonly exitUntouched: Label;
+  readonly missed: Label;
+  readonly missedUntouched: Label;
+}
+
 /** What all instructions of a region share. */
 export class RegionState {
   readonly c: Code;
@@ -54,14 +64,10 @@ export class RegionState {
    * hands this on in its place, inverted, so that it is negative. */
   readonly before: Local<'i32'>;
   readonly registers: RegionRegisters;
-  /** The end of the region's body, once it exists, and that for who has not touched the flags. */
-  exit: Label | undefined;
-  exitUntouched: Label | undefined;
-  /** Where accesses that the TLB has nothing for are left to tier 0, with and without flags: of which instruction
-   * (relative to the region's page), and how many of its node have been run. One place for all of them is less to compile
-   * and to hold in the host's caches. */
-  missed: Label | undefined;
-  missedUntouched: Label | undefined;
+  /** Where the region's body is left, once it is being emitted. */
+  out: WaysOut | undefined;
+  /** Of an access that the TLB has nothing for: its instruction, relative to the region's page, and how many of its node
+   * have been run. */
   readonly missedAt: Local<'i64'>;
   readonly missedAfter: Local<'i32'>;
 
@@ -325,12 +331,12 @@ export class RegionEnv extends Env {
       // V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
       // less, the rare one has a use for a TLB entry's tag: a word that is otherwise of no use then.
       c.store('i64', this.cpu, tag, P.slowAddress);
-      const { flags, registers, missedAt, missedAfter, missed, missedUntouched } = this.#state;
+      const { flags, registers, missedAt, missedAfter, out } = this.#state;
       registers.store();
       c.set(missedAt, this.#at.rip);
       c.set(missedAfter, this.#before);
       if (!flags.untouched) flags.aside(() => flags.handOn('dynamic'));
-      c.br(flags.untouched ? missedUntouched! : missed!);
+      c.br(flags.untouched ? out!.missedUntouched : out!.missed);
     });
     return c.let(address);
   }
@@ -360,7 +366,7 @@ export class RegionEnv extends Env {
   /** Leaves before this instruction, with the exit code set. */
   override leave(): void {
     this.c.cold();
-    this.#leaveBy(this.runtime.leaveRegion, this.#at.rip, this.#before);
+    this.#leaveAt(this.#at.rip, this.#before);
   }
 
   override raise(vector: number, errorCode: In<'i32'> = 0): void {
@@ -377,8 +383,8 @@ export class RegionEnv extends Env {
     this.leave();
   }
 
-  /** Leaves the region by a function of the runtime. @param rip relative to the region's page */
-  #leaveBy(way: Func, rip: bigint, instructions: number): void {
+  /** Leaves the guest. @param rip relative to the region's page @param instructions of the node that have been run */
+  #leaveAt(rip: bigint, instructions: number): void {
     const { c } = this;
     const { flags, registers, budget, before } = this.#state;
     registers.store();
@@ -387,7 +393,13 @@ export class RegionEnv extends Env {
         flags.handOn('dynamic');
         flags.store(this.cpu);
       });
-    c.returnCall(way, this.cpu, i64.const(rip), i32.sub(budget.get, instructions), before.get);
+    c.returnCall(
+      this.runtime.leaveRegion,
+      this.cpu,
+      i64.const(rip),
+      i32.sub(budget.get, instructions),
+      before.get,
+    );
   }
 
   /** Goes on at an address outside the region, the node's instructions having been charged.
@@ -401,7 +413,7 @@ export class RegionEnv extends Env {
     c.set(state.rip, typeof rip === 'bigint' ? this.placed(rip) : rip);
     c.set(state.entry, typeof rip === 'bigint' ? state.link() : this.#entryOf(rip));
     state.registers.store();
-    c.br(untouched ? state.exitUntouched! : state.exit!);
+    c.br(untouched ? state.out!.exitUntouched : state.out!.exit);
   }
 
   /** Offset of the jump-cache entry that may be a computed target's. */
@@ -448,7 +460,7 @@ export class RegionEnv extends Env {
   override leaveNext(): void {
     this.c.cold();
     this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
-    this.#leaveBy(this.runtime.leaveRegion, this.#at.rip + BigInt(this.#at.length), this.#before + 1);
+    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1);
   }
   /** What is done in TypeScript is tier 0's, from the instruction's start. */
   override complexNumbered(_number: I32): void {

@@ -178,7 +178,7 @@ export class Regions {
       page,
       this.#tier0.forms.forms,
       this.#places,
-      SIZES[size],
+      SIZES[size]!,
     );
     if (collected === undefined) return;
     if (present !== undefined && collected.instructions < WORTH_GROWING * present.instructions) return;

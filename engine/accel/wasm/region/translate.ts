@@ -157,7 +157,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     c.block((missed) => {
       c.block((exitUntouched) => {
         c.block((exit) => {
-          Object.assign(state, { exit, exitUntouched, missed, missedUntouched });
+          state.out = { exit, exitUntouched, missed, missedUntouched };
           emitBody();
         });
         state.flags.store(state.cpu);
