@@ -56,6 +56,10 @@ export const privateLayout = layout('wasm-vcpu', 1, {
    * Only while regions are run. */
   flagsKind: 'u32',
   flagsFirst: 'u64',
+  /** The budget with which a region was last entered again at an access that it had been left for. */
+  retried: 'i32',
+  /** What the TLB had in place of an access that a region was left for: of no use to anybody. */
+  missedTag: 'u64',
   /** 1 where other vCPUs share the memory. */
   shared: 'u32',
   /** 1 while a locked access at an address of guest memory is to be ended by a call of `commit`. */
@@ -102,6 +106,23 @@ export const Leave = {
 export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
 export const TLB_ENTRY_BYTES = 32;
+/**
+ * Behind these entries lie those of the second level, which has what was last put into the first, by a hash of all of the
+ * page's address: pages that share an entry of the first rarely share one here, and so need not be walked for
+ * again and again where they are used in turns.
+ */
+export const STLB_ENTRIES = 4096;
+export const STLB_AT = TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const TLB_BYTES = STLB_AT + STLB_ENTRIES * TLB_ENTRY_BYTES;
+/** Of the address's bits, those above the first level's index are folded into the hash: those of its low half by a shift,
+ * those of its high half by a multiplier that spreads them. */
+export const STLB_FOLD = 26;
+export const STLB_FACTOR = 0x9e37_79b1 | 0;
+export const STLB_SPREAD = 20;
+
+/** The place in the second level of a linear address, given by its halves. */
+export const stlbPlace = (low: number, high: number): number =>
+  ((low >>> 12) ^ (low >>> STLB_FOLD) ^ (Math.imul(high, STLB_FACTOR) >>> STLB_SPREAD)) & (STLB_ENTRIES - 1);
 
 /**
  * A jump-cache entry: linear address, where to go on, and tag. That is the address of a record, which is even, or

@@ -4,7 +4,7 @@ import { loadSegment } from '../../vcpu/segment.ts';
 import { Flag, Seg, VcpuEvent, vcpuLayout } from '../../vcpu/state.ts';
 import { bareMachine, type BareMachine, CODE, DATA, DEVICE, NO_INTERRUPTS, STACK } from './bare-machine.ts';
 import { resetState } from './index.ts';
-import { TLB_ENTRIES } from './private.ts';
+import { stlbPlace } from './private.ts';
 
 const HLT = 0xf4;
 const le32 = (value: number) => [
@@ -140,18 +140,22 @@ test('a kick does not wait for a budget of instructions that take long', () => {
   expect(m.cpu.run()).toBe(ExitReason.Interrupted);
   expect([done, m.state.rip]).toEqual([100, BigInt(CODE + 2)]);
 
-  // Two linear pages that share a TLB entry: mov [0x6000], eax; mov [far], eax; jmp to the first.
+  // Two linear pages that share a TLB entry, and one of the second level: mov [page], eax; mov [rbx], eax; jmp to the
+  // first. Above 4 GiB the second level's place is one below it whose bits 26 to 31 are so much.
+  const page = 0x6000;
+  let high = 1;
+  while (stlbPlace(0, high) >= 64) high++;
+  const low = stlbPlace(0, high) * 2 ** 26;
+  expect(stlbPlace(low + page, high)).toBe(stlbPlace(page, 0));
   const tables = Number(m.state.cr3);
-  const distance = 4096 * TLB_ENTRIES;
-  m.ram.setUint32(tables + 0x2000 + 8 * (distance >>> 21), (tables + 0x3000) | 7, true);
+  m.ram.setUint32(tables + 0x1000 + 8 * (4 * high + Math.floor(low / 2 ** 30)), (tables + 0x2000) | 7, true);
+  m.ram.setUint32(tables + 0x2000 + 8 * (Math.floor(low / 2 ** 21) % 512), (tables + 0x3000) | 7, true);
+  m.state.gpr[3] = BigInt(high) * 2n ** 32n + BigInt(low + page);
   done = 0;
   m.state.events = 0;
   m.dirty.mark = count;
   const other = CODE + 0x100;
-  m.load(
-    [0x89, 0x04, 0x25, ...le32(0x6000), 0x89, 0x04, 0x25, ...le32(distance + 0x6000), 0xeb, 0xf0],
-    other,
-  );
+  m.load([0x89, 0x04, 0x25, ...le32(page), 0x89, 0x03, 0xeb, 0xf5], other);
   expect(m.cpu.run()).toBe(ExitReason.Interrupted);
   expect(done).toBeGreaterThanOrEqual(100);
   expect(done).toBeLessThan(110);

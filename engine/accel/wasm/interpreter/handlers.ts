@@ -13,9 +13,10 @@ import { firstEntry, secondEntry } from '../semantics/jump-entry.ts';
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
+import { refill } from '../semantics/tlb-entry.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
-import type { Runtime } from '../semantics/runtime.ts';
+import { SLOW_LOCK, type Runtime } from '../semantics/runtime.ts';
 import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from './forms.ts';
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
@@ -32,7 +33,7 @@ const MAX_PAGES = 65536;
 
 /** Leaves by way of the exit code already set, or setting it. */
 function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Runtime {
-  const slow = m.importFunction(IMPORTS, 'slow', ['i32', 'i32'], ['i32']);
+  const walk = m.importFunction(IMPORTS, 'slow', ['i32', 'i32'], ['i32']);
   const commit = m.importFunction(IMPORTS, 'commit', [], ['i32']);
   const complex = m.importFunction(IMPORTS, 'complex', ['i32', 'i32'], ['i32']);
   const ticks = m.importFunction(IMPORTS, 'ticks', [], ['f64']);
@@ -42,6 +43,14 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   const findDirect = m.importFunction(IMPORTS, 'findDirect', ['i32'], ['i32']);
   // (record, id) → 1 where the region there may run, 0 where it is gone.
   const revalidate = m.importFunction(IMPORTS, 'revalidate', ['i32', 'i32'], ['i32']);
+  const slow = m.function(['i32', 'i32', 'i32'], ['i32'], (c) => {
+    const [cpu, record, access] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
+    // A locked one may be here though the TLB has it: no atomic instruction of the host does it.
+    c.if(i32.eqz(i32.and(access, SLOW_LOCK)), () =>
+      refill(c, cpu, c.let(i64.load(cpu, P.slowAddress)), access, (host) => c.return(host)),
+    );
+    c.returnCall(walk, record, access);
+  });
   const handler = (c: Code): [cpu: I32, record: I32, budget: I32] => [
     c.param('i32', 0).get,
     c.param('i32', 1).get,
@@ -95,6 +104,17 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     return i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
   };
+  /** Enters code that a jump-cache entry leads to, given where. */
+  const enterAt = (c: Code, cpu: I32, rip: I64, where: I32, budget: I32, region = (): void => {}) => {
+    c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+    c.if(i32.and(where, 1), () => {
+      region();
+      // For whoever finds the region gone: see `run`.
+      c.store('i64', cpu, rip, S.rip);
+      c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+    });
+    enter(c, cpu, where, budget);
+  };
   /** Enters code by its jump-cache entry, if that is the entry of a linear address.
    * @param region told of an entry that leads to a region */
   const enterBy = (
@@ -107,17 +127,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     region = (): void => {},
   ) => {
     const found = isEntryOf(c, cpu, entry, linear);
-    const go = () => {
-      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
-      c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
-      c.if(i32.and(where, 1), () => {
-        region();
-        // For whoever finds the region gone: see `run`.
-        c.store('i64', cpu, rip, S.rip);
-        c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
-      });
-      enter(c, cpu, where, budget);
-    };
+    const go = () => enterAt(c, cpu, rip, c.let(i32.load(entry, JUMP_ENTRY.where)), budget, region);
     c.if(found, go, undefined, 'likely');
   };
   const linearOf = (c: Code, cpu: I32, rip: I64): I64 =>
@@ -164,16 +174,29 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const [cpu, , budget] = endRegion(c);
     c.returnCall(leave, cpu, 0, budget);
   });
-  const interpret = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+  const interpret = m.function(['i32', 'i64', 'i32', 'i32', 'i32'], ['i32'], (c) => {
     const [cpu, rip, budget] = endRegion(c);
     const low = c.let(i32.wrap(rip));
+    // Where a region begins there, tier 0 cannot go on, but the region can if its access is possible now. It was not if
+    // nothing has been run since that was last tried: an instruction may make accesses that drive out each other.
+    const again = c.local('i32');
+    c.assign(again, i32.const(0));
+    refill(c, cpu, c.let(i64.load(cpu, P.slowAddress)), c.param('i32', 4).get, () =>
+      c.assign(again, i32.ne(budget, i32.load(cpu, P.retried))),
+    );
     for (const offsetOf of [firstEntry, secondEntry]) {
       const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
-      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
-      c.if(i32.and(isEntryOf(c, cpu, entry, rip), i32.eqz(i32.and(where, 1))), () =>
+      c.if(isEntryOf(c, cpu, entry, rip), () => {
+        const where = c.let(i32.load(entry, JUMP_ENTRY.where));
+        c.if(again.get, () => {
+          c.store('i32', cpu, budget, P.retried);
+          enterAt(c, cpu, rip, where, budget);
+        });
         // The record may be where a region begins.
-        c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
-      );
+        c.if(i32.eqz(i32.and(where, 1)), () =>
+          c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
+        );
+      });
     }
     c.store('i32', cpu, Leave.Interpret, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);

@@ -12,12 +12,13 @@ import type { Code, Label, Local } from '../emit/code.ts';
 import {
   f32, f64, i32, i32x4, i64, lift, v128, type Expr, type I32, type I64, type In, type Type, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
-import { P, S, TLB_ENTRIES, TLB_ENTRY, xmmOffset } from '../private.ts';
+import { P, S, TLB_ENTRY, xmmOffset } from '../private.ts';
 import { atomicModify } from './atomic.ts';
 import type { FlagSource } from './flag-source.ts';
 import type { FormContext, Operand, Size } from './form.ts';
 import { complexNumber } from './registry.ts';
-import type { Runtime } from './runtime.ts';
+import { SLOW_LOCK, SLOW_WRITE, type Runtime } from './runtime.ts';
+import { tlbEntry } from './tlb-entry.ts';
 import type { VexOperands } from './vex.ts';
 
 /** What an access at a host address is for: true writes, 'modify' reads what is there first, 'lock' does both
@@ -391,8 +392,7 @@ export abstract class Env {
   /** What the TLB has for an access (at a bound linear address): where it leads, if `hit`. */
   fastHost(lin: I64, bytes: number, write: boolean): { address: I32; hit: I32; tag: I64 } {
     const c = this.c;
-    const index = i32.and(i32.shr_u(i32.wrap(lin), 7), (TLB_ENTRIES - 1) << 5);
-    const entry = c.let(i32.add(this.tlb(), index));
+    const entry = c.let(i32.add(this.tlb(), tlbEntry(i32.wrap(lin))));
     const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
     const tag = c.let(i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read));
     const addend = c.let(i32.load(entry, TLB_ENTRY.addend));
@@ -403,7 +403,7 @@ export abstract class Env {
     };
   }
 
-  /** The same by way of TypeScript, where the TLB has nothing. Leaves where that cannot be. Bound. */
+  /** The same where the TLB has nothing, in the end by way of TypeScript. Leaves where that cannot be. Bound. */
   slowHost(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
     const address = this.c.let(this.askSlow(lin, bytes, write, stack));
     this.c.unlikely(i32.eqz(address), () => this.leave());
@@ -414,9 +414,9 @@ export abstract class Env {
   askSlow(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
     this.c.store('i64', this.cpu, lin, P.slowAddress);
     const modify = write === 'modify' || write === 'lock' ? 0x400 : 0;
-    const lock = write === 'lock' ? 0x800 : 0;
-    const info = bytes | (write ? 0x100 : 0) | (stack ? 0x200 : 0) | modify | lock;
-    return this.c.call('i32', this.runtime.slow, this.record(), info);
+    const lock = write === 'lock' ? SLOW_LOCK : 0;
+    const info = bytes | (write ? SLOW_WRITE : 0) | (stack ? 0x200 : 0) | modify | lock;
+    return this.c.call('i32', this.runtime.slow, this.cpu, this.record(), info);
   }
 
   /** True where a host address is the bounce buffer. */

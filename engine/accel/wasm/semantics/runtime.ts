@@ -2,9 +2,13 @@
 import type { Func } from '../emit/code.ts';
 import type { FloatLibrary } from '../float/library.ts';
 
+/** What {@link Runtime.slow} is told besides the number of bytes: that they are written, and that the access is locked. */
+export const SLOW_WRITE = 0x100;
+export const SLOW_LOCK = 0x800;
+
 /** Functions every module of emitted code can call: see interpreter/handlers.ts. */
 export interface Runtime {
-  /** (record, size | write << 8 | stack << 9 | modify << 10 | lock << 11) → address to use instead, or 0 to leave. */
+  /** (cpu, record, size | write << 8 | stack << 9 | modify << 10 | lock << 11) → address to use instead, or 0 to leave. */
   readonly slow: Func;
   /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
   readonly commit: Func;
@@ -22,7 +26,8 @@ export interface Runtime {
   /** (cpu, rip relative to the region's page, budget, budget on entry): leaves from a region with whatever exit code was
    * set. Computes late flags. */
   readonly leaveRegion: Func;
-  /** The same, but tier 0 goes on there. */
+  /** (cpu, rip relative to the region's page, budget, budget on entry, access): the same, but tier 0 goes on there, with
+   * the access that the TLB had nothing for: its linear address is in `slowAddress`, the rest as for `slow`. */
   readonly interpret: Func;
   /** The same as `lookup`, past the jump cache. */
   readonly refind: Func;

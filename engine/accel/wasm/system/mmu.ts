@@ -13,7 +13,7 @@ import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
 import { PageFilter } from './page-filter.ts';
 import { Cr0, Cr4, Efer } from './registers.ts';
-import { TLB_WORD as E, tlbIndex, Tlbs } from './tlb.ts';
+import { stlbIndex, TLB_WORD as E, tlbIndex, Tlbs } from './tlb.ts';
 
 export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
 export type Access = (typeof Access)[keyof typeof Access];
@@ -232,12 +232,21 @@ export class Mmu {
   translate(low: number, high: number, access: Access, user: boolean): number {
     const words = this.words;
     const page = low & ~0xfff;
-    const at = (this.#select(user) >> 2) + tlbIndex(low);
-    const tag = at + (access === Access.Read ? E.read : access === Access.Write ? E.write : E.fetch);
-    if (this.#fill && words[tag] === page && words[tag + 1] === (high | 0)) {
-      this.#global = (words[at + E.flags]! & 1) !== 0;
-      this.writing = Writing.Free;
-      return (low + words[at + E.addend]!) >>> 0;
+    const tlb = this.#select(user) >> 2;
+    const at = tlb + tlbIndex(low);
+    const second = tlb + stlbIndex(low, high);
+    if (this.#fill) {
+      const tag = access === Access.Read ? E.read : access === Access.Write ? E.write : E.fetch;
+      let hit = words[at + tag] === page && words[at + tag + 1] === (high | 0);
+      if (!hit && words[second + tag] === page && words[second + tag + 1] === (high | 0)) {
+        this.#tlbs.copy(at, second);
+        hit = true;
+      }
+      if (hit) {
+        this.#global = (words[at + E.flags]! & 1) !== 0;
+        this.writing = Writing.Free;
+        return (low + words[at + E.addend]!) >>> 0;
+      }
     }
     this.walk(low, high, access, user);
     if (this.page === this.#apicPage) return -1;
@@ -249,7 +258,11 @@ export class Mmu {
       this.#parts.dirtyLog.mark((host - this.#parts.ramBase) >>> 12);
       this.writing = this.#parts.coherence.admit(this.#state.index, host >>> 12);
     }
-    if (this.#fill) this.#cache(at, page, high, host, access, (found & 1) !== 0);
+    if (this.#fill) {
+      this.#cache(at, page, high, host, access, (found & 1) !== 0);
+      this.#tlbs.use(second, this.#global);
+      this.#tlbs.copy(second, at);
+    }
     return ((host >>> 0) + (low & 0xfff)) >>> 0;
   }
 

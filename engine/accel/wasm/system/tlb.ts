@@ -7,11 +7,16 @@
  * pairs, of the supervisor with AC set and of the user. There is a pair for each of the address spaces (PCIDs) last in
  * use, so that one that is come back to finds what was cached of it.
  *
+ * Each has two levels (`STLB_ENTRIES`). The second has copies of the first's entries, made when these are filled, and is
+ * looked into where the first has nothing, by emitted code too: then its entry is copied back. Both places of a
+ * page are noted as in use when it is cached, so whatever drops entries finds both.
+ *
  * Intel SDM 3A, 4.10.
  */
-import { TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES } from '../private.ts';
+import {
+  STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
+} from '../private.ts'; // prettier-ignore
 
-const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
 /** Address spaces whose translations are kept. Linux keeps six at most, which are rarely all in turns. */
 export const ADDRESS_SPACES = 4;
 
@@ -32,8 +37,14 @@ export const TLB_WORD = {
 };
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 
+/** Entries of a TLB, of both levels. */
+const ENTRIES = TLB_ENTRIES + STLB_ENTRIES;
+
 /** Offset in words of the entry of a linear address, given by its low half, in any TLB. */
 export const tlbIndex = (low: number): number => ((low >>> 12) & (TLB_ENTRIES - 1)) * ENTRY_WORDS;
+/** The same in the second level, given by both halves. */
+export const stlbIndex = (low: number, high: number): number =>
+  (TLB_ENTRIES + stlbPlace(low, high)) * ENTRY_WORDS;
 
 /** Entries of some TLBs by number, each once. */
 class EntryList {
@@ -44,9 +55,9 @@ class EntryList {
 
   /** @param first of the TLBs whose entries may be listed @param tlbs how many they are */
   constructor(first: number, tlbs: number) {
-    this.#first = first * TLB_ENTRIES;
-    this.#listed = new Uint8Array(tlbs * TLB_ENTRIES);
-    this.numbers = new Int32Array(tlbs * TLB_ENTRIES);
+    this.#first = first * ENTRIES;
+    this.#listed = new Uint8Array(tlbs * ENTRIES);
+    this.numbers = new Int32Array(tlbs * ENTRIES);
   }
 
   add(number: number): void {
@@ -94,7 +105,8 @@ export class Tlbs {
     this.#lists = [this.#supervisorLocal, this.#global, ...this.#spaces.map(({ local }) => local)];
     // Memory is zero at first, and is taken only once it is written: an entry of zeros is one of page 0, and so invalid
     // in all places but that page's.
-    for (let n = 0; n < TLBS; n++) this.clear(this.#tlb(n) >> 2);
+    for (let n = 0; n < TLBS; n++)
+      for (const index of [tlbIndex(0), stlbIndex(0, 0)]) this.clear((this.#tlb(n) >> 2) + index);
     this.enter(0);
   }
 
@@ -150,7 +162,7 @@ export class Tlbs {
   use(at: number, global: boolean): void {
     const number = (at - (this.#at >> 2)) / ENTRY_WORDS;
     if (global) this.#global.add(number);
-    else if (number < TLB_ENTRIES) this.#supervisorLocal.add(number);
+    else if (number < ENTRIES) this.#supervisorLocal.add(number);
     else this.#spaces[this.#current]!.local.add(number);
   }
 
@@ -178,6 +190,12 @@ export class Tlbs {
     return (this.#at >> 2) + number * ENTRY_WORDS;
   }
 
+  /** Copies an entry, between word indices. */
+  copy(to: number, from: number): void {
+    const { words } = this;
+    for (let i = 0; i < ENTRY_WORDS; i++) words[to + i] = words[from + i]!;
+  }
+
   /** Makes the entry at a word index invalid. */
   clear(at: number): void {
     // Word by word: fill() costs more than so short a stretch is worth.
@@ -189,11 +207,13 @@ export class Tlbs {
     const { words } = this;
     const page = low & ~0xfff;
     for (let n = 0; n < TLBS; n++) {
-      const at = (this.#tlb(n) >> 2) + tlbIndex(low);
-      for (const tag of [TLB_WORD.read, TLB_WORD.fetch]) {
-        if (words[at + tag] === page && words[at + tag + 1] === (high | 0)) {
-          this.clear(at);
-          break;
+      for (const index of [tlbIndex(low), stlbIndex(low, high)]) {
+        const at = (this.#tlb(n) >> 2) + index;
+        for (const tag of [TLB_WORD.read, TLB_WORD.fetch]) {
+          if (words[at + tag] === page && words[at + tag + 1] === (high | 0)) {
+            this.clear(at);
+            break;
+          }
         }
       }
     }

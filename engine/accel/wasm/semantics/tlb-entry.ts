@@ -1,0 +1,50 @@
+/** Where emitted code looks in the TLB in use: see `private.ts` for what is where. */
+import type { Code } from '../emit/code.ts';
+import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
+import {
+  P, STLB_AT, STLB_ENTRIES, STLB_FACTOR, STLB_FOLD, STLB_SPREAD, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
+} from '../private.ts'; // prettier-ignore
+
+const SHIFT = 12 - Math.log2(TLB_ENTRY_BYTES);
+
+/** Byte offset of the entry of a linear address, given by its low half. */
+export const tlbEntry = (low: I32): I32 =>
+  i32.and(i32.shr_u(low, SHIFT), (TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+
+/** The same in the second level, given by both (bound) halves. */
+function stlbEntry(low: I32, high: I32): I32 {
+  const folded = i32.xor(i32.shr_u(low, 12), i32.shr_u(low, STLB_FOLD));
+  const place = i32.xor(folded, i32.shr_u(i32.mul(high, STLB_FACTOR), STLB_SPREAD));
+  return i32.add(i32.mul(i32.and(place, STLB_ENTRIES - 1), TLB_ENTRY_BYTES), STLB_AT);
+}
+
+/** The last of so many bytes from a linear address on is on this page. */
+export const lastPage = (linear: I64, bytes: I64): I64 => i64.and(i64.sub(i64.add(linear, bytes), 1), -4096);
+
+/**
+ * Copies what the second level has for an access that the first has nothing for.
+ *
+ * @param linear its address, bound
+ * @param access bytes | write << 8 of it, as for Runtime.slow; 0 where it is not known
+ * @param found emits what is done then, given the host address
+ */
+export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host: I32) => void): void {
+  const low = c.let(i32.wrap(linear));
+  const tlb = c.let(i32.load(cpu, P.tlb));
+  const second = c.let(i32.add(tlb, stlbEntry(low, c.let(i32.wrap(i64.shr_u(linear, 32))))));
+  // A bit of the access says which tag.
+  const tag = i64.load(
+    i32.add(second, i32.and(i32.shr_u(access, WRITE_SHIFT), TLB_ENTRY.write)),
+    TLB_ENTRY.read,
+  );
+  const bytes = c.let(i32.and(access, 0xff));
+  const hit = i64.eq(lastPage(linear, i64.extend_u(bytes)), tag);
+  c.if(i32.and(hit, i32.ne(bytes, 0)), () => {
+    const first = c.let(i32.add(tlb, tlbEntry(low)));
+    for (let at = 0; at < TLB_ENTRY_BYTES; at += 16)
+      c.store('v128', i32.add(first, at), v128.load(second, at));
+    found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));
+  });
+}
+
+const WRITE_SHIFT = 8 - Math.log2(TLB_ENTRY.write);
