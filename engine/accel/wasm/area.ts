@@ -8,7 +8,7 @@ export const REGION_TAGS_BYTES = REGION_TAG_BYTES * REGION_IDS;
 const REGIONS_BYTES = REGION_TAGS_BYTES * ADDRESS_SPACES;
 /** Decoded code of a machine: each vCPU has a part, within limits. */
 const ARENAS_BYTES = 256 << 20;
-const MOST_ARENA_BYTES = 48 << 20;
+const MOST_ARENA_BYTES = 96 << 20;
 
 const arenaBytes = (vcpus: number): number => Math.min(MOST_ARENA_BYTES, Math.floor(ARENAS_BYTES / vcpus));
 
