@@ -7,10 +7,10 @@ import type { CodeFinder } from './code-finder.ts';
 import type { CodeModes } from './code-modes.ts';
 import { ComplexOperands } from './complex-operands.ts';
 import { ComplexResult } from './interpreter/tier0.ts';
-import { Leave, type privateLayout, REC } from './private.ts';
+import { Leave, type privateLayout, REC, SlowInfo } from './private.ts';
 import { type Requests, SERIALIZED, WANTED } from './requests.ts';
 import { complexNames } from './semantics/registry.ts';
-import { type GuestAccess, SlowInfo } from './system/access.ts';
+import type { GuestAccess } from './system/access.ts';
 import {
   AccessPending, type ComplexInstruction, complexInstructions, type Cpu, GuestFault, InterpretInstead, Outcome,
 } from './system/cpu.ts'; // prettier-ignore

@@ -99,6 +99,9 @@ export const Leave = {
   Interpret: 6,
 } as const;
 
+/** What the slow way of an access is told of it: its bytes, and a bit for each of these. */
+export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400, lock: 0x800 } as const;
+
 /**
  * A TLB entry: 32 bytes. A tag is a page's linear address, or -1, or 0 where it has never been used. The entry of linear
  * address A is at (A >> 12) & (TLB_ENTRIES - 1).

@@ -8,7 +8,7 @@ import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
-import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S } from '../private.ts';
+import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S, SlowInfo } from '../private.ts';
 import { firstEntry, secondEntry } from '../semantics/jump-entry.ts';
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
@@ -16,7 +16,7 @@ import { addX87Library } from '../semantics/x87-library.ts';
 import { refill } from '../semantics/tlb-entry.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
-import { SLOW_LOCK, type Runtime } from '../semantics/runtime.ts';
+import type { Runtime } from '../semantics/runtime.ts';
 import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from './forms.ts';
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
@@ -46,7 +46,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   const slow = m.function(['i32', 'i32', 'i32'], ['i32'], (c) => {
     const [cpu, record, access] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
     // A locked one may be here though the TLB has it: no atomic instruction of the host does it.
-    c.if(i32.eqz(i32.and(access, SLOW_LOCK)), () =>
+    c.if(i32.eqz(i32.and(access, SlowInfo.lock)), () =>
       refill(c, cpu, c.let(i64.load(cpu, P.slowAddress)), access, (host) => c.return(host)),
     );
     c.returnCall(walk, record, access);

@@ -17,12 +17,12 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
-import { Leave, Mem, P, REC, RETURN_SITES_AT, S, xmmOffset } from '../private.ts';
+import { Leave, Mem, P, REC, RETURN_SITES_AT, S, SlowInfo, xmmOffset } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import { Env, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
 import { firstEntry, returnSite } from '../semantics/jump-entry.ts';
-import { SLOW_WRITE, type Runtime } from '../semantics/runtime.ts';
+import type { Runtime } from '../semantics/runtime.ts';
 import type { RegionInstruction } from './graph.ts';
 import { RegionFlags } from './region-flags.ts';
 import { RegionRegisters } from './region-registers.ts';
@@ -60,7 +60,7 @@ export interface Missed {
 export const MISSED_ACCESS = 16;
 /** How many instructions of an access's node have been run before its own, and how many bytes it reads or writes. */
 const missedHow = (before: number, bytes: number, write: boolean): number =>
-  before | ((bytes | (write ? SLOW_WRITE : 0)) << MISSED_ACCESS);
+  before | ((bytes | (write ? SlowInfo.write : 0)) << MISSED_ACCESS);
 
 /** What all instructions of a region share. */
 export class RegionState {

@@ -12,12 +12,12 @@ import type { Code, Label, Local } from '../emit/code.ts';
 import {
   f32, f64, i32, i32x4, i64, lift, v128, type Expr, type I32, type I64, type In, type Type, type V128,
 } from '../emit/expr.ts'; // prettier-ignore
-import { P, S, TLB_ENTRY, xmmOffset } from '../private.ts';
+import { P, S, SlowInfo, TLB_ENTRY, xmmOffset } from '../private.ts';
 import { atomicModify } from './atomic.ts';
 import type { FlagSource } from './flag-source.ts';
 import type { FormContext, Operand, Size } from './form.ts';
 import { complexNumber } from './registry.ts';
-import { SLOW_LOCK, SLOW_WRITE, type Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 import { tlbEntry } from './tlb-entry.ts';
 import type { VexOperands } from './vex.ts';
 
@@ -413,9 +413,9 @@ export abstract class Env {
   /** The same, but 0 where it cannot be, with the exit code set. */
   askSlow(lin: I64, bytes: number, write: HostAccess, stack: boolean): I32 {
     this.c.store('i64', this.cpu, lin, P.slowAddress);
-    const modify = write === 'modify' || write === 'lock' ? 0x400 : 0;
-    const lock = write === 'lock' ? SLOW_LOCK : 0;
-    const info = bytes | (write ? SLOW_WRITE : 0) | (stack ? 0x200 : 0) | modify | lock;
+    const modify = write === 'modify' || write === 'lock' ? SlowInfo.modify : 0;
+    const lock = write === 'lock' ? SlowInfo.lock : 0;
+    const info = bytes | (write ? SlowInfo.write : 0) | (stack ? SlowInfo.stack : 0) | modify | lock;
     return this.c.call('i32', this.runtime.slow, this.cpu, this.record(), info);
   }
 

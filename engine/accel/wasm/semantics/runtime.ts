@@ -2,13 +2,9 @@
 import type { Func } from '../emit/code.ts';
 import type { FloatLibrary } from '../float/library.ts';
 
-/** What {@link Runtime.slow} is told besides the number of bytes: that they are written, and that the access is locked. */
-export const SLOW_WRITE = 0x100;
-export const SLOW_LOCK = 0x800;
-
 /** Functions every module of emitted code can call: see interpreter/handlers.ts. */
 export interface Runtime {
-  /** (cpu, record, size | write << 8 | stack << 9 | modify << 10 | lock << 11) → address to use instead, or 0 to leave. */
+  /** (cpu, record, `SlowInfo`) → address to use instead, or 0 to leave. */
   readonly slow: Func;
   /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
   readonly commit: Func;

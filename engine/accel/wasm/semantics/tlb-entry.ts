@@ -2,10 +2,11 @@
 import type { Code } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import {
-  P, STLB_AT, STLB_ENTRIES, STLB_FACTOR, STLB_FOLD, STLB_SPREAD, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
+  P, SlowInfo, STLB_AT, STLB_ENTRIES, STLB_FACTOR, STLB_FOLD, STLB_SPREAD, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
 } from '../private.ts'; // prettier-ignore
 
 const SHIFT = 12 - Math.log2(TLB_ENTRY_BYTES);
+const WRITE_SHIFT = Math.log2(SlowInfo.write / TLB_ENTRY.write);
 
 /** Byte offset of the entry of a linear address, given by its low half. */
 export const tlbEntry = (low: I32): I32 =>
@@ -18,14 +19,11 @@ function stlbEntry(low: I32, high: I32): I32 {
   return i32.add(i32.mul(i32.and(place, STLB_ENTRIES - 1), TLB_ENTRY_BYTES), STLB_AT);
 }
 
-/** The last of so many bytes from a linear address on is on this page. */
-export const lastPage = (linear: I64, bytes: I64): I64 => i64.and(i64.sub(i64.add(linear, bytes), 1), -4096);
-
 /**
  * Copies what the second level has for an access that the first has nothing for.
  *
  * @param linear its address, bound
- * @param access bytes | write << 8 of it, as for Runtime.slow; 0 where it is not known
+ * @param access `SlowInfo`
  * @param found emits what is done then, given the host address
  */
 export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host: I32) => void): void {
@@ -37,14 +35,11 @@ export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host
     i32.add(second, i32.and(i32.shr_u(access, WRITE_SHIFT), TLB_ENTRY.write)),
     TLB_ENTRY.read,
   );
-  const bytes = c.let(i32.and(access, 0xff));
-  const hit = i64.eq(lastPage(linear, i64.extend_u(bytes)), tag);
-  c.if(i32.and(hit, i32.ne(bytes, 0)), () => {
+  const behind = i64.add(linear, i64.extend_u(i32.and(access, SlowInfo.bytes)));
+  c.if(i64.eq(i64.and(i64.sub(behind, 1), -4096), tag), () => {
     const first = c.let(i32.add(tlb, tlbEntry(low)));
     for (let at = 0; at < TLB_ENTRY_BYTES; at += 16)
       c.store('v128', i32.add(first, at), v128.load(second, at));
     found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));
   });
 }
-
-const WRITE_SHIFT = 8 - Math.log2(TLB_ENTRY.write);

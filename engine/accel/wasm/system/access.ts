@@ -9,7 +9,7 @@
 import type { IoBlock, IoExit } from '../../contract.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
-import { P, type privateLayout } from '../private.ts';
+import { P, type privateLayout, SlowInfo } from '../private.ts';
 import {
   AccessPending, GuestFault, InterpretInstead, MOST_BLOCK, Vector, type LinearMemory, type Ports,
 } from './cpu.ts'; // prettier-ignore
@@ -31,9 +31,6 @@ interface LoggedAccess {
 const BOUNCE = 32;
 
 const NO_BLOCK = new Uint8Array(0);
-
-/** What the slow path is told about an access: see Runtime.slow. */
-export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400, lock: 0x800 } as const;
 
 /** What an access holds from where it is found to be possible to where it is written. */
 const Held = {
@@ -261,7 +258,7 @@ export class GuestAccess implements LinearMemory, Ports {
 
   /**
    * Finds where an access can be made: guest memory itself, or the bounce buffer.
-   * @param info bytes | write << 8 | stack << 9 | modify << 10 | lock << 11; the linear address is in `slowAddress`
+   * @param info {@link SlowInfo}; the linear address is in `slowAddress`
    * @param region asked by a region, which must not go on over changed code
    * @throws GuestFault, AccessPending, InterpretInstead
    */
