@@ -259,9 +259,12 @@ export class Mmu {
       this.writing = this.#parts.coherence.admit(this.#state.index, host >>> 12);
     }
     if (this.#fill) {
+      const shared = this.#tlbs.keep(tlb, at, page, high);
       this.#cache(at, page, high, host, access, (found & 1) !== 0);
-      this.#tlbs.use(second, this.#global);
-      this.#tlbs.copy(second, at);
+      if (shared) {
+        this.#tlbs.use(second, this.#global);
+        this.#tlbs.copy(second, at);
+      }
     }
     return ((host >>> 0) + (low & 0xfff)) >>> 0;
   }

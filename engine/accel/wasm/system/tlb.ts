@@ -7,9 +7,9 @@
  * pairs, of the supervisor with AC set and of the user. There is a pair for each of the address spaces (PCIDs) last in
  * use, so that one that is come back to finds what was cached of it.
  *
- * Each has two levels (`STLB_ENTRIES`). The second has copies of the first's entries, made when these are filled, and is
- * looked into where the first has nothing, by emitted code too: then its entry is copied back. Both places of a
- * page are noted as in use when it is cached, so whatever drops entries finds both.
+ * Each has two levels (`STLB_ENTRIES`). Where a page takes another's entry of the first, both are copied to the second,
+ * which is looked into where the first has nothing, by emitted code too: then its entry is copied back. Whatever is
+ * copied there is noted as in use there as well, so whatever drops entries finds it.
  *
  * Intel SDM 3A, 4.10.
  */
@@ -188,6 +188,26 @@ export class Tlbs {
 
   #wordOf(number: number): number {
     return (this.#at >> 2) + number * ENTRY_WORDS;
+  }
+
+  /**
+   * Copies the entry of another page, where it is about to be given to one, to the second level.
+   *
+   * @param tlb word index of the TLB @param at and of the entry
+   * @param page, high halves of the page's address
+   * @returns whether there was one
+   */
+  keep(tlb: number, at: number, page: number, high: number): boolean {
+    const { words } = this;
+    const tag = at + (words[at + TLB_WORD.read] === -1 ? TLB_WORD.fetch : TLB_WORD.read);
+    const [low, upper] = [words[tag]!, words[tag + 1]!];
+    if (low === page && upper === (high | 0)) return false;
+    // Neither empty nor never used.
+    if (low === -1 || tlb + tlbIndex(low) !== at) return false;
+    const second = tlb + stlbIndex(low, upper);
+    this.use(second, (words[at + TLB_WORD.flags]! & 1) !== 0);
+    this.copy(second, at);
+    return true;
   }
 
   /** Copies an entry, between word indices. */
