@@ -56,10 +56,6 @@ export const privateLayout = layout('wasm-vcpu', 1, {
    * Only while regions are run. */
   flagsKind: 'u32',
   flagsFirst: 'u64',
-  /** The budget with which a region was last entered again at an access that it had been left for. */
-  retried: 'i32',
-  /** What the TLB had in place of an access that a region was left for: of no use to anybody. */
-  missedTag: 'u64',
   /** 1 where other vCPUs share the memory. */
   shared: 'u32',
   /** 1 while a locked access at an address of guest memory is to be ended by a call of `commit`. */

@@ -53,9 +53,6 @@ test.each(TIERS)('pages that are written in turns are walked for once, tier %s, 
   expect(m.run()).toBe(ExitReason.Halt);
   expect([m.ram.getUint32(PAGE, true), m.ram.getUint32(PAGE + 8, true)]).toEqual([0x1234, 0x1234]);
   expect(walks).toBeLessThan(20);
-  // The body's first instruction is where its region begins, which goes on there.
-  if (tier === 'eager' && rounds >= 3000)
-    expect(m.cpu.statistics()['instructions run in tier 1']).toBeGreaterThan(0.3 * m.cpu.instructions());
 });
 
 test.each(TIERS)('an instruction needs both, tier %s, %i times', (tier, rounds) => {

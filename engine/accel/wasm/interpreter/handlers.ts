@@ -104,17 +104,6 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
     return i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
   };
-  /** Enters code that a jump-cache entry leads to, given where. */
-  const enterAt = (c: Code, cpu: I32, rip: I64, where: I32, budget: I32, region = (): void => {}) => {
-    c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
-    c.if(i32.and(where, 1), () => {
-      region();
-      // For whoever finds the region gone: see `run`.
-      c.store('i64', cpu, rip, S.rip);
-      c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
-    });
-    enter(c, cpu, where, budget);
-  };
   /** Enters code by its jump-cache entry, if that is the entry of a linear address.
    * @param region told of an entry that leads to a region */
   const enterBy = (
@@ -127,7 +116,17 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     region = (): void => {},
   ) => {
     const found = isEntryOf(c, cpu, entry, linear);
-    const go = () => enterAt(c, cpu, rip, c.let(i32.load(entry, JUMP_ENTRY.where)), budget, region);
+    const go = () => {
+      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
+      c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+      c.if(i32.and(where, 1), () => {
+        region();
+        // For whoever finds the region gone: see `run`.
+        c.store('i64', cpu, rip, S.rip);
+        c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+      });
+      enter(c, cpu, where, budget);
+    };
     c.if(found, go, undefined, 'likely');
   };
   const linearOf = (c: Code, cpu: I32, rip: I64): I64 =>
@@ -174,29 +173,16 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const [cpu, , budget] = endRegion(c);
     c.returnCall(leave, cpu, 0, budget);
   });
-  const interpret = m.function(['i32', 'i64', 'i32', 'i32', 'i32'], ['i32'], (c) => {
+  const interpret = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
     const [cpu, rip, budget] = endRegion(c);
     const low = c.let(i32.wrap(rip));
-    // Where a region begins there, tier 0 cannot go on, but the region can if its access is possible now. It was not if
-    // nothing has been run since that was last tried: an instruction may make accesses that drive out each other.
-    const again = c.local('i32');
-    c.assign(again, i32.const(0));
-    refill(c, cpu, c.let(i64.load(cpu, P.slowAddress)), c.param('i32', 4).get, () =>
-      c.assign(again, i32.ne(budget, i32.load(cpu, P.retried))),
-    );
     for (const offsetOf of [firstEntry, secondEntry]) {
       const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
-      c.if(isEntryOf(c, cpu, entry, rip), () => {
-        const where = c.let(i32.load(entry, JUMP_ENTRY.where));
-        c.if(again.get, () => {
-          c.store('i32', cpu, budget, P.retried);
-          enterAt(c, cpu, rip, where, budget);
-        });
+      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
+      c.if(i32.and(isEntryOf(c, cpu, entry, rip), i32.eqz(i32.and(where, 1))), () =>
         // The record may be where a region begins.
-        c.if(i32.eqz(i32.and(where, 1)), () =>
-          c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
-        );
-      });
+        c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
+      );
     }
     c.store('i32', cpu, Leave.Interpret, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);

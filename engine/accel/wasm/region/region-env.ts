@@ -17,7 +17,7 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
-import { Leave, Mem, P, REC, RETURN_SITES_AT, S, SlowInfo, xmmOffset } from '../private.ts';
+import { Leave, Mem, P, REC, RETURN_SITES_AT, S, xmmOffset } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import { Env, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
@@ -45,23 +45,6 @@ export interface WaysOut {
   readonly missedUntouched: Label;
 }
 
-/** Of an access that the TLB has nothing for. */
-export interface Missed {
-  /** The tag that is there in its place. */
-  readonly tag: Local<'i64'>;
-  readonly linear: Local<'i64'>;
-  /** Of its instruction, relative to the region's page. */
-  readonly rip: Local<'i64'>;
-  /** {@link missedHow}. */
-  readonly how: Local<'i32'>;
-}
-
-/** Where the access is in {@link missedHow}, above the instructions. */
-export const MISSED_ACCESS = 16;
-/** How many instructions of an access's node have been run before its own, and how many bytes it reads or writes. */
-const missedHow = (before: number, bytes: number, write: boolean): number =>
-  before | ((bytes | (write ? SlowInfo.write : 0)) << MISSED_ACCESS);
-
 /** What all instructions of a region share. */
 export class RegionState {
   readonly c: Code;
@@ -83,7 +66,10 @@ export class RegionState {
   readonly registers: RegionRegisters;
   /** Where the region's body is left, once it is being emitted. */
   out: WaysOut | undefined;
-  readonly missed: Missed;
+  /** Of an access that the TLB has nothing for: its instruction, relative to the region's page, and how many of its node
+   * have been run. */
+  readonly missedAt: Local<'i64'>;
+  readonly missedAfter: Local<'i32'>;
 
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
@@ -99,7 +85,8 @@ export class RegionState {
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.entry = c.local('i32');
-    this.missed = { tag: c.local('i64'), linear: c.local('i64'), rip: c.local('i64'), how: c.local('i32') };
+    this.missedAt = c.local('i64');
+    this.missedAfter = c.local('i32');
     this.flags = new RegionFlags(c, changesFlags);
     this.before = c.local('i32');
     c.front(() => {
@@ -342,13 +329,12 @@ export class RegionEnv extends Env {
     const { address, hit, tag } = this.fastHost(lin, bytes, write);
     c.unlikely(i32.eqz(hit), () => {
       // V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
-      // less, the rare one has a use for a TLB entry's tag.
-      const { flags, registers, missed, out } = this.#state;
+      // less, the rare one has a use for a TLB entry's tag: a word that is otherwise of no use then.
+      c.store('i64', this.cpu, tag, P.slowAddress);
+      const { flags, registers, missedAt, missedAfter, out } = this.#state;
       registers.store();
-      c.set(missed.tag, tag);
-      c.set(missed.linear, lin);
-      c.set(missed.rip, this.#at.rip);
-      c.set(missed.how, missedHow(this.#before, bytes, write));
+      c.set(missedAt, this.#at.rip);
+      c.set(missedAfter, this.#before);
       if (!flags.untouched) flags.aside(() => flags.handOn('dynamic'));
       c.br(flags.untouched ? out!.missedUntouched : out!.missed);
     });

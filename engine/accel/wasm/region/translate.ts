@@ -9,7 +9,7 @@ import { meaning } from '../semantics/index.ts';
 import { checkedName, exportName } from './exports.ts';
 import { flagNeeds, mayChangeFlags, untouchedNodes, usesMemory } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
-import { MISSED_ACCESS, RegionEnv, RegionState } from './region-env.ts';
+import { RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
 import { RegionTemporaries } from './region-temporaries.ts';
 import { residence } from './residence.ts';
@@ -166,12 +166,8 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     });
     state.flags.store(state.cpu);
   });
-  const { tag, linear, rip, how } = state.missed;
-  c.store('i64', state.cpu, tag.get, P.missedTag);
-  c.store('i64', state.cpu, linear.get, P.slowAddress);
-  const left = i32.sub(state.budget.get, i32.and(how.get, (1 << MISSED_ACCESS) - 1));
-  const access = i32.shr_u(how.get, MISSED_ACCESS);
-  c.returnCall(tier0.runtime.interpret, state.cpu, rip.get, left, state.before.get, access);
+  const left = i32.sub(state.budget.get, state.missedAfter.get);
+  c.returnCall(tier0.runtime.interpret, state.cpu, state.missedAt.get, left, state.before.get);
   state.registers.reside(residence(shape, state.registers.touched));
   state.flags.load(state.cpu, needs.get(entry)!);
 }

@@ -22,8 +22,7 @@ export interface Runtime {
   /** (cpu, rip relative to the region's page, budget, budget on entry): leaves from a region with whatever exit code was
    * set. Computes late flags. */
   readonly leaveRegion: Func;
-  /** (cpu, rip relative to the region's page, budget, budget on entry, access): the same, but tier 0 goes on there, with
-   * the access that the TLB had nothing for: its linear address is in `slowAddress`, the rest as for `slow`. */
+  /** The same, but tier 0 goes on there. */
   readonly interpret: Func;
   /** The same as `lookup`, past the jump cache. */
   readonly refind: Func;
