@@ -261,7 +261,8 @@ export class Mmu {
     if (this.#fill) {
       const shared = this.#tlbs.keep(tlb, at, page, high);
       this.#cache(at, page, high, host, access, (found & 1) !== 0);
-      if (shared) {
+      // What the second level has of the page may be from before its tables were changed.
+      if (shared || this.#tlbs.isOf(second, page, high)) {
         this.#tlbs.use(second, this.#global);
         this.#tlbs.copy(second, at);
       }

@@ -210,6 +210,13 @@ export class Tlbs {
     return true;
   }
 
+  /** Whether the entry at a word index is that of a page, given by the halves of its address. */
+  isOf(at: number, page: number, high: number): boolean {
+    const { words } = this;
+    const has = (tag: number): boolean => words[at + tag] === page && words[at + tag + 1] === (high | 0);
+    return has(TLB_WORD.read) || has(TLB_WORD.fetch);
+  }
+
   /** Copies an entry, between word indices. */
   copy(to: number, from: number): void {
     const { words } = this;
@@ -224,17 +231,11 @@ export class Tlbs {
 
   /** Drops the translations of one page, given by the halves of its address, whatever their address space. */
   dropPage(low: number, high: number): void {
-    const { words } = this;
     const page = low & ~0xfff;
     for (let n = 0; n < TLBS; n++) {
       for (const index of [tlbIndex(low), stlbIndex(low, high)]) {
         const at = (this.#tlb(n) >> 2) + index;
-        for (const tag of [TLB_WORD.read, TLB_WORD.fetch]) {
-          if (words[at + tag] === page && words[at + tag + 1] === (high | 0)) {
-            this.clear(at);
-            break;
-          }
-        }
+        if (this.isOf(at, page, high)) this.clear(at);
       }
     }
   }
