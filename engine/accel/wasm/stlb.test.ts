@@ -34,7 +34,7 @@ const repeat = (rounds: number, body: readonly number[]): number[] => [
 /** mov [address], eax */
 const store = (address: number): number[] => [0x89, 0x04, 0x25, ...le32(address)];
 
-test('both levels agree on where a page lies', () => {
+test('pages that share a place of the first level are spread over the second', () => {
   expect(stlbPlace(PAGE, 0)).not.toBe(stlbPlace(OTHER, 0));
   const places = new Set<number>();
   for (let n = 0; n < 4096; n++) places.add(stlbPlace(Math.imul(n, BETWEEN) + PAGE, n >>> 6));
