@@ -1,5 +1,6 @@
 /** Finds decoded code by RIP, and remembers for emitted code where it was found. */
 import type { VcpuState } from '../../vcpu/state.ts';
+import type { CodeByPlace } from './code-by-place.ts';
 import type { CodeModes } from './code-modes.ts';
 import type { CodeCache, CodeMode } from './interpreter/code-cache.ts';
 import type { JumpCache } from './jump-cache.ts';
@@ -18,6 +19,7 @@ export interface CodeFinderParts {
   readonly mmu: Mmu;
   readonly modes: CodeModes;
   readonly jumps: JumpCache;
+  readonly places: CodeByPlace;
 }
 
 export class CodeFinder {
@@ -26,6 +28,7 @@ export class CodeFinder {
   readonly #mmu: Mmu;
   readonly #modes: CodeModes;
   readonly #jumps: JumpCache;
+  readonly #places: CodeByPlace;
   readonly #mapping: RegionMapping;
   readonly #words: Int32Array;
   /** Indices in words of RIP and CPL. */
@@ -39,6 +42,7 @@ export class CodeFinder {
     this.#mmu = parts.mmu;
     this.#modes = parts.modes;
     this.#jumps = parts.jumps;
+    this.#places = parts.places;
     this.#mapping = new RegionMapping({ memory, code, ownState, place: (rip) => this.page(rip) });
     this.#words = new Int32Array(memory.buffer);
     this.#rip = (parts.stateAddress + S.rip) >> 2;
@@ -68,6 +72,8 @@ export class CodeFinder {
       if (this.#mapping.isAsBefore(region, page)) global &&= region.global;
       else region = undefined;
     }
+    const { found } = this.#code;
+    if (found?.record === record) this.#places.put(found, region);
     const linear = long ? low : (low + mode.csBase) | 0;
     this.#jumps.put(linear, long ? high : 0, { record, region: region?.direct ?? 0, global });
     return record;

@@ -4,6 +4,7 @@ import { ExitReason } from '../contract.ts';
 import { bareMachine, type BareMachine, CODE, le32, NO_INTERRUPTS } from './bare-machine.ts';
 import { GENERATIONS, JumpCache } from './jump-cache.ts';
 import { firstJump, JUMP_CACHE_BYTES, privateLayout } from './private.ts';
+import { PAGE_FILTER_BYTES } from './system/page-filter.ts';
 
 const HLT = 0xf4;
 /** Functions lie from here on. */
@@ -130,10 +131,16 @@ test.each(TIERS)('a return leads elsewhere than it did, tier %s', (tier) => {
 });
 
 test('address spaces have entries of their own, and none comes back with its generation', () => {
-  const buffer = new SharedArrayBuffer(JUMP_CACHE_BYTES + privateLayout.size);
+  const FILTERS_AT = JUMP_CACHE_BYTES + privateLayout.size;
+  const buffer = new SharedArrayBuffer(FILTERS_AT + 8 * PAGE_FILTER_BYTES);
   const own = privateLayout.bind(buffer, JUMP_CACHE_BYTES);
   let begunAnew = 0;
-  const jumps = new JumpCache(new Int32Array(buffer), own, 0, () => begunAnew++);
+  const jumps = new JumpCache({
+    memory: buffer,
+    ownState: own,
+    area: { jumpCache: 0, pageFilters: FILTERS_AT },
+    begunAnew: () => begunAnew++,
+  });
   const found = () => jumps.recordAt(0x1230n, () => 0);
   jumps.localChanged(0);
   jumps.put(0x1230, 0, { record: 0x40, region: 0, global: false });

@@ -9,15 +9,19 @@
  * for the layout.
  */
 import {
-  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump,
+  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE,
 } from './private.ts'; // prettier-ignore
-import { PageFilter } from './system/page-filter.ts';
+import type { Area } from './area.ts';
+import { PAGE_FILTER_BYTES, PageFilter } from './system/page-filter.ts';
 import { ADDRESS_SPACES } from './system/tlb.ts';
 
 /** Code modes known at a time, and generations of entries: together a tag of 32 bits. */
 export const MODES = 4096;
 const TAG_SHIFT = 14;
 export const GENERATIONS = 1 << (32 - TAG_SHIFT);
+
+/** A mode's number as a tag has it. */
+export const tagOfMode = (id: number): number => (id << 2) & TAG_MODE;
 
 /** What an entry leads to. */
 export interface JumpTarget {
@@ -28,12 +32,21 @@ export interface JumpTarget {
   readonly global: boolean;
 }
 
+export interface JumpCacheParts {
+  /** The shared memory. */
+  readonly memory: ArrayBufferLike;
+  /** Where the tags in use are kept for emitted code. */
+  readonly ownState: ReturnType<typeof privateLayout.bind>;
+  /** Byte addresses of {@link JUMP_CACHE_BYTES}, and of a filter for each address space and one for all. */
+  readonly area: Pick<Area, 'jumpCache' | 'pageFilters'>;
+  /** Called where tags are used again that have been in use before: whoever has noted one elsewhere is to forget it. */
+  readonly begunAnew: () => void;
+}
+
 export class JumpCache {
   readonly #words: Int32Array;
   readonly #private: ReturnType<typeof privateLayout.bind>;
   readonly #at: number;
-  /** Which place was overwritten last. */
-  #turn = false;
   #mode = 0;
   #user = false;
   /** The address space in use, by its number, and the generation of each. */
@@ -43,34 +56,35 @@ export class JumpCache {
   /** The generation begun last. */
   #generation = 0;
   /** Pages that code has been looked up on since their entries were last dropped: of each address space, and of all. */
-  readonly #localPages = Array.from({ length: ADDRESS_SPACES }, () => new PageFilter(12));
-  readonly #globalPages = new PageFilter(12);
+  readonly #localPages: readonly PageFilter[];
+  readonly #globalPages: PageFilter;
+  readonly #pageFilters: number;
   readonly #begunAnew: () => void;
 
-  /**
-   * @param words the shared memory
-   * @param ownState where the tags in use are kept for emitted code
-   * @param at byte address of {@link JUMP_CACHE_BYTES}
-   * @param begunAnew called where tags are used again that have been in use before: whoever has noted one elsewhere is to
-   *   forget it
-   */
-  constructor(
-    words: Int32Array,
-    ownState: ReturnType<typeof privateLayout.bind>,
-    at: number,
-    begunAnew: () => void,
-  ) {
-    this.#words = words;
+  constructor({ memory, ownState, area, begunAnew }: JumpCacheParts) {
+    this.#words = new Int32Array(memory);
     this.#private = ownState;
-    this.#at = at;
+    this.#at = area.jumpCache;
+    this.#pageFilters = area.pageFilters;
     this.#begunAnew = begunAnew;
+    const filter = (n: number) =>
+      new PageFilter(
+        12,
+        new Uint8Array(memory, this.#pageFilters + n * PAGE_FILTER_BYTES, PAGE_FILTER_BYTES),
+      );
+    this.#localPages = Array.from({ length: ADDRESS_SPACES }, (_, space) => filter(space));
+    this.#globalPages = filter(ADDRESS_SPACES);
     this.dropAll();
   }
 
-  /** Notes what is at a linear address, given by its halves. */
+  /** Notes what is at a linear address, given by its halves, in its first place; what else is there goes to its second. */
   put(low: number, high: number, { record, region, global }: JumpTarget): void {
     const words = this.#words;
-    const at = this.#placeFor(low, high);
+    const at = (this.#at + firstJump(low)) >> 2;
+    const other = words[at]!;
+    if ((other !== low || words[at + 1] !== high) && this.#isValid(at)) {
+      words.copyWithin((this.#at + secondJump(other)) >> 2, at, at + JUMP_ENTRY_BYTES / 4);
+    }
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = high;
     words[at + JUMP_ENTRY.where / 4] = region === 0 ? record : 2 * region + 1;
@@ -84,10 +98,10 @@ export class JumpCache {
     return (where & 1) === 0 ? where : recordOf(where >>> 1);
   }
 
-  /** Drops the entry of a linear address. */
+  /** Drops the entries of a linear address: it may be in both places. */
   forget(linear: bigint): void {
-    const at = this.#entryAt(linear);
-    if (at >= 0) this.#words[at + JUMP_ENTRY.tag / 4] = 0;
+    for (let at = this.#entryAt(linear); at >= 0; at = this.#entryAt(linear))
+      this.#words[at + JUMP_ENTRY.tag / 4] = 0;
   }
 
   /** Drops all entries and links that lead to regions, by their handlers. All are looked at: what has been dropped must be
@@ -173,9 +187,11 @@ export class JumpCache {
   }
 
   #setTags(): void {
-    const mode = (this.#mode << 2) | (this.#user ? 2 : 0);
+    const mode = tagOfMode(this.#mode) | (this.#user ? 2 : 0);
     this.#private.tagLocal = (this.#local[this.#space]! << TAG_SHIFT) | mode;
     this.#private.tagGlobal = (this.#global << TAG_SHIFT) | mode | 1;
+    this.#private.localPages = this.#pageFilters + this.#space * PAGE_FILTER_BYTES;
+    this.#private.globalPages = this.#pageFilters + ADDRESS_SPACES * PAGE_FILTER_BYTES;
   }
 
   /** Whether the entry at an index of words is anyone's. */
@@ -195,18 +211,5 @@ export class JumpCache {
 
   #entryAt(linear: bigint): number {
     return this.#entry(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
-  }
-
-  /** Where to put the entry of a linear address: where it is, else where there is room, else in one place or the other
-   * in turn. */
-  #placeFor(low: number, high: number): number {
-    const present = this.#entry(low, high);
-    if (present >= 0) return present;
-    const first = (this.#at + firstJump(low)) >> 2;
-    if (!this.#isValid(first)) return first;
-    const second = (this.#at + secondJump(low)) >> 2;
-    if (!this.#isValid(second)) return second;
-    this.#turn = !this.#turn;
-    return this.#turn ? first : second;
   }
 }

@@ -65,6 +65,12 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   /** Bytes that a string instruction is about to read or write from `slowAddress` on, all on one page, where it does several
    * elements at once; else 0. */
   slowExtent: 'u32',
+  /** Address of the {@link CODE_PLACE}s. */
+  codePlaces: 'u32',
+  /** Addresses of the `PageFilter`s of pages that code has been looked up on: those of the address space in use, and
+   * global ones. */
+  localPages: 'u32',
+  globalPages: 'u32',
 });
 
 /** Byte offset of each private field from the vCPU's state. */
@@ -174,6 +180,34 @@ export const JUMP_TARGETS_BYTES = 8 * JUMP_TARGETS;
 
 /** Byte offset in the jump targets of the one that a record at an address has, which others may have as well. */
 export const jumpTargetOf = (record: number): number => (record >>> 2) & ((JUMP_TARGETS - 1) << 3);
+
+/**
+ * Where code was found lately, by where its bytes lie: the host address of the first, the mode as it stands in a
+ * jump-cache entry's tag, and the record. Then, where a region on several pages has taken the record's place, its number
+ * and above it the handler that enters it without a look at its pages; else 0. Of 64-bit code that is on one page alone.
+ * An entry is the four words in this order; what is there may have been dropped since, which the record's handler says.
+ */
+export const CODE_PLACES = 131072;
+export const CODE_PLACE = { host: 0, mode: 4, record: 8, region: 12 } as const;
+export const CODE_PLACE_BYTES = 16;
+export const CODE_PLACES_BYTES = CODE_PLACES * CODE_PLACE_BYTES;
+/** First places: the four entries of a cache line of the host are those of 64 bytes of code, as in the jump cache. */
+export const PLACE_LINE_SHIFT = 6;
+export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - PLACE_LINE_SHIFT;
+export const PLACE_IN_LINE = 0x30;
+/** Second places, where what the first have no room for is kept: by a multiplier that spreads all of the address. */
+export const PLACE_BITS = Math.log2(CODE_PLACES);
+/** Bits of a jump-cache tag that are the mode. */
+export const TAG_MODE = 0x3ffc;
+/** Above a region's number, its handler. */
+export const PLACE_HANDLER_SHIFT = 16;
+
+/** Byte offsets among the places of the entries of code at a host address. */
+export const firstPlace = (host: number): number =>
+  ((Math.imul(host >>> PLACE_LINE_SHIFT, JUMP_FACTOR) >>> (32 - PLACE_LINE_BITS)) << PLACE_LINE_SHIFT) |
+  (host & PLACE_IN_LINE);
+export const secondPlace = (host: number): number =>
+  (Math.imul(host, JUMP_FACTOR) >>> (32 - PLACE_BITS)) * CODE_PLACE_BYTES;
 
 /** When the mappings of a region that lies on several pages were last seen to be what they were: the page it was
  * entered at, and the tag that a jump-cache entry had to carry then. */

@@ -19,6 +19,7 @@ import { AddressSpaces } from './address-spaces.ts';
 import { type Area, areaAt } from './area.ts';
 import { Calls } from './calls.ts';
 import { CodeFinder } from './code-finder.ts';
+import { CodeByPlace } from './code-by-place.ts';
 import { CodeModes } from './code-modes.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import { adoptTier0, IMPORTS } from './interpreter/tier0.ts';
@@ -65,6 +66,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   readonly #events: Int32Array<SharedArrayBuffer>;
   readonly #area: Area;
   readonly #jumps: JumpCache;
+  readonly #places: CodeByPlace;
   readonly #spaces: AddressSpaces;
   readonly #access: GuestAccess;
   readonly #mmu: Mmu;
@@ -124,9 +126,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.topology = options.topology;
     this.model = new CpuModel(options.cpuModel);
     this.#area = areaAt(options.area, options.topology.vcpus);
-    this.#jumps = new JumpCache(this.#words, this.#private, this.#area.jumpCache, () =>
-      this.#spaces.forgetRegionTags(this.#regions.ids),
-    );
+    this.#jumps = new JumpCache({
+      memory: buffer, ownState: this.#private, area: this.#area,
+      begunAnew: () => this.#spaces.forgetRegionTags(this.#regions.ids),
+    }); // prettier-ignore
+    this.#places = new CodeByPlace(buffer, this.#area.codePlaces);
     this.#tiers = tiersOf(options.tier ?? process.env.GUESTHOUSE_TIER);
     const { eager } = this.#tiers;
     const { translator } = options;
@@ -152,7 +156,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#requests.dropWrites();
     };
     this.#code.onPageFree = (page) => this.#coherence.removeCode(this.#vcpu, page >>> 12);
-    this.#code.onFlush = () => this.#jumps.dropAll();
+    this.#code.onFlush = () => {
+      this.#jumps.dropAll();
+      this.#places.clear();
+    };
     this.#access = new GuestAccess({
       memory, state, stateAddress, mmu: this.#mmu, code: this.#code, coherence: this.#coherence,
       private: this.#private,
@@ -169,7 +176,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.physical = physicalWords(this.#words, physicalMap, this.#access, options.dirtyLog, options.ramBase);
     this.#modes = new CodeModes(this.#words, state, stateAddress, this.model, () => this.#code.flush());
     const own = { memory, state, stateAddress, ownState: this.#private, modes: this.#modes };
-    this.#finder = new CodeFinder({ ...own, code: this.#code, mmu: this.#mmu, jumps: this.#jumps });
+    this.#finder = new CodeFinder({
+      ...own, code: this.#code, mmu: this.#mmu, jumps: this.#jumps, places: this.#places,
+    }); // prettier-ignore
     this.#emitted = new Calls({
       ...own, cpu: this, access: this.#access, finder: this.#finder, requests: this.#requests,
     }); // prettier-ignore
@@ -188,7 +197,10 @@ export class Processor implements AcceleratedVcpu, Cpu {
         page: (rip) => this.#finder.page(rip),
         target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),
-        forget: (rip) => this.#jumps.forget(rip),
+        forget: (rip, block) => {
+          this.#jumps.forget(rip);
+          this.#places.forget(block);
+        },
         forgetRegions: (handlers) => this.#jumps.forgetRegions(handlers),
       },
     }); // prettier-ignore
@@ -540,6 +552,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     if (this.#private.jumpCache === 0) {
       this.#private.jumpCache = this.#area.jumpCache;
       this.#private.jumpTargets = this.#area.jumpTargets;
+      this.#private.codePlaces = this.#area.codePlaces;
       this.#spaces.show();
       this.#private.shared = this.#coherence.shared ? 1 : 0;
       this.#modes.forget();

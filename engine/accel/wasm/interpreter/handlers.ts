@@ -17,6 +17,7 @@ import { refill } from '../semantics/tlb-entry.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
+import { findByPlace } from './code-place.ts';
 import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from './forms.ts';
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
@@ -135,9 +136,11 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const cpu = c.param('i32', 0).get;
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
-    c.store('i64', cpu, c.param('i64', 1).get, S.rip);
+    const rip = c.param('i64', 1).get;
+    findByPlace(c, cpu, rip, handlers, (record) => enterPage(c, cpu, rip, record, budget));
+    c.store('i64', cpu, rip, S.rip);
     const record = c.let(c.call('i32', find));
-    c.if(record, () => enterPage(c, cpu, c.param('i64', 1).get, record, budget));
+    c.if(record, () => enterPage(c, cpu, rip, record, budget));
     c.returnCall(leave, cpu, 0, budget);
   });
   const lookupSecond = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {

@@ -2,6 +2,7 @@
  * Finds what belongs into a region: the decoded instructions reachable from a hot one by ways that have been
  * taken — direct jumps, calls and the returns from them — also on other pages.
  */
+import type { Block } from '../interpreter/block-index.ts';
 import { FIXED_HANDLERS, Fixed, isComputed, type Form } from '../interpreter/forms.ts';
 import { REC, REC_BYTES } from '../private.ts';
 import { isDirect, PAIR_BYTES, type RecordReader, type RegionSource } from './source.ts';
@@ -56,8 +57,8 @@ export interface CodePlaces {
   target(record: number): bigint;
   /** The handler of a record that a region has taken the place of. */
   originalHandler(record: number): number | undefined;
-  /** There is a region now for the code at RIP: the jump cache is to find out. */
-  forget(rip: bigint): void;
+  /** There is a region now for the code at RIP, in place of a block: who has noted either is to find out. */
+  forget(rip: bigint, block: Block): void;
   /** Handlers of regions that are gone are about to be used for others: the jump cache is to have none of them. */
   forgetRegions(handlers: readonly number[]): void;
 }

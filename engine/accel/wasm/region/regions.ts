@@ -287,7 +287,7 @@ export class Regions {
     };
     this.#code.install(installed);
     this.ids = Math.max(this.ids, id + 1);
-    this.#places.forget(wanted.page + source.entry);
+    this.#places.forget(wanted.page + source.entry, wanted.block);
     this.counts.regions++;
     this.counts.instructions += instructions;
   }

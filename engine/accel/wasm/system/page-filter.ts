@@ -1,22 +1,30 @@
 /**
  * Remembers which stretches of the linear address space were seen, and may claim more: what it denies was not
  * seen. It answers whether dropping one page's translation concerns a cache that cannot be searched by page.
+ *
+ * A byte for each of some stretches, by their number folded once; emitted code may note stretches as well
+ * (`interpreter/code-place.ts`), which {@link PageFilter.clear} may then leave noted.
  */
-const SLOTS = 16_384;
+export const PAGE_FILTER_BYTES = 16_384;
+export const PAGE_FILTER_FOLD = 14;
 
 export class PageFilter {
   readonly #shift: number;
-  readonly #seen = new Uint8Array(SLOTS);
+  readonly #seen: Uint8Array;
   #empty = true;
 
-  /** @param shift log2 of a stretch's bytes, 12 … 31 */
-  constructor(shift: number) {
+  /**
+   * @param shift log2 of a stretch's bytes, 12 … 31
+   * @param seen {@link PAGE_FILTER_BYTES}, all zero
+   */
+  constructor(shift: number, seen: Uint8Array = new Uint8Array(PAGE_FILTER_BYTES)) {
     this.#shift = shift;
+    this.#seen = seen;
   }
 
   #slot(low: number, high: number): number {
     const number = (low >>> this.#shift) ^ (high << (32 - this.#shift));
-    return (number ^ (number >>> 14)) & (SLOTS - 1);
+    return (number ^ (number >>> PAGE_FILTER_FOLD)) & (PAGE_FILTER_BYTES - 1);
   }
 
   /** Notes the stretch of a linear address, given in halves. */

@@ -1,0 +1,112 @@
+/** Code found by where its bytes lie, without asking TypeScript: see `CODE_PLACE` in `private.ts`. */
+import type { Code } from '../emit/code.ts';
+import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
+import {
+  CODE_PLACE, CODE_PLACE_BYTES, JUMP_ENTRY, JUMP_FACTOR, P, PLACE_BITS, PLACE_HANDLER_SHIFT, PLACE_IN_LINE,
+  PLACE_LINE_BITS, PLACE_LINE_SHIFT, REC, REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TLB_ENTRY,
+} from '../private.ts'; // prettier-ignore
+import { firstEntry, secondEntry } from '../semantics/jump-entry.ts';
+import { tlbEntry } from '../semantics/tlb-entry.ts';
+import { PAGE_FILTER_BYTES, PAGE_FILTER_FOLD } from '../system/page-filter.ts';
+import { Fixed } from './forms.ts';
+
+/** What an entry of a TLB says of its page. */
+const GLOBAL = 1;
+
+/** Byte offset of the entry of code at a (bound) host address. */
+function firstPlace(host: I32): I32 {
+  const line = i32.shr_u(i32.mul(i32.shr_u(host, PLACE_LINE_SHIFT), JUMP_FACTOR), 32 - PLACE_LINE_BITS);
+  return i32.or(i32.shl(line, PLACE_LINE_SHIFT), i32.and(host, PLACE_IN_LINE));
+}
+
+/** The same of the entry after that. */
+const secondPlace = (host: I32): I32 =>
+  i32.mul(i32.shr_u(i32.mul(host, JUMP_FACTOR), 32 - PLACE_BITS), CODE_PLACE_BYTES);
+
+/** Notes that code has been looked up on the page of an address: its entry depends on where that lies. */
+function notePage(c: Code, cpu: I32, rip: I64, global: I32): void {
+  const number = c.let(i32.wrap(i64.shr_u(rip, 12)));
+  const slot = i32.and(i32.xor(number, i32.shr_u(number, PAGE_FILTER_FOLD)), PAGE_FILTER_BYTES - 1);
+  const filter = i32.select(global, i32.load(cpu, P.globalPages), i32.load(cpu, P.localPages));
+  c.store('i32_8', i32.add(filter, slot), 1);
+}
+
+/** Puts an entry into the jump cache as `JumpCache.put` does. */
+function putJump(c: Code, cpu: I32, rip: I64, where: I32, tag: I32): void {
+  const cache = c.let(i32.load(cpu, P.jumpCache));
+  const entry = c.let(i32.add(cache, firstEntry(c.let(i32.wrap(rip)))));
+  const other = c.let(i64.load(entry, JUMP_ENTRY.linear));
+  const otherTag = c.let(i32.load(entry, JUMP_ENTRY.tag));
+  const valid = i32.or(
+    i32.eq(otherTag, i32.load(cpu, P.tagLocal)),
+    i32.eq(otherTag, i32.load(cpu, P.tagGlobal)),
+  );
+  c.if(i32.and(valid, i64.ne(other, rip)), () =>
+    c.store('v128', i32.add(cache, secondEntry(c.let(i32.wrap(other)))), v128.load(entry)),
+  );
+  c.store('i64', entry, rip, JUMP_ENTRY.linear);
+  c.store('i32', entry, where, JUMP_ENTRY.where);
+  c.store('i32', entry, tag, JUMP_ENTRY.tag);
+}
+
+/**
+ * Looks for the code at a RIP by where its bytes lie, and puts it into the jump cache. Outside 64-bit mode nothing is found,
+ * as no entry has another mode.
+ *
+ * @param rip bound
+ * @param handlers of tier 0; those from there on are regions'
+ * @param found emits what is done with its record
+ */
+export function findByPlace(
+  c: Code,
+  cpu: I32,
+  rip: I64,
+  handlers: number,
+  found: (record: I32) => void,
+): void {
+  c.block((missing) => {
+    const tlb = c.let(i32.add(i32.load(cpu, P.tlb), tlbEntry(c.let(i32.wrap(rip)))));
+    const page = c.let(i64.and(rip, -4096));
+    c.brIf(missing, i64.ne(i64.load(tlb, TLB_ENTRY.fetch), page));
+    const host = c.let(i32.add(i32.wrap(rip), i32.load(tlb, TLB_ENTRY.addend)));
+    const tagLocal = c.let(i32.load(cpu, P.tagLocal));
+    const mode = i64.shl(i64.extend_u(i32.and(tagLocal, TAG_MODE)), 8 * CODE_PLACE.mode);
+    const sought = c.let(i64.or(i64.extend_u(host), mode));
+    const places = c.let(i32.load(cpu, P.codePlaces));
+    const at = c.local('i32');
+    c.set(at, i32.add(places, firstPlace(host)));
+    c.if(i64.ne(i64.load(at.get, CODE_PLACE.host), sought), () => {
+      c.set(at, i32.add(places, secondPlace(host)));
+      c.brIf(missing, i64.ne(i64.load(at.get, CODE_PLACE.host), sought));
+    });
+    const place = at.get;
+    const record = c.let(i32.load(place, CODE_PLACE.record));
+    const handler = c.let(i32.load(record, REC.handler));
+    c.brIf(missing, i32.eq(handler, Fixed.Stale));
+    const global = c.let(i32.and(i32.load(tlb, TLB_ENTRY.flags), GLOBAL));
+    const where = c.local('i32');
+    const tag = c.local('i32');
+    c.set(tag, i32.select(global, i32.load(cpu, P.tagGlobal), tagLocal));
+    c.if(
+      i32.lt_u(handler, handlers),
+      () => c.set(where, record),
+      () => {
+        c.set(where, i32.or(i32.shl(handler, 1), 1));
+        const region = c.let(i32.load(place, CODE_PLACE.region));
+        c.if(region, () => {
+          // All its pages are known to lie as they did since its tag is in use.
+          const number = i32.and(region, 2 ** PLACE_HANDLER_SHIFT - 1);
+          const seen = c.let(i32.add(i32.load(cpu, P.regionTags), i32.mul(number, REGION_TAG_BYTES)));
+          c.brIf(missing, i64.ne(i64.load(seen, REGION_TAG.codePage), page));
+          const known = c.let(i32.load(seen, REGION_TAG.tag));
+          c.brIf(missing, i32.and(i32.ne(known, tagLocal), i32.ne(known, i32.load(cpu, P.tagGlobal))));
+          c.set(tag, known);
+          c.set(where, i32.or(i32.shl(i32.shr_u(region, PLACE_HANDLER_SHIFT), 1), 1));
+        });
+      },
+    );
+    notePage(c, cpu, rip, global);
+    putJump(c, cpu, rip, where.get, tag.get);
+    found(record);
+  });
+}
