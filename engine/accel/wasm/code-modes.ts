@@ -134,6 +134,12 @@ export class CodeModes {
     return mode;
   }
 
+  /** Says to emitted code whether SYSCALL and SYSRET are its own in this mode. @param wanted nobody has to see each of them */
+  allowSystemCalls(ownState: ReturnType<typeof privateLayout.bind>, wanted: boolean): void {
+    const enabled = (this.#words[this.#at + (S.efer >> 2)]! & Efer.SCE) !== 0;
+    ownState.systemCalls = wanted && enabled && this.#current.code === 64 ? 1 : 0;
+  }
+
   /** Says to emitted code what near jumps may reach in this mode, and what RIPs in records are relative to. */
   bound(ownState: ReturnType<typeof privateLayout.bind>): void {
     const mode = this.#current;

@@ -9,7 +9,7 @@
  * for the layout.
  */
 import {
-  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE,
+  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE, TAG_USER,
 } from './private.ts'; // prettier-ignore
 import type { Area } from './area.ts';
 import { PAGE_FILTER_BYTES, PageFilter } from './system/page-filter.ts';
@@ -48,7 +48,6 @@ export class JumpCache {
   readonly #private: ReturnType<typeof privateLayout.bind>;
   readonly #at: number;
   #mode = 0;
-  #user = false;
   /** The address space in use, by its number, and the generation of each. */
   #space = 0;
   readonly #local = new Uint32Array(ADDRESS_SPACES);
@@ -181,13 +180,16 @@ export class JumpCache {
 
   /** From now on it is run with the user's rights, or the supervisor's. */
   enterPrivilege(user: boolean): void {
-    if (user === this.#user) return;
-    this.#user = user;
-    this.#setTags();
+    if (user !== this.#user) this.#setTags(user);
   }
 
-  #setTags(): void {
-    const mode = tagOfMode(this.#mode) | (this.#user ? 2 : 0);
+  /** As the tags have it: emitted code changes them by itself (semantics/syscall.ts). */
+  get #user(): boolean {
+    return (this.#private.tagLocal & TAG_USER) !== 0;
+  }
+
+  #setTags(user = this.#user): void {
+    const mode = tagOfMode(this.#mode) | (user ? TAG_USER : 0);
     this.#private.tagLocal = (this.#local[this.#space]! << TAG_SHIFT) | mode;
     this.#private.tagGlobal = (this.#global << TAG_SHIFT) | mode | 1;
     this.#private.localPages = this.#pageFilters + this.#space * PAGE_FILTER_BYTES;

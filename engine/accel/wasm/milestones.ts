@@ -12,6 +12,9 @@ export const AWAITED =
   bit(Milestone.LongMode) |
   bit(Milestone.UserMode);
 
+/** That the guest has come to user mode. */
+export const AWAITED_USER = bit(Milestone.UserMode);
+
 /** Where boot sectors are loaded. */
 const BOOT_SECTOR = 0x7c00n;
 

@@ -71,6 +71,8 @@ export const privateLayout = layout('wasm-vcpu', 1, {
    * global ones. */
   localPages: 'u32',
   globalPages: 'u32',
+  /** 1 while SYSCALL and SYSRET of 64-bit mode may be done by emitted code. */
+  systemCalls: 'u32',
 });
 
 /** Byte offset of each private field from the vCPU's state. */
@@ -197,7 +199,8 @@ export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - PLACE_LINE_SHIFT;
 export const PLACE_IN_LINE = 0x30;
 /** Second places, where what the first have no room for is kept: by a multiplier that spreads all of the address. */
 export const PLACE_BITS = Math.log2(CODE_PLACES);
-/** Bits of a jump-cache tag that are the mode. */
+/** Of a jump-cache tag: whether the user may run what is there, and the bits that are the mode. */
+export const TAG_USER = 2;
 export const TAG_MODE = 0x3ffc;
 /** Above a region's number, its handler. */
 export const PLACE_HANDLER_SHIFT = 16;

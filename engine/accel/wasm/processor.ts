@@ -24,7 +24,7 @@ import { CodeModes } from './code-modes.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import { adoptTier0, IMPORTS } from './interpreter/tier0.ts';
 import { JumpCache } from './jump-cache.ts';
-import { AWAITED, reached } from './milestones.ts';
+import { AWAITED, AWAITED_USER, reached } from './milestones.ts';
 import { jumpTargetOf, Leave, P, privateLayout, REC, S } from './private.ts';
 import { Regions } from './region/regions.ts';
 import { Requests, WANTED } from './requests.ts';
@@ -564,6 +564,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
       this.#modes.bound(this.#private);
     }
     this.#jumps.enterPrivilege(state.cpl === 3);
+    // Who waits for the first instruction of a user is told where emitted code is left.
+    this.#modes.allowSystemCalls(this.#private, !watching && (this.#awaited & AWAITED_USER) === 0);
     this.#spaces.refresh(watching);
   }
 

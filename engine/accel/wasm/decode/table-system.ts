@@ -94,8 +94,8 @@ f3 0f ae/3 r wrgsbase Ry o64 feature=fsgsbase
 0f aa rsm end ts
 
 # System calls.
-0f 05 syscall end ts feature=syscall
-0f 07 sysret end ts feature=syscall
+0f 05 syscall end feature=syscall
+0f 07 sysret end sized feature=syscall
 0f 34 sysenter end ts feature=sep
 0f 35 sysexit end ts feature=sep
 

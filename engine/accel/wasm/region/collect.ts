@@ -32,7 +32,7 @@ export const SIZES: readonly Bounds[] = [
   { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400, calls: true, share: 1 / 64 },
 ];
 
-/** Instructions that a region leaves to tier 0: they run themselves again, or are long and rare. */
+/** Instructions that a region leaves to tier 0: they run themselves again, or are long and not often in one place. */
 const LEFT_OUT = new Set([
   'movs',
   'stos',
@@ -45,6 +45,8 @@ const LEFT_OUT = new Set([
   'ud',
   'ud1',
   'pause',
+  'syscall',
+  'sysret',
 ]);
 
 /** What collecting asks of the vCPU. */

@@ -6,6 +6,7 @@ import './integer.ts';
 import './shift.ts';
 import './sse.ts';
 import './string.ts';
+import './syscall.ts';
 import './system.ts';
 import './x87.ts';
 import { semantics, type Semantic } from './registry.ts';

@@ -9,7 +9,7 @@ import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 export const ARITHMETIC = Flag.CF | Flag.PF | Flag.AF | Flag.ZF | Flag.SF | Flag.OF;
 
 /** The bits that exist besides those and bit 1. */
-const SYSTEM =
+export const SYSTEM =
   Flag.TF |
   Flag.IF |
   Flag.DF |
@@ -24,6 +24,9 @@ const SYSTEM =
 
 /** Every bit that exists. */
 export const ALL_FLAGS = ARITHMETIC | SYSTEM;
+
+/** Those that SYSRET takes from R11: all but RF and VM. */
+export const SYSRET_FLAGS = ALL_FLAGS & ~(Flag.RF | Flag.VM);
 
 /** 1 where the low byte has an even number of ones. */
 function evenParity(byte: number): number {

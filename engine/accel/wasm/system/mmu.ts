@@ -132,9 +132,10 @@ export class Mmu {
               : 4;
     const words = this.words;
     const smap = (cr4 & Cr4.SMAP) !== 0;
-    const { supervisorAc, supervisor, never } = this.#tlbs;
+    const { supervisorAc, supervisor, user, never } = this.#tlbs;
     words[this.#private + (P.tlbSupervisorAc >> 2)] = watching ? never : supervisorAc;
     words[this.#private + (P.tlbSupervisor >> 2)] = watching ? never : smap ? supervisor : supervisorAc;
+    words[this.#private + (P.tlbUser >> 2)] = watching ? never : user;
     this.#fill = !watching && !checksAlignment(s);
     words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(s.cpl === 3) : never;
   }

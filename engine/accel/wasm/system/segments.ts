@@ -35,6 +35,7 @@ const DATA_RW = SegAttr.Present | SegAttr.CodeOrData | SegAttr.Writable | SegAtt
 const V86_ATTR = DATA_RW | (3 << SegAttr.DplShift);
 
 /** What SYSCALL and its kin load, with the DPL to be added: flat 4 GiB segments (SDM 3A, 5.8.7). */
+export const FLAT_LIMIT = 0xffff_ffff;
 export const FLAT_CODE32 = 0xc09b;
 export const FLAT_CODE64 = 0xa09b;
 export const FLAT_DATA = 0xc093;
@@ -98,7 +99,7 @@ export function loadFlat(
   const register: SegmentRegister = {
     selector,
     base: 0n,
-    limit: 0xffff_ffff,
+    limit: FLAT_LIMIT,
     attr: attr | (dpl << SegAttr.DplShift),
   };
   loadSegment(state, segment, register);

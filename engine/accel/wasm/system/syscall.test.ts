@@ -16,7 +16,7 @@ test('SYSCALL in 64-bit mode saves RIP and RFLAGS and goes to LSTAR (APM 3, SYSC
   state.lstar = 0xffff_8000_0000_1000n;
   state.sfmask = BigInt(Flag.IF | Flag.TF);
   state.flagsSys = Flag.IF | Flag.AC | Flag.RF;
-  run(cpu, 'syscall', { next: 0x4002n });
+  run(cpu, 'syscall_slow', { next: 0x4002n });
   expect([state.rip, state.gpr[1], state.gpr[11]]).toEqual([0xffff_8000_0000_1000n, 0x4002n, 0x4_0202n]);
   expect(readFlags(state)).toBe(2 | Flag.AC);
   expect(state.cpl).toBe(0);
@@ -33,7 +33,7 @@ test('SYSRET goes back to 64-bit or compatibility code at CPL 3 (APM 3, SYSRET)'
   state.star = 0x0023_0010_0000_0000n;
   state.gpr[1] = 0xffff_ffff_0000_4002n;
   state.gpr[11] = 0x3_7fd7n;
-  run(cpu, 'sysret', { size: 8 });
+  run(cpu, 'sysret_slow', { size: 8 });
   expect([state.rip, state.cpl, readFlags(state)]).toEqual([0xffff_ffff_0000_4002n, 3, 0x7fd7]);
   expect(mode(cpu).map(([selector, , , attr]) => [selector, attr])).toEqual([
     [0x33, 0xa0fb],
@@ -41,7 +41,7 @@ test('SYSRET goes back to 64-bit or compatibility code at CPL 3 (APM 3, SYSRET)'
   ]);
   enterLongMode(cpu);
   state.gpr[1] = 0xffff_ffff_0000_4002n;
-  run(cpu, 'sysret', { size: 4 });
+  run(cpu, 'sysret_slow', { size: 4 });
   expect([state.rip, state.segSelector[Seg.CS], state.segAttr[Seg.CS]]).toEqual([0x4002n, 0x23, 0xc0fb]);
 });
 
@@ -49,14 +49,14 @@ test('SYSCALL works outside long mode: EIP from STAR, IF cleared (APM 3, SYSCALL
   const cpu = fakeCpu();
   enterProtectedMode(cpu, 3);
   const { state } = cpu;
-  expect(faultOf(() => run(cpu, 'syscall'))).toEqual([Vector.UD, undefined]);
+  expect(faultOf(() => run(cpu, 'syscall_slow'))).toEqual([Vector.UD, undefined]);
   state.efer = 1n;
   state.star = 0x0023_0010_0012_3456n;
   state.flagsSys = Flag.IF;
-  run(cpu, 'syscall');
+  run(cpu, 'syscall_slow');
   expect([state.rip, state.gpr[1], state.flagsSys, state.cpl]).toEqual([0x12_3456n, 0x1002n, 0, 0]);
   expect(state.segAttr[Seg.CS]).toBe(0xc09b);
-  run(cpu, 'sysret');
+  run(cpu, 'sysret_slow');
   expect([state.rip, state.cpl, state.segSelector[Seg.CS], state.flagsSys]).toEqual([
     0x1002n,
     3,

@@ -1,12 +1,12 @@
 /**
  * SYSCALL, SYSRET, SYSENTER and SYSEXIT, as AMD's processors have them: SYSCALL in every mode, SYSENTER only
- * outside long mode.
+ * outside long mode. Emitted code does the common cases of the first two itself (semantics/syscall.ts).
  *
  * AMD64 APM 3, SYSCALL and SYSRET; APM 2, 6.1; Intel SDM 2, SYSENTER and SYSEXIT.
  */
 import { Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { defineComplex, GuestFault, Outcome, Vector } from './cpu.ts';
-import { ALL_FLAGS, readFlags, writeFlags } from './flags.ts';
+import { readFlags, SYSRET_FLAGS, writeFlags } from './flags.ts';
 import { Efer, efer, is64Bit, isLongMode, isProtected, isVirtual8086 } from './registers.ts';
 import { FLAT_CODE32, FLAT_CODE64, FLAT_DATA, loadFlat } from './segments.ts';
 
@@ -25,7 +25,7 @@ function enterFlat(state: VcpuState, cs: number, ss: number, code: number, privi
 const callSelector = (state: VcpuState): number => Number((state.star >> 32n) & 0xfffcn);
 const returnSelector = (state: VcpuState): number => Number((state.star >> 48n) & 0xfffcn);
 
-defineComplex('syscall', ({ state }) => {
+defineComplex('syscall_slow', ({ state }) => {
   requireSyscall(state);
   const { gpr } = state;
   const selector = callSelector(state);
@@ -47,10 +47,7 @@ defineComplex('syscall', ({ state }) => {
   return Outcome.Changed;
 });
 
-/** Flags that SYSRET takes from R11: all but RF and VM. */
-const SYSRET_FLAGS = ALL_FLAGS & ~(Flag.RF | Flag.VM);
-
-defineComplex('sysret', ({ state }, { size }) => {
+defineComplex('sysret_slow', ({ state }, { size }) => {
   requireSyscall(state);
   if (!isProtected(state) || state.cpl !== 0) throw new GuestFault(Vector.GP, 0);
   const { gpr } = state;
