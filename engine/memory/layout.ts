@@ -145,6 +145,8 @@ export interface Layout<F extends Fields> {
   readonly offset: { readonly [K in keyof F]: number };
   /** Bytes, a multiple of 16. */
   readonly size: number;
+  /** What reads the lower 32 bits of a field of 64, unsigned, without making a BigInt. */
+  lowHalf(field: keyof F): (view: View<F>) => number;
   /** Accessors over `buffer` with the layout starting at byte `base` (16-byte aligned). */
   bind(buffer: SharedArrayBuffer, base: number): View<F>;
 }
@@ -187,6 +189,10 @@ export function layout<const F extends Fields>(name: string, version: number, fi
     fields,
     offset: offset as { [K in keyof F]: number },
     size,
+    lowHalf(field) {
+      const index = offset[field as string]! / SIZE.u32;
+      return (view) => (view as unknown as Slots).$u32[index]!;
+    },
     bind(buffer, base) {
       if (base % 16 !== 0) throw new RangeError(`layout ${name} bound at unaligned address ${base}`);
       const bound = new Bound() as Record<string, unknown>;

@@ -4,6 +4,7 @@
  *
  * Intel SDM 3A, 4.10.
  */
+import { highHalf, lowHalf } from '../../base/halves.ts';
 import { type Area, REGION_TAGS_BYTES } from './area.ts';
 import type { JumpCache } from './jump-cache.ts';
 import { type privateLayout, REGION_TAG_BYTES } from './private.ts';
@@ -54,8 +55,8 @@ export class AddressSpaces {
   /** Drops the translation of one page, in the current address space or that of a PCID. */
   invalidatePage(linear: bigint, pcid?: number): void {
     const { mmu, jumps } = this.#parts;
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const low = lowHalf(linear);
+    const high = highHalf(linear);
     const precise = mmu.invalidate(low, high);
     const space = pcid === undefined ? mmu.space : mmu.spaceOf(pcid);
     if (!precise) jumps.translationsChanged();

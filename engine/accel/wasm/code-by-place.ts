@@ -3,6 +3,7 @@
  * the first time in an address space, or since translations have changed, need not be asked of TypeScript where it has been
  * run before. See CODE_PLACE for the layout.
  */
+import { copyWords } from '../../base/copy-words.ts';
 import type { Block } from './interpreter/block-index.ts';
 import type { InstalledRegion } from './interpreter/code-cache.ts';
 import { tagOfMode } from './jump-cache.ts';
@@ -32,7 +33,7 @@ export class CodeByPlace {
     const at = (this.#at + firstPlace(from)) >> 2;
     const other = words[at + HOST / 4]!;
     if (other !== 0 && words[at + RECORD / 4] !== record) {
-      words.copyWithin((this.#at + secondPlace(other)) >> 2, at, at + CODE_PLACE_BYTES / 4);
+      copyWords(words, (this.#at + secondPlace(other)) >> 2, at, CODE_PLACE_BYTES / 4);
     }
     words[at + HOST / 4] = from;
     words[at + MODE / 4] = tagOfMode(mode.id);

@@ -1,4 +1,5 @@
 /** Finds decoded code by RIP, and remembers for emitted code where it was found. */
+import { highHalf, lowHalf, ofHalves } from '../../base/halves.ts';
 import type { VcpuState } from '../../vcpu/state.ts';
 import type { CodeByPlace } from './code-by-place.ts';
 import type { CodeModes } from './code-modes.ts';
@@ -68,7 +69,7 @@ export class CodeFinder {
     let region = this.#code.regionAt(record);
     if (region !== undefined && region.ranges.length > 1) {
       // Whoever comes by the jump cache does not look again at whether all its pages are mapped as they were.
-      const page = (BigInt(high >>> 0) << 32n) | BigInt((low & ~0xfff) >>> 0);
+      const page = ofHalves(low & ~0xfff, high);
       if (this.#mapping.isAsBefore(region, page)) global &&= region.global;
       else region = undefined;
     }
@@ -108,7 +109,7 @@ export class CodeFinder {
   page(rip: bigint): CodePage | undefined {
     const { cr2 } = this.#state;
     try {
-      const host = this.fetch(Number(BigInt.asIntN(32, rip)), Number(BigInt.asIntN(32, rip >> 32n)));
+      const host = this.fetch(lowHalf(rip), highHalf(rip));
       return { host, global: this.#mmu.global };
     } catch (reason) {
       if (!(reason instanceof GuestFault)) throw reason;

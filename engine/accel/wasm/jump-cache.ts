@@ -8,6 +8,8 @@
  * address space has a generation of its own, and finds its entries valid again when it is come back to. See JUMP_ENTRY
  * for the layout.
  */
+import { copyWords } from '../../base/copy-words.ts';
+import { highHalf, lowHalf } from '../../base/halves.ts';
 import {
   firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE, TAG_USER,
 } from './private.ts'; // prettier-ignore
@@ -82,7 +84,7 @@ export class JumpCache {
     const at = (this.#at + firstJump(low)) >> 2;
     const other = words[at]!;
     if ((other !== low || words[at + 1] !== high) && this.#isValid(at)) {
-      words.copyWithin((this.#at + secondJump(other)) >> 2, at, at + JUMP_ENTRY_BYTES / 4);
+      copyWords(words, (this.#at + secondJump(other)) >> 2, at, JUMP_ENTRY_BYTES / 4);
     }
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = high;
@@ -212,6 +214,6 @@ export class JumpCache {
   }
 
   #entryAt(linear: bigint): number {
-    return this.#entry(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
+    return this.#entry(lowHalf(linear), highHalf(linear));
   }
 }

@@ -6,6 +6,7 @@
  * accessed, in order, and is dropped when the instruction has ended. An instruction that makes several
  * accesses thus leaves several times and does each of them once.
  */
+import { highHalf, lowHalf, ofHalves } from '../../../base/halves.ts';
 import type { IoBlock, IoExit } from '../../contract.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
@@ -274,7 +275,7 @@ export class GuestAccess implements LinearMemory, Ports {
     if (checksAlignment(this.#state) && unit <= 32 && (low & (unit - 1)) !== 0)
       throw new GuestFault(Vector.AC, 0);
     const extent = this.#takeExtent(bytes);
-    if (this.watching) this.#watch(join(low, high), bytes, write);
+    if (this.watching) this.#watch(ofHalves(low, high), bytes, write);
     // By way of the bounce buffer string instructions do one element at a time.
     const single = this.watching && extent > bytes;
     const lock = (info & SlowInfo.lock) !== 0 && this.#coherence.shared;
@@ -394,7 +395,7 @@ export class GuestAccess implements LinearMemory, Ports {
     // The common 48-bit case without BigInt: bits 63 … 47 all alike.
     const top = high >> 15;
     if ((top === 0 || top === -1) && (low >>> 0) + bytes <= 0x1_0000_0000) return;
-    const first = join(low, high);
+    const first = ofHalves(low, high);
     const last = BigInt.asUintN(64, first + BigInt(bytes - 1));
     if (!isCanonical(this.#state, first) || !isCanonical(this.#state, last)) throw new GuestFault(vector, 0);
   }
@@ -447,8 +448,8 @@ export class GuestAccess implements LinearMemory, Ports {
 
   /** Host address of an access within one page that goes to memory, else -1. */
   #direct(linear: bigint, bytes: number, access: Access, user: boolean): number {
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const low = lowHalf(linear);
+    const high = highHalf(linear);
     this.#checkCanonical(low, high, bytes, Vector.GP);
     if (this.watching) this.#watch(linear, bytes, access === Access.Write);
     if ((low & 0xfff) + bytes > 4096) return -1;
@@ -460,20 +461,14 @@ export class GuestAccess implements LinearMemory, Ports {
   #readable(linear: bigint, bytes: number, user: boolean): number {
     const host = this.#direct(linear, bytes, Access.Read, user);
     if (host >= 0) return host;
-    this.#copyIn(
-      Number(linear & 0xffff_ffffn) | 0,
-      Number((linear >> 32n) & 0xffff_ffffn) | 0,
-      this.#bounce,
-      bytes,
-      user,
-    );
+    this.#copyIn(lowHalf(linear), highHalf(linear), this.#bounce, bytes, user);
     return this.#bounce;
   }
 
   /** Writes from the bounce buffer. */
   #writeBounce(linear: bigint, bytes: number, user: boolean): void {
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const low = lowHalf(linear);
+    const high = highHalf(linear);
     this.#probe(low, high, bytes, user);
     this.#copyOut(low, high, this.#bounce, bytes, user);
   }
@@ -540,14 +535,14 @@ export class GuestAccess implements LinearMemory, Ports {
   }
 
   isMemory(linear: bigint, write: boolean, user: boolean): boolean {
-    const low = Number(linear & 0xffff_ffffn) | 0;
-    const high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    const low = lowHalf(linear);
+    const high = highHalf(linear);
     return this.#mmu.translate(low, high, write ? Access.Write : Access.Read, user) >= 0;
   }
 
   probeWrite(linear: bigint, length: number, user: boolean): void {
-    let low = Number(linear & 0xffff_ffffn) | 0;
-    let high = Number((linear >> 32n) & 0xffff_ffffn) | 0;
+    let low = lowHalf(linear);
+    let high = highHalf(linear);
     this.#checkCanonical(low, high, length, Vector.GP);
     for (let left = length; left > 0;) {
       this.#mmu.translate(low, high, Access.Write, user);
@@ -567,5 +562,3 @@ function nextPage(low: number, high: number, wide: boolean): [low: number, high:
   const next = ((low & ~0xfff) + 0x1000) | 0;
   return [next, next === 0 && wide ? (high + 1) | 0 : high];
 }
-
-const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);

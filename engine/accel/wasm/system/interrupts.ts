@@ -4,6 +4,7 @@
  * Intel SDM 3A, chapter 6: 6.11 (IDT), 6.12 (handlers), 6.13 (error codes), 6.14 (64-bit mode), 6.15 (double
  * fault); 21.1.4 (real mode), 21.3 (virtual-8086 mode); volume 2, INT n.
  */
+import { ofHalves } from '../../../base/halves.ts';
 import { Activity, Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { clearInjected, DeliveryType, injectedDelivery, setInjected } from '../../../vcpu/injected.ts';
 import { SegAttr } from '../../../vcpu/segment.ts';
@@ -325,7 +326,7 @@ function enterLong(cpu: Cpu, event: InterruptEvent): void {
   }
   if (!isPresent(code)) throw new GuestFault(NP, selectorIndex(selector));
   const upper = cpu.linear.read(linearSum(state, at, 8), 4, false) >>> 0;
-  const rip = (BigInt(upper) << 32n) | BigInt(gateOffset32(gate));
+  const rip = ofHalves(gateOffset32(gate), upper);
   if (!isCanonical(state, rip)) throw new GuestFault(GP, 0);
 
   const privilege = isConforming(code) ? state.cpl : dplOf(code);

@@ -4,6 +4,7 @@
  *
  * Intel SDM 3A, chapter 4.
  */
+import { highHalf, lowHalf, ofHalves } from '../../../base/halves.ts';
 import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { PhysicalMap } from './physical-map.ts';
@@ -12,7 +13,7 @@ import { P, S } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
 import { PageFilter } from './page-filter.ts';
-import { Cr0, Cr4, Efer } from './registers.ts';
+import { Cr0, cr0 as cr0Of, Cr4, cr4 as cr4Of, Efer, efer as eferOf } from './registers.ts';
 import { stlbIndex, TLB_WORD as E, tlbIndex, Tlbs } from './tlb.ts';
 
 export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
@@ -97,9 +98,7 @@ export class Mmu {
    */
   refresh(watching: boolean): void {
     const { state: s } = this.#parts;
-    const cr0 = Number(s.cr0);
-    const cr4 = Number(s.cr4);
-    const efer = Number(s.efer);
+    const [cr0, cr4, efer] = [cr0Of(s), cr4Of(s), eferOf(s)];
     const a20Mask = s.a20 === 0 ? ~0x100 : ~0;
     const apicPage = this.#findApicPage();
     const cr0Bits = Cr0.PG | Cr0.WP;
@@ -118,7 +117,8 @@ export class Mmu {
     this.#efer = efer;
     this.#a20Mask = a20Mask;
     this.#apicPage = apicPage;
-    const cr3 = Number(s.cr3 & 0xf_ffff_ffff_ffffn);
+    const cr3Value = s.cr3;
+    const cr3 = (highHalf(cr3Value) & 0xf_ffff) * 2 ** 32 + (lowHalf(cr3Value) >>> 0);
     this.#cr3 = cr3;
     this.#levels =
       (cr0 & Cr0.PG) === 0
@@ -144,7 +144,7 @@ export class Mmu {
     const at = this.#private + (S.apicBase >> 2);
     const low = this.words[at]!;
     if ((low & APIC_MODE) !== APIC_ENABLE) return -1;
-    return (this.words[at + 1]! & (2 ** (PHYSICAL_BITS - 32) - 1)) * 0x10_0000 + (low >>> 12);
+    return (this.words[at + 1]! & ((1 << (PHYSICAL_BITS - 32)) - 1)) * 0x10_0000 + (low >>> 12);
   }
 
   /** Byte address of the TLB an access goes through. At CPL 3 a supervisor access is implicit, and RFLAGS.AC
@@ -301,7 +301,7 @@ export class Mmu {
   #fault(low: number, high: number, code: number, access: Access, user: boolean): never {
     const fetchBit =
       access === Access.Fetch && ((this.#cr4 & Cr4.SMEP) !== 0 || (this.#nx() && this.#levels >= 3)) ? 16 : 0;
-    this.#state.cr2 = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    this.#state.cr2 = ofHalves(low, high);
     throw new GuestFault(Vector.PF, code | (access === Access.Write ? 2 : 0) | (user ? 4 : 0) | fetchBit);
   }
 

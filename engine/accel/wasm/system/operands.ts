@@ -4,6 +4,7 @@
  *
  * Intel SDM 3A, 5.3 (limits), 6.15 (#SS, #GP); SDM 1, 3.4.1.1 (registers in 64-bit mode).
  */
+import { highHalf, lowHalf, ofHalves } from '../../../base/halves.ts';
 import { Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { S } from '../private.ts';
 import { type Cpu, GuestFault, type Instruction, Vector } from './cpu.ts';
@@ -126,10 +127,9 @@ export const setGpr32 = (cpu: Cpu, n: number, value: number): void =>
 
 /** EDX:EAX, as RDMSR, RDTSC and XGETBV return values, and WRMSR and XSETBV take them. */
 export function writeEdxEax(cpu: Cpu, value: bigint): void {
-  setGpr32(cpu, Gpr.RAX, Number(BigInt.asUintN(32, value)));
-  setGpr32(cpu, Gpr.RDX, Number(BigInt.asUintN(32, value >> 32n)));
+  setGpr32(cpu, Gpr.RAX, lowHalf(value) >>> 0);
+  setGpr32(cpu, Gpr.RDX, highHalf(value) >>> 0);
 }
 
 /** EDX:EAX as one value. */
-export const readEdxEax = (cpu: Cpu): bigint =>
-  (BigInt(gpr32(cpu, Gpr.RDX)) << 32n) | BigInt(gpr32(cpu, Gpr.RAX));
+export const readEdxEax = (cpu: Cpu): bigint => ofHalves(gpr32(cpu, Gpr.RAX), gpr32(cpu, Gpr.RDX));

@@ -3,7 +3,7 @@
  *
  * Intel SDM 3A, 2.2 (modes), 2.5 (control registers); AMD64 APM 2, 3.1.7 (EFER).
  */
-import { Flag, Seg, type VcpuState } from '../../../vcpu/state.ts';
+import { Flag, Seg, vcpuLayout, type VcpuState } from '../../../vcpu/state.ts';
 import { SegAttr } from '../../../vcpu/segment.ts';
 
 export const Cr0 = {
@@ -22,9 +22,9 @@ export const Efer = {
 } as const; // prettier-ignore
 
 /** CR0 as an unsigned 32-bit number; its upper half is always zero. Likewise CR4 and EFER. */
-export const cr0 = (state: VcpuState): number => Number(state.cr0);
-export const cr4 = (state: VcpuState): number => Number(state.cr4);
-export const efer = (state: VcpuState): number => Number(state.efer);
+export const cr0 = vcpuLayout.lowHalf('cr0');
+export const cr4 = vcpuLayout.lowHalf('cr4');
+export const efer = vcpuLayout.lowHalf('efer');
 
 /** CR0.PE: protected mode or one of its kin, virtual-8086 and long mode. */
 export const isProtected = (state: VcpuState): boolean => (cr0(state) & Cr0.PE) !== 0;

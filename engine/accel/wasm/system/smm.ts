@@ -4,6 +4,7 @@
  * The state is saved in the AMD64 layout, at SMBASE + 0xfe00 to 0xffff (AMD64 APM 2, 10.2.3, table 10-1);
  * entry: APM 2, 10.3; RSM and its checks: 10.4 and Intel SDM 3C, 32.15.
  */
+import { highHalf, lowHalf, ofHalves } from '../../../base/halves.ts';
 import { Activity, Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { loadSegment, SegAttr } from '../../../vcpu/segment.ts';
 import { cr4Mask, isValidCr0 } from './control-registers.ts';
@@ -55,12 +56,12 @@ class SaveArea {
   }
 
   read64(offset: number): bigint {
-    return (BigInt(this.read32(offset + 4)) << 32n) | BigInt(this.read32(offset));
+    return ofHalves(this.read32(offset), this.read32(offset + 4));
   }
 
   write64(offset: number, value: bigint): void {
-    this.write32(offset, Number(BigInt.asUintN(32, value)));
-    this.write32(offset + 4, Number(BigInt.asUintN(32, value >> 32n)));
+    this.write32(offset, lowHalf(value) >>> 0);
+    this.write32(offset + 4, highHalf(value) >>> 0);
   }
 
   writeSegment(offset: number, state: VcpuState, segment: number): void {

@@ -4,6 +4,7 @@
  *
  * Intel SDM 1, 6.2 (stacks); 3A, 5.8.5 (stack switching), 5.3 (limits).
  */
+import { lowHalf } from '../../../base/halves.ts';
 import { Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { deriveSegmentBounds, SegAttr } from '../../../vcpu/segment.ts';
 import { type Cpu, GuestFault, Vector } from './cpu.ts';
@@ -140,12 +141,12 @@ export class Stack {
   /** Pushes an offset, whatever its size. */
   pushOffset(value: bigint, size: PushSize): void {
     if (size === 8) this.push64(value);
-    else this.push(Number(BigInt.asUintN(32, value)), size);
+    else this.push(lowHalf(value) >>> 0, size);
   }
 
   /** Pops `size` bytes; of 8 the low 32 bits are returned: selectors and flags. */
   pop(size: PushSize): number {
-    if (size === 8) return Number(BigInt.asUintN(32, this.pop64()));
+    if (size === 8) return lowHalf(this.pop64()) >>> 0;
     const value =
       this.#cpu.linear.read(this.#linear(this.pointer, size, false), size, this.#place.user) >>> 0;
     this.drop(size);

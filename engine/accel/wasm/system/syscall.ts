@@ -4,6 +4,7 @@
  *
  * AMD64 APM 3, SYSCALL and SYSRET; APM 2, 6.1; Intel SDM 2, SYSENTER and SYSEXIT.
  */
+import { lowHalf } from '../../../base/halves.ts';
 import { Flag, Gpr, Seg, type VcpuState } from '../../../vcpu/state.ts';
 import { defineComplex, GuestFault, Outcome, Vector } from './cpu.ts';
 import { readFlags, SYSRET_FLAGS, writeFlags } from './flags.ts';
@@ -35,7 +36,7 @@ defineComplex('syscall_slow', ({ state }) => {
     gpr[Gpr.RCX] = state.rip;
     gpr[Gpr.R11] = BigInt((flags & ~Flag.RF) >>> 0);
     state.rip = wide ? state.lstar : state.cstar;
-    const mask = Number(BigInt.asUintN(32, state.sfmask));
+    const mask = lowHalf(state.sfmask) >>> 0;
     writeFlags(state, flags & ~(mask | Flag.RF));
     enterFlat(state, selector, (selector + 8) & 0xffff, FLAT_CODE64, 0);
   } else {
@@ -57,7 +58,7 @@ defineComplex('sysret_slow', ({ state }, { size }) => {
   if (isLongMode(state)) {
     // A return address that is not canonical faults where it is fetched from, at CPL 3.
     state.rip = wide ? gpr[Gpr.RCX] : BigInt.asUintN(32, gpr[Gpr.RCX]);
-    writeFlags(state, Number(BigInt.asUintN(32, gpr[Gpr.R11])) & SYSRET_FLAGS);
+    writeFlags(state, (lowHalf(gpr[Gpr.R11]) >>> 0) & SYSRET_FLAGS);
     const codeSelector = (wide ? (base + 16) & 0xffff : base) | 3;
     enterFlat(state, codeSelector, stackSelector, wide ? FLAT_CODE64 : FLAT_CODE32, 3);
   } else {

@@ -13,6 +13,7 @@
  *
  * Intel SDM 3A, 4.10.
  */
+import { copyWords } from '../../../base/copy-words.ts';
 import {
   STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
 } from '../private.ts'; // prettier-ignore
@@ -219,8 +220,7 @@ export class Tlbs {
 
   /** Copies an entry, between word indices. */
   copy(to: number, from: number): void {
-    const { words } = this;
-    for (let i = 0; i < ENTRY_WORDS; i++) words[to + i] = words[from + i]!;
+    copyWords(this.words, to, from, ENTRY_WORDS);
   }
 
   /** Makes the entry at a word index invalid. */
