@@ -68,11 +68,7 @@ export class JumpCache {
     this.#at = area.jumpCache;
     this.#pageFilters = area.pageFilters;
     this.#begunAnew = begunAnew;
-    const filter = (n: number) =>
-      new PageFilter(
-        12,
-        new Uint8Array(memory, this.#pageFilters + n * PAGE_FILTER_BYTES, PAGE_FILTER_BYTES),
-      );
+    const filter = (n: number) => new PageFilter(12, memory, this.#pageFilters + n * PAGE_FILTER_BYTES);
     this.#localPages = Array.from({ length: ADDRESS_SPACES }, (_, space) => filter(space));
     this.#globalPages = filter(ADDRESS_SPACES);
     this.dropAll();

@@ -26,9 +26,10 @@ const secondPlace = (host: I32): I32 =>
 /** Notes that code has been looked up on the page of an address: its entry depends on where that lies. */
 function notePage(c: Code, cpu: I32, rip: I64, global: I32): void {
   const number = c.let(i32.wrap(i64.shr_u(rip, 12)));
-  const slot = i32.and(i32.xor(number, i32.shr_u(number, PAGE_FILTER_FOLD)), PAGE_FILTER_BYTES - 1);
+  const slot = c.let(i32.xor(number, i32.shr_u(number, PAGE_FILTER_FOLD)));
   const filter = i32.select(global, i32.load(cpu, P.globalPages), i32.load(cpu, P.localPages));
-  c.store('i32_8', i32.add(filter, slot), 1);
+  const byte = c.let(i32.add(filter, i32.and(i32.shr_u(slot, 3), PAGE_FILTER_BYTES - 1)));
+  c.store('i32_8', byte, i32.or(i32.load8_u(byte), i32.shl(1, i32.and(slot, 7))));
 }
 
 /** Puts an entry into the jump cache as `JumpCache.put` does. */
