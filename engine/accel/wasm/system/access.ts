@@ -507,11 +507,15 @@ export class GuestAccess implements LinearMemory, Ports {
     if (host < 0) this.#writeBounce(linear, 8, user);
   }
 
-  readBytes(linear: bigint, length: number, user: boolean): Uint8Array {
-    const bytes = new Uint8Array(length);
+  readBytes(
+    linear: bigint,
+    length: number,
+    user: boolean,
+    bytes: Uint8Array = new Uint8Array(length),
+  ): Uint8Array {
     for (let done = 0, part = 0; done < length; done += part) {
-      const at = BigInt.asUintN(64, linear + BigInt(done));
-      part = Math.min(length - done, 4096 - Number(at & 0xfffn));
+      const at = done === 0 ? linear : BigInt.asUintN(64, linear + BigInt(done));
+      part = Math.min(length - done, 4096 - (lowHalf(at) & 0xfff));
       let host = this.#direct(at, part, Access.Read, user);
       if (host < 0) {
         part = Math.min(part, BOUNCE);
@@ -525,8 +529,8 @@ export class GuestAccess implements LinearMemory, Ports {
   writeBytes(linear: bigint, bytes: Uint8Array, user: boolean): void {
     this.probeWrite(linear, bytes.length, user);
     for (let done = 0, part = 0; done < bytes.length; done += part) {
-      const at = BigInt.asUintN(64, linear + BigInt(done));
-      part = Math.min(bytes.length - done, 4096 - Number(at & 0xfffn));
+      const at = done === 0 ? linear : BigInt.asUintN(64, linear + BigInt(done));
+      part = Math.min(bytes.length - done, 4096 - (lowHalf(at) & 0xfff));
       const host = this.#direct(at, part, Access.Write, user);
       if (host < 0) part = Math.min(part, BOUNCE);
       this.#bytes.set(bytes.subarray(done, done + part), host >= 0 ? host : this.#bounce);

@@ -78,7 +78,8 @@ export interface LinearMemory {
   read64(linear: bigint, user: boolean): bigint;
   write(linear: bigint, bytes: 1 | 2 | 4, value: number, user: boolean): void;
   write64(linear: bigint, value: bigint, user: boolean): void;
-  readBytes(linear: bigint, length: number, user: boolean): Uint8Array;
+  /** @param into where to put them; else they get memory of their own @returns that */
+  readBytes(linear: bigint, length: number, user: boolean, into?: Uint8Array): Uint8Array;
   writeBytes(linear: bigint, bytes: Uint8Array, user: boolean): void;
   /** Throws where a write of that length would fault; writes nothing. */
   probeWrite(linear: bigint, length: number, user: boolean): void;

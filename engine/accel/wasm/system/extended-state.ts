@@ -1,5 +1,6 @@
 /** FXSAVE, FXRSTOR and the XSAVE family as instructions: alignment, rights and where the area lies. The
  * formats are in fxstate.ts and xsave.ts. Intel SDM 1, chapters 10.5 and 13; SDM 2, each instruction. */
+import { lowHalf } from '../../../base/halves.ts';
 import { type Cpu, defineComplex, GuestFault, type Instruction, Outcome, Vector } from './cpu.ts';
 import {
   FXSAVE_ALIGNMENT,
@@ -19,13 +20,15 @@ interface SaveArea extends StateArea {
   end(): void;
 }
 
-/** The parts at their places in the area. */
+/** The parts at their places in the area; what an area to restore from holds. Memory for each instruction's would be given
+ * and taken back by the host at each switch of tasks. */
 const parts = new Uint8Array(1024);
+const image = new Uint8Array(1024);
 
-/** Where the memory operand begins; #GP(0) where that is not aligned. */
+/** Where the memory operand begins; #GP(0) where that is not aligned. @param alignment a power of two */
 function startOf(cpu: Cpu, instruction: Instruction, alignment: number, write: boolean): bigint {
   const start = operandAddress(cpu, instruction, 0, 1, write);
-  if (start % BigInt(alignment) !== 0n) throw new GuestFault(Vector.GP, 0);
+  if ((lowHalf(start) & (alignment - 1)) !== 0) throw new GuestFault(Vector.GP, 0);
   return start;
 }
 
@@ -65,9 +68,9 @@ function restoreArea(
   const start = startOf(cpu, instruction, alignment, false);
   const user = asUser(cpu.state);
   // Where one page has it all, what can be read of it can be read at once.
-  if (is64Bit(cpu.state) && Number(start & 0xfffn) + most <= 0x1000) {
-    const all = cpu.linear.readBytes(start, most, user);
-    return { read: (offset, length) => all.subarray(offset, offset + length) };
+  if (is64Bit(cpu.state) && (lowHalf(start) & 0xfff) + most <= 0x1000) {
+    cpu.linear.readBytes(start, most, user, image);
+    return { read: (offset, length) => image.subarray(offset, offset + length) };
   }
   return {
     read: (offset, length) =>

@@ -62,9 +62,15 @@ export class FlatMemory implements LinearMemory {
   write64(linear: bigint, value: bigint, user: boolean): void {
     this.view.setBigUint64(this.#operand(linear, 8, true, user), value, true);
   }
-  readBytes(linear: bigint, length: number, user: boolean): Uint8Array {
+  readBytes(
+    linear: bigint,
+    length: number,
+    user: boolean,
+    into: Uint8Array = new Uint8Array(length),
+  ): Uint8Array {
     const at = this.#at(linear, length, false, user);
-    return new Uint8Array(this.view.buffer, at, length).slice();
+    into.set(new Uint8Array(this.view.buffer, at, length));
+    return into;
   }
   writeBytes(linear: bigint, bytes: Uint8Array, user: boolean): void {
     const at = this.#at(linear, bytes.length, true, user);

@@ -71,13 +71,18 @@ const rowWords = new Int32Array(row.buffer);
 const mxcsrPart = new Uint8Array(8);
 const mxcsrView = new DataView(mxcsrPart.buffer);
 
+/** The x87 parts to save. */
+const x87Head = new Uint8Array(OFFSET.mxcsr);
+const x87HeadView = view(x87Head);
+const x87Registers = new Uint8Array(OFFSET.xmm - OFFSET.st);
+const x87Words = new Int32Array(x87Registers.buffer);
+
 /** Physical number of ST(i). */
 const physical = (fsw: number, i: number): number => (((fsw >> 11) & 7) + i) & 7;
 
 /** x87 state: bytes 0 … 23 and 32 … 159, where each register has 16 bytes, the last six zero. */
 export function saveX87(state: VcpuState, area: Target, format: StateFormat): void {
-  const head = new Uint8Array(OFFSET.mxcsr);
-  const to = view(head);
+  const to = x87HeadView;
   to.setUint16(OFFSET.fcw, state.fcw, true);
   to.setUint16(OFFSET.fsw, state.fsw, true);
   to.setUint8(OFFSET.ftw, state.ftw);
@@ -88,15 +93,16 @@ export function saveX87(state: VcpuState, area: Target, format: StateFormat): vo
     to.setUint32(OFFSET.fcs, state.fcs & 0xffff, true);
     to.setUint32(OFFSET.fds, state.fds & 0xffff, true);
   }
-  area.write(0, head);
-  const registers = new Uint8Array(OFFSET.xmm - OFFSET.st);
-  const st = view(registers);
+  area.write(0, x87Head);
+  const from = wordsOf(state.fpr);
   for (let i = 0; i < 8; i++) {
-    const n = physical(state.fsw, i);
-    st.setBigUint64(16 * i, state.fpr[2 * n], true);
-    st.setUint16(16 * i + 8, Number(state.fpr[2 * n + 1] & 0xffffn), true);
+    const at = 4 * physical(state.fsw, i);
+    x87Words[4 * i] = from[at]!;
+    x87Words[4 * i + 1] = from[at + 1]!;
+    // The other six bytes are reserved.
+    x87Words[4 * i + 2] = from[at + 2]! & 0xffff;
   }
-  area.write(OFFSET.st, registers);
+  area.write(OFFSET.st, x87Registers);
 }
 
 /** Reads x87 state; the result puts it into the registers. */
