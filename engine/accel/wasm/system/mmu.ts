@@ -295,7 +295,9 @@ export class Mmu {
     set(E.read);
     if (access !== Access.Write || readOnly || !this.#writable) return;
     const ramPage = (host - this.#parts.ramBase) >>> 12;
-    if (this.writing === Writing.Free && !this.#parts.dirtyLog.needsTrap(ramPage)) set(E.write);
+    if (this.writing !== Writing.Free || this.#parts.dirtyLog.needsTrap(ramPage)) return;
+    this.#tlbs.letWrite(host);
+    set(E.write);
   }
 
   #fault(low: number, high: number, code: number, access: Access, user: boolean): never {

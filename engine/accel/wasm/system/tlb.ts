@@ -38,6 +38,8 @@ export const TLB_WORD = {
 };
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 
+const WORDS_OF_PAGE = 1024;
+
 /** Entries of a TLB, of both levels. */
 const ENTRIES = TLB_ENTRIES + STLB_ENTRIES;
 
@@ -93,11 +95,15 @@ export class Tlbs {
   readonly #lists: readonly EntryList[];
   #current = 0;
   #uses = 0;
+  /** Pages of the shared memory that an entry may let be written: a byte for each. Only for these are entries searched. */
+  readonly #writable: Uint8Array;
+  #anyWritable = false;
 
   /** @param words the shared memory @param at byte address of {@link TLBS_BYTES}, all zero */
   constructor(words: Int32Array, at: number) {
     this.words = words;
     this.#at = at;
+    this.#writable = new Uint8Array(Math.ceil(words.length / WORDS_OF_PAGE));
     this.#spaces = Array.from({ length: ADDRESS_SPACES }, (_, n) => ({
       pcid: -1,
       used: 0,
@@ -176,6 +182,18 @@ export class Tlbs {
   /** Drops everything, of all address spaces. */
   dropAll(): void {
     for (const list of this.#lists) this.#drop(list, false);
+    this.#noneWritable();
+  }
+
+  /** Notes that an entry is about to let a page be written. @param host byte address of the page in the shared memory */
+  letWrite(host: number): void {
+    this.#writable[host >>> 12] = 1;
+    this.#anyWritable = true;
+  }
+
+  #noneWritable(): void {
+    if (this.#anyWritable) this.#writable.fill(0);
+    this.#anyWritable = false;
   }
 
   #drop(list: EntryList, keepGlobal: boolean): void {
@@ -244,10 +262,13 @@ export class Tlbs {
   dropWrites(): void {
     for (const list of this.#lists)
       for (let i = 0; i < list.count; i++) this.#dropWrite(this.#wordOf(list.numbers[i]!));
+    this.#noneWritable();
   }
 
   /** Takes the permission to write a host page away from every cached translation. */
   protectHostPage(hostPage: number): void {
+    if (this.#writable[hostPage >>> 12] === 0) return;
+    this.#writable[hostPage >>> 12] = 0;
     const { words } = this;
     for (const list of this.#lists) {
       for (let i = 0; i < list.count; i++) {
