@@ -95,15 +95,16 @@ export class Tlbs {
   readonly #lists: readonly EntryList[];
   #current = 0;
   #uses = 0;
-  /** Pages of the shared memory that an entry may let be written: a byte for each. Only for these are entries searched. */
-  readonly #writable: Uint8Array;
-  #anyWritable = false;
+  /** For each page of the shared memory, the generation in which an entry last came to let it be written: only for those
+   * of the present one are entries searched. It begins when no entry lets anything be written. */
+  readonly #writable: Uint32Array;
+  #generation = 1;
 
   /** @param words the shared memory @param at byte address of {@link TLBS_BYTES}, all zero */
   constructor(words: Int32Array, at: number) {
     this.words = words;
     this.#at = at;
-    this.#writable = new Uint8Array(Math.ceil(words.length / WORDS_OF_PAGE));
+    this.#writable = new Uint32Array(Math.ceil(words.length / WORDS_OF_PAGE));
     this.#spaces = Array.from({ length: ADDRESS_SPACES }, (_, n) => ({
       pcid: -1,
       used: 0,
@@ -182,18 +183,12 @@ export class Tlbs {
   /** Drops everything, of all address spaces. */
   dropAll(): void {
     for (const list of this.#lists) this.#drop(list, false);
-    this.#noneWritable();
+    this.#generation++;
   }
 
   /** Notes that an entry is about to let a page be written. @param host byte address of the page in the shared memory */
   letWrite(host: number): void {
-    this.#writable[host >>> 12] = 1;
-    this.#anyWritable = true;
-  }
-
-  #noneWritable(): void {
-    if (this.#anyWritable) this.#writable.fill(0);
-    this.#anyWritable = false;
+    this.#writable[host >>> 12] = this.#generation;
   }
 
   #drop(list: EntryList, keepGlobal: boolean): void {
@@ -262,12 +257,12 @@ export class Tlbs {
   dropWrites(): void {
     for (const list of this.#lists)
       for (let i = 0; i < list.count; i++) this.#dropWrite(this.#wordOf(list.numbers[i]!));
-    this.#noneWritable();
+    this.#generation++;
   }
 
   /** Takes the permission to write a host page away from every cached translation. */
   protectHostPage(hostPage: number): void {
-    if (this.#writable[hostPage >>> 12] === 0) return;
+    if (this.#writable[hostPage >>> 12] !== this.#generation) return;
     this.#writable[hostPage >>> 12] = 0;
     const { words } = this;
     for (const list of this.#lists) {
