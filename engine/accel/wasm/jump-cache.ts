@@ -22,7 +22,7 @@ export const MODES = 4096;
 const TAG_SHIFT = 14;
 export const GENERATIONS = 1 << (32 - TAG_SHIFT);
 
-/** A mode's number as a tag has it. */
+/** The number of a mode, below {@link MODES}, as a tag has it. */
 export const tagOfMode = (id: number): number => (id << 2) & TAG_MODE;
 
 /** What an entry leads to. */

@@ -34,7 +34,7 @@ function loadFlat(e: Env, segment: number, selector: I32, attr: number): void {
   set(S.segWriteHi, bounds.writeHi | 0);
 }
 
-/** Goes on at another privilege. @param selector of the code segment's and of the stack's, from their sum with this one on */
+/** Takes over another privilege. @param code, stack selectors of CS and SS @param tlb the field with the address of its TLB */
 function enter(e: Env, privilege: number, code: I32, stack: I32, tlb: number): void {
   const { c, cpu } = e;
   const dpl = privilege << SegAttr.DplShift;
@@ -46,18 +46,18 @@ function enter(e: Env, privilege: number, code: I32, stack: I32, tlb: number): v
     c.store('i32', cpu, i32.xor(i32.load(cpu, tag), TAG_USER), tag);
 }
 
-/** A selector of STAR, from a bit on, plus some bytes. */
+/** The selector that begins at a bit of STAR, or one so many bytes behind it. */
 const selector = (e: Env, bit: bigint, add: number): I32 =>
   i32.and(i32.add(i32.and(i32.wrap(i64.shr_u(e.field64('star'), bit)), 0xfffc), add), 0xffff);
 
+/** At a privilege at which the instruction is usual, in a mode in which emitted code may do it. */
 const usual = (e: Env, cpl: number): I32 =>
   i32.and(i32.load(e.cpu, P.systemCalls), i32.eq(e.field32('cpl'), cpl));
 
 define('syscall', (e) => {
   const { c } = e;
   const flags = c.let(e.field32('flagsSys'));
-  const ways = i32.and(usual(e, USER), i32.eqz(i32.and(flags, UNUSUAL)));
-  c.if(ways, () => {
+  c.if(i32.and(usual(e, USER), i32.eqz(i32.and(flags, UNUSUAL))), () => {
     const kept = c.let(i32.xor(i32.or(i32.wrap(e.field64('sfmask')), Flag.RF), -1));
     const word = c.let(i32.or(arithmeticFlags(e), flags));
     e.setGpr64(Gpr.RCX, e.nextRip());

@@ -183,7 +183,12 @@ export class Tlbs {
   /** Drops everything, of all address spaces. */
   dropAll(): void {
     for (const list of this.#lists) this.#drop(list, false);
-    this.#generation++;
+    this.#begin();
+  }
+
+  /** Begins a generation. One that has been before is no harm: entries are searched in vain then. */
+  #begin(): void {
+    this.#generation = (this.#generation + 1) >>> 0;
   }
 
   /** Notes that an entry is about to let a page be written. @param host byte address of the page in the shared memory */
@@ -257,7 +262,7 @@ export class Tlbs {
   dropWrites(): void {
     for (const list of this.#lists)
       for (let i = 0; i < list.count; i++) this.#dropWrite(this.#wordOf(list.numbers[i]!));
-    this.#generation++;
+    this.#begin();
   }
 
   /** Takes the permission to write a host page away from every cached translation. */
