@@ -1,7 +1,8 @@
-/** Code that is written over by string instructions, which write a page at a time. */
+/** Code that is written over: by string instructions, which write a page at a time, and by way of translations that are older
+ * than the code. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { bareMachine, CODE, le32, NO_INTERRUPTS } from './bare-machine.ts';
+import { bareMachine, CODE, le32, NO_INTERRUPTS, TABLES } from './bare-machine.ts';
 
 /** The page that is written over, a function in its middle, and what is copied there. */
 const PAGE = 0x2_0000;
@@ -52,5 +53,36 @@ test.each(cases)(
     expect(m.run()).toBe(ExitReason.Halt);
     expect(m.state.gpr[3]).toBe(1n);
     expect(m.state.gpr[0]).toBe(result);
+  },
+);
+
+const ALIAS = 0x2_8000;
+
+test.each(
+  ['0', '1', 'eager'].flatMap((tier) =>
+    [PAGE, ALIAS].map((page) => [page.toString(16), tier, page] as const),
+  ),
+)(
+  'a page that has been written, by way of %s, is run, written and run again, tier %s',
+  (_name, tier, page) => {
+    const m = bareMachine(NO_INTERRUPTS, { tier });
+    m.ram.setUint32(TABLES + 0x3000 + 8 * (ALIAS >> 12), PAGE | 7, true);
+    // mov eax, …; ret
+    for (const [i, byte] of [0xb8, ...le32(0), 0xc3].entries()) m.ram.setUint8(FUNCTION + i, byte);
+    const program: number[] = [];
+    const call = () => program.push(0xe8, ...le32(FUNCTION - (CODE + program.length + 5)));
+    // mov dword [its result], value
+    const write = (value: number) =>
+      program.push(0xc7, 0x04, 0x25, ...le32(page + FUNCTION - PAGE + 1), ...le32(value));
+    write(1);
+    call();
+    // mov ebx, eax
+    program.push(0x89, 0xc3);
+    write(7);
+    call();
+    program.push(0xf4);
+    m.load(program);
+    expect(m.run()).toBe(ExitReason.Halt);
+    expect([m.state.gpr[3], m.state.gpr[0]]).toEqual([1n, 7n]);
   },
 );
