@@ -47,6 +47,11 @@ export const NO_INTERRUPTS: InterruptSource = {
 export const le32 = (value: number): number[] =>
   [value, value >>> 8, value >>> 16, value >>> 24].map((b) => b & 0xff);
 
+/** Code that goes through its body so often, counting in ecx: mov ecx, rounds; the body; dec ecx; jnz to the body. */
+export const repeat = (rounds: number, body: readonly number[]): number[] => [
+  0xb9, ...le32(rounds), ...body, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(body.length + 8)),
+]; // prettier-ignore
+
 /** @param interrupts what the vCPU sees as its local APIC
  * @param more how it is to run code, and what to tell of it */
 export function bareMachine(

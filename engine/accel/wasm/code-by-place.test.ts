@@ -1,7 +1,7 @@
 /** Code that is found by where its bytes lie, by emitted code: that it is, and that it is no other than what is there now. */
 import { afterEach, expect, test, vi } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { type BareMachine, bareMachine, le32, NO_INTERRUPTS, TABLES } from './bare-machine.ts';
+import { type BareMachine, bareMachine, le32, NO_INTERRUPTS, repeat, TABLES } from './bare-machine.ts';
 import { CodeFinder } from './code-finder.ts';
 
 /** Code pages, and the frames that the first is mapped to in turns. */
@@ -29,11 +29,6 @@ const returning = (value: number): number[] => [0xb8, ...le32(value), 0xc3];
 const call = (n: number): number[] => [0xff, 0x14, 0x25, ...le32(POINTERS + 8 * n), 0x01, 0xc2];
 /** invlpg [page] */
 const invalidate = (page: number): number[] => [0x0f, 0x01, 0x3c, 0x25, ...le32(page)];
-/** mov ecx, rounds; the body; dec ecx; jnz to the body; hlt */
-const repeat = (rounds: number, body: readonly number[]): number[] => [
-  0xb9, ...le32(rounds), ...body, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(body.length + 8)), HLT,
-]; // prettier-ignore
-
 function put(m: BareMachine, at: number, code: readonly number[]): void {
   code.forEach((byte, i) => m.ram.setUint8(at + i, byte));
 }
@@ -60,7 +55,7 @@ test.each(TIERS)(
     }
     const calls = Array.from({ length: FUNCTIONS }, (_, n) => call(n)).flat();
     // mov rax, cr3; mov cr3, rax
-    m.load(repeat(rounds, [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, ...calls]));
+    m.load([...repeat(rounds, [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, ...calls]), HLT]);
     const asked = vi.spyOn(CodeFinder.prototype, 'findComputed');
     expect(run(m)).toBe(sum((rounds * FUNCTIONS * (FUNCTIONS - 1)) / 2));
     expect(asked.mock.calls.length).toBeLessThan(4 * rounds + 8 * FUNCTIONS);
@@ -86,7 +81,7 @@ test.each(ALL)(
     const body = [
       ...call(0), ...call(1), ...invalidate(SECOND), ...call(0), ...swap, ...invalidate(FIRST),
     ]; // prettier-ignore
-    m.load(repeat(rounds, body));
+    m.load([...repeat(rounds, body), HLT]);
     expect(run(m)).toBe(sum(rounds * (0x101 + 0x1_0000)));
   },
 );
@@ -98,6 +93,6 @@ test.each(TIERS)('code is written over, tier %s, %i times', (tier, rounds) => {
   for (const [n, at] of [FIRST, SECOND].entries()) m.ram.setBigUint64(POINTERS + 8 * n, BigInt(at), true);
   // xor byte [the first function's result], 3
   const write = [0x80, 0x34, 0x25, ...le32(FIRST + 1), 3];
-  m.load(repeat(rounds, [...call(0), ...call(1), ...invalidate(SECOND), ...call(0), ...write]));
+  m.load([...repeat(rounds, [...call(0), ...call(1), ...invalidate(SECOND), ...call(0), ...write]), HLT]);
   expect(run(m)).toBe(sum(rounds * (3 + 0x1_0000)));
 });

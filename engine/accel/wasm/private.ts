@@ -150,10 +150,13 @@ export const JUMP_IN_LINE = 0x30;
 /** Second places: by the address's low bits, mixed with those above. */
 export const JUMP_SHIFT = 14;
 
+/** Byte offset of an address's entry in a table of 2^`bits` such lines. */
+const lineOffset = (address: number, bits: number): number =>
+  ((Math.imul(address >>> JUMP_LINE_SHIFT, JUMP_FACTOR) >>> (32 - bits)) << JUMP_LINE_SHIFT) |
+  (address & JUMP_IN_LINE);
+
 /** Byte offsets in the jump cache of the entries of a linear address, given by its low half. */
-export const firstJump = (low: number): number =>
-  ((Math.imul(low >>> JUMP_LINE_SHIFT, JUMP_FACTOR) >>> (32 - JUMP_LINE_BITS)) << JUMP_LINE_SHIFT) |
-  (low & JUMP_IN_LINE);
+export const firstJump = (low: number): number => lineOffset(low, JUMP_LINE_BITS);
 export const secondJump = (low: number): number =>
   (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) * JUMP_ENTRY_BYTES;
 
@@ -193,10 +196,8 @@ export const CODE_PLACES = 131072;
 export const CODE_PLACE = { host: 0, mode: 4, record: 8, region: 12 } as const;
 export const CODE_PLACE_BYTES = 16;
 export const CODE_PLACES_BYTES = CODE_PLACES * CODE_PLACE_BYTES;
-/** First places: the four entries of a cache line of the host are those of 64 bytes of code, as in the jump cache. */
-export const PLACE_LINE_SHIFT = 6;
-export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - PLACE_LINE_SHIFT;
-export const PLACE_IN_LINE = 0x30;
+/** First places: by lines, as in the jump cache. */
+export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - JUMP_LINE_SHIFT;
 /** Second places, where what the first have no room for is kept: by a multiplier that spreads all of the address. */
 export const PLACE_BITS = Math.log2(CODE_PLACES);
 /** Of a jump-cache tag: whether the user may run what is there, and the bits that are the mode. */
@@ -206,9 +207,7 @@ export const TAG_MODE = 0x3ffc;
 export const PLACE_HANDLER_SHIFT = 16;
 
 /** Byte offsets among the places of the entries of code at a host address. */
-export const firstPlace = (host: number): number =>
-  ((Math.imul(host >>> PLACE_LINE_SHIFT, JUMP_FACTOR) >>> (32 - PLACE_LINE_BITS)) << PLACE_LINE_SHIFT) |
-  (host & PLACE_IN_LINE);
+export const firstPlace = (host: number): number => lineOffset(host, PLACE_LINE_BITS);
 export const secondPlace = (host: number): number =>
   (Math.imul(host, JUMP_FACTOR) >>> (32 - PLACE_BITS)) * CODE_PLACE_BYTES;
 

@@ -2,7 +2,16 @@
  * nothing that is not true any more. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
-import { type BareMachine, bareMachine, CODE, DATA, le32, NO_INTERRUPTS, TABLES } from './bare-machine.ts';
+import {
+  type BareMachine,
+  bareMachine,
+  CODE,
+  DATA,
+  le32,
+  NO_INTERRUPTS,
+  repeat,
+  TABLES,
+} from './bare-machine.ts';
 import { STLB_ENTRIES, stlbPlace, TLB_ENTRIES } from './private.ts';
 
 const PAGE = 0x2_0000;
@@ -25,11 +34,6 @@ function machine(tier: string): BareMachine {
   m.ram.setUint32(TABLES + 0x2000 + 8 * (BETWEEN >>> 21), (TABLES + 0x3000) | 7, true);
   return m;
 }
-
-/** mov ecx, rounds; the body; dec ecx; jnz to the body */
-const repeat = (rounds: number, body: readonly number[]): number[] => [
-  0xb9, ...le32(rounds), ...body, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(body.length + 8)),
-]; // prettier-ignore
 
 /** mov [address], eax */
 const store = (address: number): number[] => [0x89, 0x04, 0x25, ...le32(address)];

@@ -2,10 +2,10 @@
 import type { Code } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import {
-  CODE_PLACE, CODE_PLACE_BYTES, JUMP_ENTRY, JUMP_FACTOR, P, PLACE_BITS, PLACE_HANDLER_SHIFT, PLACE_IN_LINE,
-  PLACE_LINE_BITS, PLACE_LINE_SHIFT, REC, REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TLB_ENTRY,
+  CODE_PLACE, CODE_PLACE_BYTES, JUMP_ENTRY, JUMP_FACTOR, P, PLACE_BITS, PLACE_HANDLER_SHIFT, PLACE_LINE_BITS, REC,
+  REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TLB_ENTRY,
 } from '../private.ts'; // prettier-ignore
-import { firstEntry, secondEntry } from '../semantics/jump-entry.ts';
+import { firstEntry, isTagInUse, lineEntry, secondEntry } from '../semantics/jump-entry.ts';
 import { tlbEntry } from '../semantics/tlb-entry.ts';
 import { PAGE_FILTER_BYTES, PAGE_FILTER_FOLD } from '../system/page-filter.ts';
 import { Fixed } from './forms.ts';
@@ -13,11 +13,8 @@ import { Fixed } from './forms.ts';
 /** What an entry of a TLB says of its page. */
 const GLOBAL = 1;
 
-/** Byte offset of the entry of code at a (bound) host address. */
-function firstPlace(host: I32): I32 {
-  const line = i32.shr_u(i32.mul(i32.shr_u(host, PLACE_LINE_SHIFT), JUMP_FACTOR), 32 - PLACE_LINE_BITS);
-  return i32.or(i32.shl(line, PLACE_LINE_SHIFT), i32.and(host, PLACE_IN_LINE));
-}
+/** Byte offset of the entry in which code at a (bound) host address is looked for first. */
+const firstPlace = (host: I32): I32 => lineEntry(host, PLACE_LINE_BITS);
 
 /** The same of the entry after that. */
 const secondPlace = (host: I32): I32 =>
@@ -37,11 +34,7 @@ function putJump(c: Code, cpu: I32, rip: I64, where: I32, tag: I32): void {
   const cache = c.let(i32.load(cpu, P.jumpCache));
   const entry = c.let(i32.add(cache, firstEntry(c.let(i32.wrap(rip)))));
   const other = c.let(i64.load(entry, JUMP_ENTRY.linear));
-  const otherTag = c.let(i32.load(entry, JUMP_ENTRY.tag));
-  const valid = i32.or(
-    i32.eq(otherTag, i32.load(cpu, P.tagLocal)),
-    i32.eq(otherTag, i32.load(cpu, P.tagGlobal)),
-  );
+  const valid = isTagInUse(cpu, c.let(i32.load(entry, JUMP_ENTRY.tag)));
   c.if(i32.and(valid, i64.ne(other, rip)), () =>
     c.store('v128', i32.add(cache, secondEntry(c.let(i32.wrap(other)))), v128.load(entry)),
   );
@@ -100,7 +93,7 @@ export function findByPlace(
           const seen = c.let(i32.add(i32.load(cpu, P.regionTags), i32.mul(number, REGION_TAG_BYTES)));
           c.brIf(missing, i64.ne(i64.load(seen, REGION_TAG.codePage), page));
           const known = c.let(i32.load(seen, REGION_TAG.tag));
-          c.brIf(missing, i32.and(i32.ne(known, tagLocal), i32.ne(known, i32.load(cpu, P.tagGlobal))));
+          c.brIf(missing, i32.eqz(isTagInUse(cpu, known)));
           c.set(tag, known);
           c.set(where, i32.or(i32.shl(i32.shr_u(region, PLACE_HANDLER_SHIFT), 1), 1));
         });

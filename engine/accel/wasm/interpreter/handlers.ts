@@ -9,7 +9,7 @@ import { ModuleBuilder } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S, SlowInfo } from '../private.ts';
-import { firstEntry, secondEntry } from '../semantics/jump-entry.ts';
+import { firstEntry, isTagInUse, secondEntry } from '../semantics/jump-entry.ts';
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
@@ -102,8 +102,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   /** Whether a jump-cache entry is that of a linear address, and valid. */
   const isEntryOf = (c: Code, cpu: I32, entry: I32, linear: I64): I32 => {
     const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
-    const valid = i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));
-    return i32.and(valid, i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
+    return i32.and(isTagInUse(cpu, tag), i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
   };
   /** Enters code by its jump-cache entry, if that is the entry of a linear address.
    * @param region told of an entry that leads to a region */
