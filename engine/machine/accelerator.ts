@@ -40,6 +40,9 @@ export interface VcpuOptions {
   readonly tscDeadline: { read(): bigint; write(value: bigint): void };
   /** Of the machine: how many vCPUs there are, and where each sits. */
   readonly topology: Topology;
+  /** Whether something outside of the guest waits for this vCPU that no event tells it of, as a timer that is due: asked
+   * now and then in place of leaving the guest; absent where that is to be left. */
+  readonly isDue?: () => boolean;
   /** Runs a function with the device lock held. Everything in `interrupts` and `tscDeadline` needs it. */
   readonly lockDevices: <T>(body: () => T) => T;
   readonly log: (line: string) => void;

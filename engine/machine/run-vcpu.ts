@@ -46,6 +46,7 @@ export function runVcpu(
       read: () => lapics.readTscDeadline(index),
       write: (value) => lapics.writeTscDeadline(index, value),
     },
+    isDue: () => loop.isDue(),
     topology: board.topology,
     lockDevices: devices.with,
     translator,

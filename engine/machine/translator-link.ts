@@ -11,19 +11,18 @@ import type { CompiledTier0 } from '../accel/wasm/index.ts';
 /** One end of the connection, to be transferred to its thread with the port. */
 export interface TranslatorEnd {
   readonly port: MessagePort;
-  /** 0 until something has been sent, or nothing will be. */
+  /** How much has been sent so far, which costs less to look at than the port; it also changes when the thread has ended. */
   readonly word: Int32Array<SharedArrayBuffer>;
 }
 
 /** The translator thread as a vCPU has it. */
-export interface TranslatorLink {
-  readonly port: MessagePort;
+export interface TranslatorLink extends TranslatorEnd {
   readonly tier0: CompiledTier0;
 }
 
-/** Wakes the vCPU's thread that waits. */
+/** Says that something has been sent, or that nothing will be, and wakes the vCPU's thread if it waits. */
 export function announce(word: Int32Array<SharedArrayBuffer>): void {
-  Atomics.store(word, 0, 1);
+  Atomics.add(word, 0, 1);
   Atomics.notify(word, 0);
 }
 
@@ -37,5 +36,5 @@ export function sendTier0({ port, word }: TranslatorEnd, { module, handlers, com
 export function linkToTranslator({ port, word }: TranslatorEnd): TranslatorLink | undefined {
   Atomics.wait(word, 0, 0);
   const received: { message: CompiledTier0 } | undefined = receiveMessageOnPort(port);
-  return received === undefined ? undefined : { port, tier0: received.message };
+  return received === undefined ? undefined : { port, word, tier0: received.message };
 }

@@ -28,6 +28,11 @@ export class DirtyLog {
     this.#pull = pull;
   }
 
+  /** A bit for each page that is logged. */
+  get logged(): Int32Array {
+    return this.#logged;
+  }
+
   /** Starts logging for `count` pages, all of them clean. */
   enable(first: number, count: number): void {
     // What was written before is not wanted any more: it must not turn up later.

@@ -84,6 +84,11 @@ export class Coherence {
     return new Coherence(new Arena(new SharedArrayBuffer(bytes), 0, bytes), pages, 1, { post: () => {} });
   }
 
+  /** Two words for each page of the memory: a bit for each vCPU that has decoded code of it. */
+  get codeOwners(): Int32Array {
+    return this.#code;
+  }
+
   /** Whether others share the memory. */
   get shared(): boolean {
     return this.#vcpus > 1;

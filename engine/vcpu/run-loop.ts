@@ -19,6 +19,10 @@ import { Activity, Flag, VcpuEvent } from './state.ts';
 /** I/O exits between two looks at the timers; a guest that polls a port must not starve them. */
 const TIMER_CHECK = 8;
 
+/** Longest time between two looks at the timers, in nanoseconds, of a vCPU that asks whether it is to leave the guest for
+ * them: the guest's progress is counted then too. */
+const LONGEST_STAY = 1e6;
+
 /** Longest sleep in milliseconds: a safety net for timers that are set while the vCPU sleeps. */
 const LONGEST_SLEEP = 1000;
 
@@ -70,6 +74,8 @@ export class RunLoop {
   #started = 0;
   /** When the next timer is due, in guest nanoseconds; -Infinity where that is to be found out. */
   #nextTimer = -Infinity;
+  /** When the timers were last looked at, in guest nanoseconds. */
+  #polled = -Infinity;
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
@@ -134,6 +140,14 @@ export class RunLoop {
     const { timers, signals, index } = this.#parts;
     this.#nextTimer = timers.deadline();
     if (now >= this.#nextTimer) signals.post(index, VcpuEvent.Kick);
+  }
+
+  /** Whether the guest is to be left for a timer, or to count how far it has come. */
+  isDue(): boolean {
+    const { timers, clock } = this.#parts;
+    const now = clock.now();
+    this.#nextTimer = timers.deadline();
+    return now >= this.#nextTimer || now - this.#polled >= LONGEST_STAY;
   }
 
   /** Enters the guest, and sees to it that it is left when a timer is due. */
@@ -211,6 +225,7 @@ export class RunLoop {
     }
     const now = clock.now();
     if (now >= timers.deadline()) devices.with(() => timers.service(now));
+    this.#polled = now;
     this.#nextTimer = -Infinity;
   }
 

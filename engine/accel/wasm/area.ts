@@ -3,6 +3,7 @@ import { CODE_PLACES_BYTES, JUMP_CACHE_BYTES, JUMP_TARGETS_BYTES, REGION_TAG_BYT
 import { REGION_IDS } from './region/exports.ts';
 import { PAGE_FILTER_BYTES } from './system/page-filter.ts';
 import { ADDRESS_SPACES, TLBS_BYTES } from './system/tlb.ts';
+import { WALK_TERMS_BYTES } from './system/walk-terms.ts';
 
 /** The region tags of an address space. */
 export const REGION_TAGS_BYTES = REGION_TAG_BYTES * REGION_IDS;
@@ -22,6 +23,7 @@ export const areaBytes = (vcpus: number): number =>
   JUMP_TARGETS_BYTES +
   CODE_PLACES_BYTES +
   PAGE_FILTERS_BYTES +
+  WALK_TERMS_BYTES +
   REGIONS_BYTES +
   arenaBytes(vcpus);
 
@@ -33,6 +35,7 @@ export interface Area {
   readonly codePlaces: number;
   /** {@link PAGE_FILTER_BYTES} for each address space, then for all. */
   readonly pageFilters: number;
+  readonly walkTerms: number;
   /** {@link REGION_TAGS_BYTES} for each address space. */
   readonly regionTags: number;
   readonly arena: number;
@@ -45,9 +48,10 @@ export function areaAt(at: number, vcpus: number): Area {
   const jumpTargets = jumpCache + JUMP_CACHE_BYTES;
   const codePlaces = jumpTargets + JUMP_TARGETS_BYTES;
   const pageFilters = codePlaces + CODE_PLACES_BYTES;
-  const regionTags = pageFilters + PAGE_FILTERS_BYTES;
+  const walkTerms = pageFilters + PAGE_FILTERS_BYTES;
+  const regionTags = walkTerms + WALK_TERMS_BYTES;
   const arena = regionTags + REGIONS_BYTES;
   return {
-    mmu: at, jumpCache, jumpTargets, codePlaces, pageFilters, regionTags, arena, arenaBytes: arenaBytes(vcpus),
+    mmu: at, jumpCache, jumpTargets, codePlaces, pageFilters, walkTerms, regionTags, arena, arenaBytes: arenaBytes(vcpus),
   }; // prettier-ignore
 }

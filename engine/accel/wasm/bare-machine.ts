@@ -3,6 +3,7 @@ import { ExitReason, type InterruptSource } from '../contract.ts';
 import { AddressMap, RangeKind } from '../../memory/address-map.ts';
 import { DirtyLog } from '../../memory/dirty-log.ts';
 import { Arena } from '../../memory/layout.ts';
+import { Coherence } from '../../vcpu/coherence.ts';
 import { loadSegment } from '../../vcpu/segment.ts';
 import { Seg, vcpuLayout, type VcpuState } from '../../vcpu/state.ts';
 import * as wasm from './index.ts';
@@ -21,6 +22,9 @@ export const STACK = 0x8_0000;
 export const DEVICE = 0xc0_0000;
 
 const RAM = 8 * MIB;
+
+/** Where the processor's own area lies in the shared memory. */
+export const AREA = 0x20_0000;
 
 export interface BareMachine {
   readonly cpu: Processor;
@@ -60,7 +64,7 @@ export function bareMachine(
 ): BareMachine {
   const stateAddress = 0x1_0000;
   const tables = 0x2_0000;
-  const area = 0x4_0000;
+  const area = AREA;
   const ramBase = Math.ceil((area + wasm.areaBytes(1)) / 0x1_0000) * 0x1_0000;
   const pages = (ramBase + RAM) / 0x1_0000;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -71,6 +75,7 @@ export function bareMachine(
   const addressMap = new AddressMap(arena, () => {});
   addressMap.define({ kind: RangeKind.Ram, start: 0, size: RAM, address: ramBase, enabled: true });
   addressMap.reset();
+  const coherence = new Coherence(arena, (pages * 0x1_0000) / 4096, 1, { post: () => {} });
   const dirty = new DirtyLog(arena, RAM / 4096, () => {});
   const ram = new DataView(buffer, ramBase, RAM);
   ram.setUint32(TABLES, (TABLES + 0x1000) | 7, true);
@@ -93,7 +98,7 @@ export function bareMachine(
   state.flagsSys = 0;
   state.gpr[4] = BigInt(STACK);
   const cpu = new Processor({
-    memory, state, stateAddress, area, addressMap, dirtyLog: dirty, ramBase, interrupts, cpuModel: 'max',
+    memory, state, stateAddress, area, coherence, addressMap, dirtyLog: dirty, ramBase, interrupts, cpuModel: 'max',
     readTsc: () => 0n, tscDeadline: { read: () => 0n, write: () => {} }, topology: Topology.ofCores(1), lockDevices: (body) => body(), log: () => {}, translator: ownTranslator(), ...more,
   }); // prettier-ignore
   return {

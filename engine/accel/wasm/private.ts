@@ -73,7 +73,42 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   globalPages: 'u32',
   /** 1 while SYSCALL and SYSRET of 64-bit mode may be done by emitted code. */
   systemCalls: 'u32',
+  /** Address of {@link PAGE_WALK} while emitted code may walk the page tables, else 0. */
+  pageWalk: 'u32',
 });
+
+/** Stretches of RAM that emitted code may find page tables and pages in. */
+export const RAM_WINDOWS = 2;
+
+/** What emitted code walks the page tables with (`interpreter/page-walk.ts`); kept by `system/walk-terms.ts`. */
+export const pageWalkLayout = layout('page-walk', 1, {
+  /** 1 where a walk may end in an access that reads, and in one that writes. */
+  reads: 'u32',
+  writes: 'u32',
+  /** 1 with 5-level paging, 0 with 4-level. */
+  wide: 'u32',
+  /** The bit of an entry that makes a page global, 0 where none does. */
+  global: 'u32',
+  /** Two words for each page of the shared memory: which vCPUs have decoded code there. */
+  code: 'u32',
+  /** A bit for each page whose writes are logged, the first of them by its number in the shared memory. */
+  logged: 'u32',
+  firstLogged: 'u32',
+  /** `PageFilter`s of the pages of 2 MiB and 1 GiB that are cached in pieces. */
+  largePages: 'u32',
+  hugePages: 'u32',
+  /** Address of {@link TLB_FILLS}. */
+  fills: 'u32',
+  /** First page, pages and address in the shared memory of some RAM, in turns. */
+  windows: ['u32', 3 * RAM_WINDOWS],
+});
+export const PAGE_WALK = pageWalkLayout.offset;
+
+/** Entries of TLBs that emitted code has filled, for whoever keeps account of them: their count, then from {@link TLB_FILL}
+ * on their addresses, plus 1 for those of global pages. */
+export const TLB_FILLS = 1024;
+export const TLB_FILL = 4;
+export const TLB_FILLS_BYTES = TLB_FILL + 4 * TLB_FILLS;
 
 /** Byte offset of each private field from the vCPU's state. */
 export const P = Object.fromEntries(

@@ -86,7 +86,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #stale = true;
   /** The budget ran out: where the guest is now is a sample of where it spends its time. */
   #sample = false;
-  /** The next instruction is tier 0's to run. */
+  /** The next instruction is tier 0's to run, though a region begins there. */
   #single = false;
   readonly #tiers: Tiers;
   /** Instructions until the next look at events and timers. */
@@ -141,7 +141,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     });
     const physicalMap = new PhysicalMap(options.addressMap, state, options.smram);
     this.#mmu = new Mmu({
-      memory, state, stateAddress, area: this.#area.mmu, addressMap: physicalMap, dirtyLog: options.dirtyLog,
+      memory, state, stateAddress, area: this.#area.mmu, walkTerms: this.#area.walkTerms, addressMap: physicalMap, dirtyLog: options.dirtyLog,
       ramBase: options.ramBase, code: this.#code, coherence: this.#coherence,
     }); // prettier-ignore
     this.#spaces = new AddressSpaces({
@@ -190,7 +190,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       run: this.#run,
       tier0: built, code: this.#code, memory, exports, eager,
       most: this.#tiers.mostRegions,
-      translator: 'port' in translator ? translator.port : translator.translator,
+      translator: 'port' in translator ? translator : translator.translator,
       watch: options.watch,
       places: {
         lookup: (rip) => this.#jumps.recordAt(rip, (handler) => this.#code.recordOf(handler)),
@@ -323,15 +323,20 @@ export class Processor implements AcceleratedVcpu, Cpu {
         if (state.injected !== 0) continue;
         if (this.#stale) this.#refresh();
         if (state.activity !== Activity.Running) return ExitReason.Halt;
-        if (this.#left < 0) return ExitReason.Interrupted;
+        if (this.#left < 0) {
+          if (this.#options.isDue?.() ?? true) return ExitReason.Interrupted;
+          this.#left = this.#budget;
+        }
       }
       const tracing = (this.#words[this.#flags]! & Flag.TF) !== 0;
       const watching = this.#watching;
       this.#endShadow();
-      const step = replaying || tracing || watching || this.#single || this.#words[this.#shadow] !== 0;
+      const step = replaying || tracing || watching || this.#words[this.#shadow] !== 0;
       this.#emitted.stepping = step;
+      const mode = step || this.#single ? this.#modes.single : this.#modes.current;
+      this.#single = false;
       if (!step) {
-        const code = this.#execute(this.#modes.current, this.#left);
+        const code = this.#execute(mode, this.#left);
         this.#left = this.#private.budget;
         const exit = this.#leave(code);
         this.#endShadow();
@@ -341,14 +346,13 @@ export class Processor implements AcceleratedVcpu, Cpu {
       // One instruction under the rules of single-stepping.
       if (watching && !replaying && this.#breaksHere()) continue;
       state.interruptShadow = 0;
-      this.#single = false;
       this.#debugHit = false;
       const before = state.rip;
       // RF covers one instruction, and is what an IRET in it loads; a repeated string operation that goes on
       // keeps it (SDM 3B, 18.3.1.1).
       const resumed = state.flagsSys & Flag.RF;
       state.flagsSys &= ~Flag.RF;
-      const code = this.#execute(this.#modes.single, 0);
+      const code = this.#execute(mode, 0);
       const exit = this.#leave(code);
       if (code !== Leave.Exception && state.rip === before) state.flagsSys |= resumed;
       if (code === Leave.Budget || code === Leave.Changed || code === Leave.Halt) {

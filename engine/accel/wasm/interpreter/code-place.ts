@@ -20,11 +20,10 @@ const firstPlace = (host: I32): I32 => lineEntry(host, PLACE_LINE_BITS);
 const secondPlace = (host: I32): I32 =>
   i32.mul(i32.shr_u(i32.mul(host, JUMP_FACTOR), 32 - PLACE_BITS), CODE_PLACE_BYTES);
 
-/** Notes that code has been looked up on the page of an address: its entry depends on where that lies. */
-function notePage(c: Code, cpu: I32, rip: I64, global: I32): void {
-  const number = c.let(i32.wrap(i64.shr_u(rip, 12)));
+/** Notes the stretch of 2^`shift` bytes of a linear address in a `PageFilter`. */
+export function noteInFilter(c: Code, filter: I32, linear: I64, shift: number): void {
+  const number = c.let(i32.wrap(i64.shr_u(linear, shift)));
   const slot = c.let(i32.xor(number, i32.shr_u(number, PAGE_FILTER_FOLD)));
-  const filter = i32.select(global, i32.load(cpu, P.globalPages), i32.load(cpu, P.localPages));
   const byte = c.let(i32.add(filter, i32.and(i32.shr_u(slot, 3), PAGE_FILTER_BYTES - 1)));
   c.store('i32_8', byte, i32.or(i32.load8_u(byte), i32.shl(1, i32.and(slot, 7))));
 }
@@ -99,7 +98,8 @@ export function findByPlace(
         });
       },
     );
-    notePage(c, cpu, rip, global);
+    // Its entry depends on where the page lies.
+    noteInFilter(c, i32.select(global, i32.load(cpu, P.globalPages), i32.load(cpu, P.localPages)), rip, 12);
     putJump(c, cpu, rip, where.get, tag.get);
     found(record);
   });

@@ -22,6 +22,8 @@ import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from '.
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 import { addCommonHandler, meaningOf } from './common-handler.ts';
+import { addRamPlace, walkPages } from './page-walk.ts';
+import { readAcross } from './crossing.ts';
 import { addDivide128 } from './divide.ts';
 import { ComplexResult, HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from './tier0.ts';
 
@@ -44,12 +46,16 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   const findDirect = m.importFunction(IMPORTS, 'findDirect', ['i32'], ['i32']);
   // (record, id) → 1 where the region there may run, 0 where it is gone.
   const revalidate = m.importFunction(IMPORTS, 'revalidate', ['i32', 'i32'], ['i32']);
+  const ramPlace = addRamPlace(m);
   const slow = m.function(['i32', 'i32', 'i32'], ['i32'], (c) => {
     const [cpu, record, access] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
     // A locked one may be here though the TLB has it: no atomic instruction of the host does it.
-    c.if(i32.eqz(i32.and(access, SlowInfo.lock)), () =>
-      refill(c, cpu, c.let(i64.load(cpu, P.slowAddress)), access, (host) => c.return(host)),
-    );
+    c.if(i32.eqz(i32.and(access, SlowInfo.lock)), () => {
+      const linear = c.let(i64.load(cpu, P.slowAddress));
+      refill(c, cpu, linear, access, (host) => c.return(host));
+      walkPages(c, cpu, ramPlace, linear, access, (host) => c.return(host));
+      readAcross(c, cpu, linear, access, (host) => c.return(host));
+    });
     c.returnCall(walk, record, access);
   });
   const handler = (c: Code): [cpu: I32, record: I32, budget: I32] => [

@@ -1,6 +1,7 @@
 /** The regions of a vCPU: which code is hot, and the place of its translation among the handlers. */
-import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import type { CodeWatch } from '../../../machine/accelerator.ts';
+import type { TranslatorEnd } from '../../../machine/translator-link.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
 import { HANDLERS, IMPORTS, type RunnableTier0 } from '../interpreter/tier0.ts';
@@ -47,7 +48,7 @@ export interface RegionCounts {
 }
 
 /** It translates here and now, not in a thread. */
-const isOwn = (translator: MessagePort | Translator): translator is Translator => 'translate' in translator;
+const isOwn = (translator: TranslatorEnd | Translator): translator is Translator => 'translate' in translator;
 
 /** How regions are found and translated. */
 export interface RegionOptions {
@@ -66,7 +67,7 @@ export interface RegionOptions {
   /** Everything is translated on first sight, however small. */
   readonly eager?: boolean;
   /** To the translator's thread, or one that translates here and now. */
-  readonly translator: MessagePort | Translator;
+  readonly translator: TranslatorEnd | Translator;
 }
 
 /** A region that has been asked for. */
@@ -90,7 +91,9 @@ export class Regions {
   readonly #places: CodePlaces;
   readonly #eager: boolean;
   readonly #most: number;
-  readonly #translator: MessagePort | Translator;
+  readonly #translator: TranslatorEnd | Translator;
+  /** What the translator's word was when all it had sent was taken. */
+  #taken = 0;
   readonly #reader: RecordReader;
   readonly #watch: CodeWatch | undefined;
   readonly #free: number[] = [];
@@ -203,7 +206,7 @@ export class Regions {
     if (isOwn(this.#translator)) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
-      this.#translator.postMessage(request, [records.buffer, links.buffer]);
+      this.#translator.port.postMessage(request, [records.buffer, links.buffer]);
     }
   }
 
@@ -211,14 +214,18 @@ export class Regions {
   #hurry(block: Block): void {
     if (isOwn(this.#translator)) return;
     for (const [hurry, wanted] of this.#waiting) {
-      if (wanted.block === block) this.#translator.postMessage({ hurry } satisfies TranslatorMessage, []);
+      if (wanted.block === block)
+        this.#translator.port.postMessage({ hurry } satisfies TranslatorMessage, []);
     }
   }
 
   /** Takes what the translator has sent, without waiting. */
   #collectAnswers(): void {
-    const port = this.#translator;
-    if (isOwn(port)) return;
+    if (isOwn(this.#translator)) return;
+    const { port, word } = this.#translator;
+    const sent = Atomics.load(word, 0);
+    if (sent === this.#taken) return;
+    this.#taken = sent;
     while (this.#waiting.size > 0) {
       const answer = receiveMessageOnPort(port) as { message: TranslationBatch } | undefined;
       if (answer === undefined) return;

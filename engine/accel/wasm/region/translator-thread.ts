@@ -9,7 +9,7 @@ import { buildTier0 } from '../interpreter/handlers.ts';
 import { KeptTier0 } from '../interpreter/kept-tier0.ts';
 import type { Tier0 } from '../interpreter/tier0.ts';
 import { memoryReturner } from '../../../backend/freed-memory.ts';
-import { sendTier0, type TranslatorEnd } from '../../../machine/translator-link.ts';
+import { announce, sendTier0, type TranslatorEnd } from '../../../machine/translator-link.ts';
 import { TranslationQueue } from './translation-queue.ts';
 import { Translator, type TranslatorMessage } from './translator.ts';
 
@@ -46,6 +46,7 @@ function serve(control: MessagePort): void {
     const { port } = end;
     const queue = new TranslationQueue((requests) => {
       port.postMessage(build().translator.translate(requests));
+      announce(end.word);
       tidying.refresh();
       giving ??= setTimeout(() => {
         giving = undefined;

@@ -13,7 +13,7 @@ export const tlbEntry = (low: I32): I32 =>
   i32.and(i32.shr_u(low, SHIFT), (TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
 
 /** The same in the second level, given by both (bound) halves. */
-function stlbEntry(low: I32, high: I32): I32 {
+export function stlbEntry(low: I32, high: I32): I32 {
   const folded = i32.xor(i32.shr_u(low, 12), i32.shr_u(low, STLB_FOLD));
   const place = i32.xor(folded, i32.shr_u(i32.mul(high, STLB_FACTOR), STLB_SPREAD));
   return i32.add(i32.mul(i32.and(place, STLB_ENTRIES - 1), TLB_ENTRY_BYTES), STLB_AT);

@@ -12,22 +12,18 @@ import type { DirtyLog } from '../../../memory/dirty-log.ts';
 import { P, S } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
-import { PageFilter } from './page-filter.ts';
+import { PHYSICAL_BITS, PTE } from './paging-bits.ts';
 import { Cr0, cr0 as cr0Of, Cr4, cr4 as cr4Of, Efer, efer as eferOf } from './registers.ts';
 import { stlbIndex, TLB_WORD as E, tlbIndex, Tlbs } from './tlb.ts';
+import { WalkTerms } from './walk-terms.ts';
 
 export const Access = { Read: 0, Write: 1, Fetch: 2 } as const;
 export type Access = (typeof Access)[keyof typeof Access];
-
-/** Physical address width: what CPUID leaf 0x80000008 says. */
-export const PHYSICAL_BITS = 40;
 
 /** IA32_APIC_BASE: enabled, and not in x2APIC mode, in which there are no registers in memory (SDM 3A, 11.4.4). */
 const APIC_ENABLE = 0x800;
 const APIC_MODE = 0xc00;
 
-/** Page-table entry bits, low half. */
-const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
 const NX_HIGH = 0x8000_0000 | 0;
 /** Bits 51 … PHYSICAL_BITS of an entry, in its high half. */
 const RESERVED_HIGH = (0xfffff << (PHYSICAL_BITS - 32)) & 0xfffff;
@@ -44,8 +40,9 @@ export interface MmuParts {
   readonly memory: WebAssembly.Memory;
   readonly state: VcpuState;
   readonly stateAddress: number;
-  /** Byte address of TLBS_BYTES. */
+  /** Byte addresses of TLBS_BYTES and WALK_TERMS_BYTES. */
   readonly area: number;
+  readonly walkTerms: number;
   readonly addressMap: PhysicalMap;
   readonly dirtyLog: DirtyLog;
   /** Byte address of guest RAM, for the dirty log's page numbers. */
@@ -71,8 +68,7 @@ export class Mmu {
   #fill = true;
   /** Large pages that are cached in pieces of 4 KiB. Any of them may be meant by an INVLPG in the large page, which
    * then drops everything: pages of 2 MiB, and larger ones. */
-  readonly #largePages = new PageFilter(21);
-  readonly #hugePages = new PageFilter(30);
+  readonly #terms: WalkTerms;
   readonly #tlbs: Tlbs;
 
   // Results of a walk.
@@ -89,6 +85,7 @@ export class Mmu {
     this.words = new Int32Array(parts.memory.buffer);
     this.#private = parts.stateAddress >> 2;
     this.#tlbs = new Tlbs(this.words, parts.area);
+    this.#terms = new WalkTerms({ ...parts, at: parts.walkTerms, fills: this.#tlbs.fills });
   }
 
   /**
@@ -138,6 +135,9 @@ export class Mmu {
     words[this.#private + (P.tlbUser >> 2)] = watching ? never : user;
     this.#fill = !watching && !checksAlignment(s);
     words[this.#private + (P.tlb >> 2)] = this.#fill ? this.#select(s.cpl === 3) : never;
+    const walks = this.#fill && this.#levels >= 4 && this.#nx() && a20Mask === ~0;
+    words[this.#private + (P.pageWalk >> 2)] = walks ? this.#terms.address : 0;
+    if (walks) this.#terms.refresh(apicPage, this.#levels === 5, (cr4 & Cr4.PGE) !== 0);
   }
 
   #findApicPage(): number {
@@ -197,8 +197,7 @@ export class Mmu {
   /** Drops all cached translations, of all address spaces. */
   flush(): void {
     this.#tlbs.dropAll();
-    this.#largePages.clear();
-    this.#hugePages.clear();
+    this.#terms.drop();
     this.#parts.coherence.gate.advance(this.#state.index);
   }
 
@@ -210,7 +209,8 @@ export class Mmu {
 
   /** Drops the translation of one page (INVLPG). @returns false where everything had to be dropped */
   invalidate(low: number, high: number): boolean {
-    if (this.#largePages.mayHave(low, high) || this.#hugePages.mayHave(low, high)) {
+    const { largePages, hugePages } = this.#terms;
+    if (largePages.mayHave(low, high) || hugePages.mayHave(low, high)) {
       this.flush();
       return false;
     }
@@ -249,6 +249,7 @@ export class Mmu {
         return (low + words[at + E.addend]!) >>> 0;
       }
     }
+    this.#tlbs.takeFills();
     this.walk(low, high, access, user);
     if (this.page === this.#apicPage) return -1;
     const found = this.#parts.addressMap.resolve(this.page);
@@ -350,7 +351,7 @@ export class Mmu {
         pde,
         access,
       );
-      this.#hugePages.add(low, 0);
+      this.#terms.hugePages.add(low, 0);
       return true;
     }
     const table = this.#entry(pde >>> 12, (low >>> 10) & 0xffc);
@@ -407,7 +408,7 @@ export class Mmu {
         else {
           const pages = level === 2 ? 0x200 : 0x4_0000;
           this.#finish(Math.floor(frame / pages) * pages + ((low >>> 12) & (pages - 1)), lo, access);
-          (level === 2 ? this.#largePages : this.#hugePages).add(low, high);
+          (level === 2 ? this.#terms.largePages : this.#terms.hugePages).add(low, high);
         }
         return true;
       }

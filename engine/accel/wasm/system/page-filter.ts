@@ -45,8 +45,9 @@ export class PageFilter {
     return ((this.#seen[slot >>> 3]! >>> (slot & 7)) & 1) !== 0;
   }
 
-  clear(): void {
-    if (this.#empty) return;
+  /** @param always emitted code may have noted stretches */
+  clear(always = false): void {
+    if (this.#empty && !always) return;
     this.#quads.fill(0n);
     this.#empty = true;
   }

@@ -2,7 +2,7 @@
  * Physical memory as one processor sees it: the machine's address map, and SMRAM while it is in system-management
  * mode (SDM volume 3C, 32.4).
  */
-import type { AddressMap } from '../../../memory/address-map.ts';
+import type { AddressMap, MemoryStretch } from '../../../memory/address-map.ts';
 import type { VcpuState } from '../../../vcpu/state.ts';
 
 /** Pages of the legacy video area, 0xA0000 to 0xBFFFF, over which SMRAM lies (82441FX data sheet, 3.2.21). */
@@ -19,6 +19,14 @@ export class PhysicalMap {
     this.#map = map;
     this.#state = state;
     this.#smram = smram;
+  }
+
+  /** As {@link AddressMap.generation} and {@link AddressMap.memory}, which know of no SMRAM. */
+  get generation(): number {
+    return this.#map.generation;
+  }
+  memory(): MemoryStretch[] {
+    return this.#map.memory();
   }
 
   /** As {@link AddressMap.resolve}. Entering and leaving the mode drops all translations. */

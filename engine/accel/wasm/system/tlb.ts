@@ -15,7 +15,7 @@
  */
 import { copyWords } from '../../../base/copy-words.ts';
 import {
-  STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
+  STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES, TLB_FILL, TLB_FILLS_BYTES,
 } from '../private.ts'; // prettier-ignore
 
 /** Address spaces whose translations are kept. Linux keeps six at most, which are rarely all in turns. */
@@ -26,7 +26,9 @@ const SUPERVISOR = 0;
 const NEVER = 1;
 const FIRST_PAIR = 2;
 const TLBS = FIRST_PAIR + 2 * ADDRESS_SPACES;
-export const TLBS_BYTES = TLBS * TLB_BYTES;
+const ALL_TLBS_BYTES = TLBS * TLB_BYTES;
+/** With what emitted code has filled of them behind them. */
+export const TLBS_BYTES = ALL_TLBS_BYTES + Math.ceil(TLB_FILLS_BYTES / 4096) * 4096;
 
 /** Words of an entry, in 32-bit units. */
 export const TLB_WORD = {
@@ -136,6 +138,27 @@ export class Tlbs {
     return this.#tlb(FIRST_PAIR + 2 * this.#current + 1);
   }
 
+  /** Byte address of `TLB_FILLS`. */
+  get fills(): number {
+    return this.#at + ALL_TLBS_BYTES;
+  }
+
+  /** Takes account of the entries that emitted code has filled. */
+  takeFills(): void {
+    const { words } = this;
+    const at = this.fills >> 2;
+    const count = words[at]!;
+    if (count === 0) return;
+    words[at] = 0;
+    for (let i = 0; i < count; i++) {
+      const fill = words[at + TLB_FILL / 4 + i]!;
+      const entry = (fill & ~(TLB_ENTRY_BYTES - 1)) >>> 2;
+      this.use(entry, (fill & 1) !== 0);
+      const page = words[entry + TLB_WORD.write]!;
+      if (page !== -1) this.letWrite((page + words[entry + TLB_WORD.addend]!) >>> 0);
+    }
+  }
+
   get pcid(): number {
     return this.#spaces[this.#current]!.pcid;
   }
@@ -151,6 +174,7 @@ export class Tlbs {
 
   /** Makes an address space the current one. @returns whether what there was of it, if anything, has been kept */
   enter(pcid: number): boolean {
+    this.takeFills();
     const spaces = this.#spaces;
     let next = this.find(pcid);
     const kept = next >= 0;
@@ -176,12 +200,14 @@ export class Tlbs {
 
   /** Drops what is cached of an address space, by its number, and is not global. */
   dropLocal(space: number): void {
+    this.takeFills();
     this.#drop(this.#spaces[space]!.local, true);
     if (space === this.#current) this.#drop(this.#supervisorLocal, true);
   }
 
   /** Drops everything, of all address spaces. */
   dropAll(): void {
+    this.takeFills();
     for (const list of this.#lists) this.#drop(list, false);
     this.#begin();
   }
@@ -260,6 +286,7 @@ export class Tlbs {
 
   /** Takes the permission to write away from every cached translation. */
   dropWrites(): void {
+    this.takeFills();
     for (const list of this.#lists)
       for (let i = 0; i < list.count; i++) this.#dropWrite(this.#wordOf(list.numbers[i]!));
     this.#begin();
@@ -267,6 +294,7 @@ export class Tlbs {
 
   /** Takes the permission to write a host page away from every cached translation. */
   protectHostPage(hostPage: number): void {
+    this.takeFills();
     if (this.#writable[hostPage >>> 12] !== this.#generation) return;
     this.#writable[hostPage >>> 12] = 0;
     const { words } = this;
