@@ -279,3 +279,27 @@ test('a guest that sees a time at which a timer was due is left, and only then',
   expect(look(8e15)()).toBe(ExitReason.Interrupted);
   expect(seen.at(-1)).toBe(0);
 });
+
+test('a guest may go on until a timer is due, or it has not been left for long', () => {
+  const seen: boolean[] = [];
+  const machine = setUp([
+    // From here on no time goes by, however long the host takes.
+    () => (machine.clock.stop(), ExitReason.Interrupted),
+    () => {
+      seen.push(machine.loop.isDue());
+      machine.timers.at = machine.clock.now();
+      seen.push(machine.loop.isDue());
+      machine.timers.at = Infinity;
+      seen.push(machine.loop.isDue());
+      machine.clock.start();
+      const until = machine.clock.now() + 2e6;
+      while (machine.clock.now() < until);
+      seen.push(machine.loop.isDue());
+      return ExitReason.Interrupted;
+    },
+  ]);
+  // Nobody has looked at the timers yet.
+  expect(machine.loop.isDue()).toBe(true);
+  expect(machine.loop.run()).toEqual({ kind: 'stopped' });
+  expect(seen).toEqual([false, true, false, true]);
+});

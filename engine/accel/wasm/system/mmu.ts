@@ -66,8 +66,6 @@ export class Mmu {
   #apicPage = -1;
   /** False while nothing may be put into the TLB in use. */
   #fill = true;
-  /** Large pages that are cached in pieces of 4 KiB. Any of them may be meant by an INVLPG in the large page, which
-   * then drops everything: pages of 2 MiB, and larger ones. */
   readonly #terms: WalkTerms;
   readonly #tlbs: Tlbs;
 

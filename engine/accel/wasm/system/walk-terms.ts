@@ -26,7 +26,8 @@ export interface WalkTermsParts {
 
 export class WalkTerms {
   readonly address: number;
-  /** Large pages that are cached in pieces of 4 KiB. */
+  /** Large pages that are cached in pieces of 4 KiB: any of these may be meant by an INVLPG in the large page, which then
+   * drops everything. */
   readonly largePages: PageFilter;
   readonly hugePages: PageFilter;
   readonly #parts: WalkTermsParts;
