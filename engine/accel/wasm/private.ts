@@ -82,8 +82,7 @@ export const RAM_WINDOWS = 2;
 
 /** What emitted code walks the page tables with (`interpreter/page-walk.ts`); kept by `system/walk-terms.ts`. */
 export const pageWalkLayout = layout('page-walk', 1, {
-  /** 1 where a walk may end in an access that reads, and in one that writes. */
-  reads: 'u32',
+  /** 1 where a walk may end in an access that writes. */
   writes: 'u32',
   /** 1 with 5-level paging, 0 with 4-level. */
   wide: 'u32',
@@ -148,6 +147,8 @@ export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400
 export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
 export const TLB_ENTRY_BYTES = 32;
+/** Of an entry's flags: its page is global. */
+export const TLB_GLOBAL = 1;
 /**
  * Behind these entries lie those of the second level, which has what was last put into the first, by a hash of all of the
  * page's address: pages that share an entry of the first rarely share one here, and so need not be walked for

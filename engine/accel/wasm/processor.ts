@@ -24,6 +24,7 @@ import { CodeModes } from './code-modes.ts';
 import { CodeCache, type CodeMode } from './interpreter/code-cache.ts';
 import { adoptTier0, IMPORTS } from './interpreter/tier0.ts';
 import { JumpCache } from './jump-cache.ts';
+import { lockedInterrupts } from './locked-interrupts.ts';
 import { AWAITED, AWAITED_USER, reached } from './milestones.ts';
 import { jumpTargetOf, Leave, P, privateLayout, REC, S } from './private.ts';
 import { Regions } from './region/regions.ts';
@@ -580,18 +581,6 @@ export class Processor implements AcceleratedVcpu, Cpu {
     for (; found !== 0; found &= found - 1)
       this.#options.milestone?.((31 - Math.clz32(found & -found)) as Milestone);
   }
-}
-
-/** The interrupt controllers, with the device lock taken for each call. */
-function lockedInterrupts({ interrupts, lockDevices }: VcpuOptions): InterruptSource {
-  return {
-    pending: (vcpu) => lockDevices(() => interrupts.pending(vcpu)),
-    acknowledge: (vcpu) => lockDevices(() => interrupts.acknowledge(vcpu)),
-    getTaskPriority: (vcpu) => lockDevices(() => interrupts.getTaskPriority(vcpu)),
-    setTaskPriority: (vcpu, priority) => lockDevices(() => interrupts.setTaskPriority(vcpu, priority)),
-    readMsr: (vcpu, msr) => lockDevices(() => interrupts.readMsr(vcpu, msr)),
-    writeMsr: (vcpu, msr, value) => lockDevices(() => interrupts.writeMsr(vcpu, msr, value)),
-  };
 }
 
 /** Thrown through {@link Processor.run} by a triple fault. */

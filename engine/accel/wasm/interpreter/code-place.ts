@@ -3,15 +3,12 @@ import type { Code } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import {
   CODE_PLACE, CODE_PLACE_BYTES, JUMP_ENTRY, JUMP_FACTOR, P, PLACE_BITS, PLACE_HANDLER_SHIFT, PLACE_LINE_BITS, REC,
-  REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TLB_ENTRY,
+  REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TLB_ENTRY, TLB_GLOBAL,
 } from '../private.ts'; // prettier-ignore
 import { firstEntry, isTagInUse, lineEntry, secondEntry } from '../semantics/jump-entry.ts';
 import { tlbEntry } from '../semantics/tlb-entry.ts';
 import { PAGE_FILTER_BYTES, PAGE_FILTER_FOLD } from '../system/page-filter.ts';
 import { Fixed } from './forms.ts';
-
-/** What an entry of a TLB says of its page. */
-const GLOBAL = 1;
 
 /** Byte offset of the entry in which code at a (bound) host address is looked for first. */
 const firstPlace = (host: I32): I32 => lineEntry(host, PLACE_LINE_BITS);
@@ -76,7 +73,7 @@ export function findByPlace(
     const record = c.let(i32.load(place, CODE_PLACE.record));
     const handler = c.let(i32.load(record, REC.handler));
     c.brIf(missing, i32.eq(handler, Fixed.Stale));
-    const global = c.let(i32.and(i32.load(tlb, TLB_ENTRY.flags), GLOBAL));
+    const global = c.let(i32.and(i32.load(tlb, TLB_ENTRY.flags), TLB_GLOBAL));
     const where = c.local('i32');
     const tag = c.local('i32');
     c.set(tag, i32.select(global, i32.load(cpu, P.tagGlobal), tagLocal));

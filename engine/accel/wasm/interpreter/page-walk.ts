@@ -6,18 +6,23 @@
  * Intel SDM 3A, 4.5 and 4.6.
  */
 import type { Code, Func, Label } from '../emit/code.ts';
-import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
+import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import type { ModuleBuilder } from '../emit/module.ts';
 import {
-  P, PAGE_WALK, RAM_WINDOWS, SlowInfo, TLB_ENTRY, TLB_ENTRY_BYTES, TLB_FILL, TLB_FILLS,
-} from '../private.ts'; // prettier-ignore
+  P,
+  PAGE_WALK,
+  RAM_WINDOWS,
+  SlowInfo,
+  TLB_ENTRY,
+  TLB_FILL,
+  TLB_FILLS,
+  TLB_GLOBAL,
+} from '../private.ts';
 import { vcpuLayout } from '../../../vcpu/state.ts';
-import { stlbEntry, tlbEntry } from '../semantics/tlb-entry.ts';
+import { copyEntry, stlbEntry, tlbEntry } from '../semantics/tlb-entry.ts';
 import { FRAME_BITS, HUGE_PAGE_SHIFT, LARGE_PAGE_SHIFT, PTE, RESERVED_BITS } from '../system/paging-bits.ts';
 import { noteInFilter } from './code-place.ts';
 
-/** What an entry of a TLB says of its page. */
-const GLOBAL = 1;
 const PAGE = 4096;
 
 /** Emits the function that finds where a guest-physical page lies: (walk, page) → host address, 0 where it is not RAM that
@@ -56,7 +61,7 @@ export function walkPages(
     const walk = c.let(i32.load(cpu, P.pageWalk));
     c.brIf(ask, i32.eqz(walk));
     const write = c.let(i32.and(access, SlowInfo.write));
-    c.brIf(ask, i32.eqz(i32.load(i32.add(walk, i32.shr_u(write, WRITE_TO_WORD)), PAGE_WALK.reads)));
+    c.brIf(ask, i32.and(i32.ne(write, 0), i32.eqz(i32.load(walk, PAGE_WALK.writes))));
     const low = c.let(i32.wrap(linear));
     // On one page, at a canonical address.
     const end = i32.add(i32.and(low, PAGE - 1), i32.and(access, SlowInfo.bytes));
@@ -116,16 +121,13 @@ export function walkPages(
       const word = i32.add(i32.load(walk, PAGE_WALK.logged), i32.shl(i32.shr_u(logged, 5), 2));
       c.brIf(ask, i32.and(i32.shr_u(i32.load(word), i32.and(logged, 31)), 1));
     });
-    const global = i32.and(i32.ne(i32.and(last, i32.load(walk, PAGE_WALK.global)), 0), GLOBAL);
-    fill(c, { tlb, walk, linear, write, host, global: c.let(global), ask });
+    const global = c.let(i32.select(i32.and(last, i32.load(walk, PAGE_WALK.global)), TLB_GLOBAL, 0));
+    fill(c, { tlb, walk, linear, write, host, global, ask });
     // As whoever else makes the access does.
     c.store('i32', cpu, 0, P.slowExtent);
     found(i32.add(host, i32.and(low, PAGE - 1)));
   });
 }
-
-/** From the bit of an access that writes, to where `PAGE_WALK` says whether that may be done. */
-const WRITE_TO_WORD = Math.log2(SlowInfo.write / (PAGE_WALK.writes - PAGE_WALK.reads));
 
 interface Leaf {
   readonly linear: I64;
@@ -174,10 +176,6 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
     c.store('i32', i32.add(fills, i32.shl(count, 2)), i32.or(entry, isGlobal), TLB_FILL);
     c.store('i32', fills, i32.add(count, 1));
   };
-  const copy = (to: I32, from: I32): void => {
-    for (let offset = 0; offset < TLB_ENTRY_BYTES; offset += 16)
-      c.store('v128', i32.add(to, offset), v128.load(from, offset));
-  };
   const second = (of: I64): I32 =>
     c.let(i32.add(tlb, stlbEntry(c.let(i32.wrap(of)), c.let(i32.wrap(i64.shr_u(of, 32))))));
   const isOf = (entry: I32): I32 =>
@@ -195,8 +193,8 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
       const used = i32.and(i64.ne(other, -1), i32.eq(i32.add(tlb, tlbEntry(otherLow)), at));
       c.if(used, () => {
         const place = second(other);
-        copy(place, at);
-        note(place, i32.and(i32.load(at, TLB_ENTRY.flags), GLOBAL));
+        copyEntry(c, place, at);
+        note(place, i32.and(i32.load(at, TLB_ENTRY.flags), TLB_GLOBAL));
         c.set(shared, i32.const(1));
       });
       c.store('i64', at, i64.const(-1n), TLB_ENTRY.write);
@@ -211,7 +209,7 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
   const place = second(linear);
   // What the second level has of the page may be from before its tables were changed.
   c.if(i32.or(shared.get, isOf(place)), () => {
-    copy(place, at);
+    copyEntry(c, place, at);
     note(place, global);
   });
 }

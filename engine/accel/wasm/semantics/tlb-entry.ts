@@ -19,6 +19,11 @@ export function stlbEntry(low: I32, high: I32): I32 {
   return i32.add(i32.mul(i32.and(place, STLB_ENTRIES - 1), TLB_ENTRY_BYTES), STLB_AT);
 }
 
+/** Copies an entry, between (bound) addresses. */
+export function copyEntry(c: Code, to: I32, from: I32): void {
+  for (let at = 0; at < TLB_ENTRY_BYTES; at += 16) c.store('v128', i32.add(to, at), v128.load(from, at));
+}
+
 /**
  * Copies what the second level has for an access that the first has nothing for.
  *
@@ -38,8 +43,7 @@ export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host
   const behind = i64.add(linear, i64.extend_u(i32.and(access, SlowInfo.bytes)));
   c.if(i64.eq(i64.and(i64.sub(behind, 1), -4096), tag), () => {
     const first = c.let(i32.add(tlb, tlbEntry(low)));
-    for (let at = 0; at < TLB_ENTRY_BYTES; at += 16)
-      c.store('v128', i32.add(first, at), v128.load(second, at));
+    copyEntry(c, first, second);
     found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));
   });
 }

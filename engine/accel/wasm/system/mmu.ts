@@ -9,7 +9,7 @@ import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { PhysicalMap } from './physical-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
-import { P, S } from '../private.ts';
+import { P, S, TLB_GLOBAL } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
 import { PHYSICAL_BITS, PTE } from './paging-bits.ts';
@@ -242,7 +242,7 @@ export class Mmu {
         hit = true;
       }
       if (hit) {
-        this.#global = (words[at + E.flags]! & 1) !== 0;
+        this.#global = (words[at + E.flags]! & TLB_GLOBAL) !== 0;
         this.writing = Writing.Free;
         return (low + words[at + E.addend]!) >>> 0;
       }
@@ -282,7 +282,7 @@ export class Mmu {
     if (!same) this.#tlbs.clear(at);
     this.#tlbs.use(at, this.#global);
     words[at + E.addend] = addend;
-    words[at + E.flags] = this.#global ? 1 : 0;
+    words[at + E.flags] = this.#global ? TLB_GLOBAL : 0;
     const set = (tag: number) => {
       words[at + tag] = page;
       words[at + tag + 1] = high | 0;

@@ -3,7 +3,7 @@
  * seen. It answers whether dropping one page's translation concerns a cache that cannot be searched by page.
  *
  * A bit for each of some stretches, by their number folded once; emitted code may note stretches as well
- * (`interpreter/code-place.ts`), which {@link PageFilter.clear} may then leave noted.
+ * (`noteInFilter` in `interpreter/code-place.ts`), which {@link PageFilter.clear} leaves noted unless it is told.
  */
 const SLOTS = 16_384;
 export const PAGE_FILTER_BYTES = SLOTS / 8;

@@ -16,6 +16,7 @@
 import { copyWords } from '../../../base/copy-words.ts';
 import {
   STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES, TLB_FILL, TLB_FILLS_BYTES,
+  TLB_GLOBAL,
 } from '../private.ts'; // prettier-ignore
 
 /** Address spaces whose translations are kept. Linux keeps six at most, which are rarely all in turns. */
@@ -226,7 +227,7 @@ export class Tlbs {
     const { words } = this;
     for (let i = 0; i < list.count; i++) {
       const at = this.#wordOf(list.numbers[i]!);
-      if (!keepGlobal || (words[at + TLB_WORD.flags]! & 1) === 0) this.clear(at);
+      if (!keepGlobal || (words[at + TLB_WORD.flags]! & TLB_GLOBAL) === 0) this.clear(at);
     }
     list.clear();
   }
@@ -250,7 +251,7 @@ export class Tlbs {
     // Neither empty nor never used.
     if (low === -1 || tlb + tlbIndex(low) !== at) return false;
     const second = tlb + stlbIndex(low, upper);
-    this.use(second, (words[at + TLB_WORD.flags]! & 1) !== 0);
+    this.use(second, (words[at + TLB_WORD.flags]! & TLB_GLOBAL) !== 0);
     this.copy(second, at);
     return true;
   }

@@ -46,7 +46,6 @@ export class WalkTerms {
     const { codeOwners } = coherence;
     const { logged } = dirtyLog;
     const terms = (this.#terms = pageWalkLayout.bind(buffer, at));
-    terms.reads = 1;
     // Where there are several vCPUs, writing to a page has to be agreed upon.
     terms.writes = !coherence.shared && codeOwners.buffer === buffer && logged.buffer === buffer ? 1 : 0;
     terms.code = codeOwners.byteOffset;
