@@ -141,12 +141,15 @@ export const Leave = {
 export const SlowInfo = { bytes: 0xff, write: 0x100, stack: 0x200, modify: 0x400, lock: 0x800 } as const;
 
 /**
- * A TLB entry: 32 bytes. A tag is a page's linear address, or -1, or 0 where it has never been used. The entry of linear
- * address A is at (A >> 12) & (TLB_ENTRIES - 1).
+ * A TLB entry: 32 bytes. A tag is a page's linear address; it is of no page where that page has its entry elsewhere, as any
+ * other would be some page's. The entry of linear address A is at (A >> 12) & (TLB_ENTRIES - 1).
  */
 export const TLB_ENTRIES = 16384;
 export const TLB_ENTRY = { read: 0, write: 8, addend: 16, flags: 20, fetch: 24 } as const;
 export const TLB_ENTRY_BYTES = 32;
+/** The tag of no page in an entry, by its byte address: page 1 in entries of even numbers and page 0 in odd ones, of both
+ * levels. TLBs begin at multiples of two entries. */
+export const noPage = (entry: number): number => ((entry & TLB_ENTRY_BYTES) ^ TLB_ENTRY_BYTES) << 7;
 /** Of an entry's flags: its page is global. */
 export const TLB_GLOBAL = 1;
 /**

@@ -19,7 +19,7 @@ import {
   TLB_GLOBAL,
 } from '../private.ts';
 import { vcpuLayout } from '../../../vcpu/state.ts';
-import { copyEntry, stlbEntry, tlbEntry } from '../semantics/tlb-entry.ts';
+import { copyEntry, noPageTag, stlbEntry, tlbEntry } from '../semantics/tlb-entry.ts';
 import { FRAME_BITS, HUGE_PAGE_SHIFT, LARGE_PAGE_SHIFT, PTE, RESERVED_BITS } from '../system/paging-bits.ts';
 import { noteInFilter } from './code-place.ts';
 
@@ -186,19 +186,18 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
     isOf(at),
     () => c.brIf(ask, i32.ne(i32.load(at, TLB_ENTRY.addend), addend)),
     () => {
+      const isHere = (tag: I64): I32 => i32.eq(i32.add(tlb, tlbEntry(c.let(i32.wrap(tag)))), at);
       const read = c.let(i64.load(at, TLB_ENTRY.read));
-      const other = c.let(i64.select(i64.eq(read, -1), i64.load(at, TLB_ENTRY.fetch), read));
-      const otherLow = c.let(i32.wrap(other));
-      // Neither empty nor never used.
-      const used = i32.and(i64.ne(other, -1), i32.eq(i32.add(tlb, tlbEntry(otherLow)), at));
-      c.if(used, () => {
+      const other = c.let(i64.select(isHere(read), read, i64.load(at, TLB_ENTRY.fetch)));
+      c.if(isHere(other), () => {
         const place = second(other);
         copyEntry(c, place, at);
         note(place, i32.and(i32.load(at, TLB_ENTRY.flags), TLB_GLOBAL));
         c.set(shared, i32.const(1));
       });
-      c.store('i64', at, i64.const(-1n), TLB_ENTRY.write);
-      c.store('i64', at, i64.const(-1n), TLB_ENTRY.fetch);
+      const none = c.let(i64.extend_u(noPageTag(at)));
+      c.store('i64', at, none, TLB_ENTRY.write);
+      c.store('i64', at, none, TLB_ENTRY.fetch);
     },
   );
   c.store('i64', at, page, TLB_ENTRY.read);

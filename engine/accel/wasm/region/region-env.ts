@@ -326,11 +326,8 @@ export class RegionEnv extends Env {
   /** Where an access (at a bound linear address) leads. Bound. */
   #plainHost(lin: I64, bytes: number, write: boolean): I32 {
     const { c } = this;
-    const { address, hit, tag } = this.fastHost(lin, bytes, write);
+    const { address, hit } = this.fastHost(lin, bytes, write);
     c.unlikely(i32.eqz(hit), () => {
-      // V8 folds a load into the comparison that alone uses it, but makes it as well. So that the usual way has one load
-      // less, the rare one has a use for a TLB entry's tag: a word that is otherwise of no use then.
-      c.store('i64', this.cpu, tag, P.slowAddress);
       const { flags, registers, missedAt, missedAfter, out } = this.#state;
       registers.store();
       c.set(missedAt, this.#at.rip);

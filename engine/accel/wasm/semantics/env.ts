@@ -390,16 +390,16 @@ export abstract class Env {
   }
 
   /** What the TLB has for an access (at a bound linear address): where it leads, if `hit`. */
-  fastHost(lin: I64, bytes: number, write: boolean): { address: I32; hit: I32; tag: I64 } {
+  fastHost(lin: I64, bytes: number, write: boolean): { address: I32; hit: I32 } {
     const c = this.c;
     const entry = c.let(i32.add(this.tlb(), tlbEntry(i32.wrap(lin))));
-    const last = bytes === 1 ? lin : i64.add(lin, bytes - 1);
-    const tag = c.let(i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read));
+    const tag = i64.load(entry, write ? TLB_ENTRY.write : TLB_ENTRY.read);
+    // On the tag's page this is the offset on it. The tag comes first: V8 folds a load that comes second, but makes it as well.
+    const within = c.let(i64.xor(tag, lin));
     const addend = c.let(i32.load(entry, TLB_ENTRY.addend));
     return {
-      tag,
       address: i32.add(i32.wrap(lin), addend),
-      hit: i64.eq(i64.and(last, -4096), tag),
+      hit: i64.le_u(within, 4096 - bytes),
     };
   }
 

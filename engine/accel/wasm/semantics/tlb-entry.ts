@@ -19,6 +19,10 @@ export function stlbEntry(low: I32, high: I32): I32 {
   return i32.add(i32.mul(i32.and(place, STLB_ENTRIES - 1), TLB_ENTRY_BYTES), STLB_AT);
 }
 
+/** The tag of no page in the entry at a (bound) address: see `noPage`. */
+export const noPageTag = (entry: I32): I32 =>
+  i32.shl(i32.xor(i32.and(entry, TLB_ENTRY_BYTES), TLB_ENTRY_BYTES), 7);
+
 /** Copies an entry, between (bound) addresses. */
 export function copyEntry(c: Code, to: I32, from: I32): void {
   for (let at = 0; at < TLB_ENTRY_BYTES; at += 16) c.store('v128', i32.add(to, at), v128.load(from, at));
@@ -40,8 +44,8 @@ export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host
     i32.add(second, i32.and(i32.shr_u(access, WRITE_SHIFT), TLB_ENTRY.write)),
     TLB_ENTRY.read,
   );
-  const behind = i64.add(linear, i64.extend_u(i32.and(access, SlowInfo.bytes)));
-  c.if(i64.eq(i64.and(i64.sub(behind, 1), -4096), tag), () => {
+  const last = i64.extend_u(i32.sub(4096, i32.and(access, SlowInfo.bytes)));
+  c.if(i64.le_u(i64.xor(tag, linear), last), () => {
     const first = c.let(i32.add(tlb, tlbEntry(low)));
     copyEntry(c, first, second);
     found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));

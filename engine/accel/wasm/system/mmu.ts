@@ -9,7 +9,7 @@ import { Flag, type VcpuState } from '../../../vcpu/state.ts';
 import { type Coherence, Writing } from '../../../vcpu/coherence.ts';
 import type { PhysicalMap } from './physical-map.ts';
 import type { DirtyLog } from '../../../memory/dirty-log.ts';
-import { P, S, TLB_GLOBAL } from '../private.ts';
+import { P, S, TLB_GLOBAL, noPage } from '../private.ts';
 import { GuestFault, Vector } from './cpu.ts';
 import { checksAlignment } from './operands.ts';
 import { PHYSICAL_BITS, PTE } from './paging-bits.ts';
@@ -275,9 +275,10 @@ export class Mmu {
     const addend = (host - page) | 0;
     // Tags of another page, or of this page elsewhere, do not go with this addend.
     let same = words[at + E.addend] === addend;
+    const none = noPage(at << 2);
     for (const tag of [E.read, E.fetch]) {
       const tagLow = words[at + tag]!;
-      if (tagLow !== -1 && (tagLow !== page || words[at + tag + 1] !== (high | 0))) same = false;
+      if (tagLow !== none && (tagLow !== page || words[at + tag + 1] !== (high | 0))) same = false;
     }
     if (!same) this.#tlbs.clear(at);
     this.#tlbs.use(at, this.#global);

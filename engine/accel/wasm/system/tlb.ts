@@ -15,7 +15,7 @@
  */
 import { copyWords } from '../../../base/copy-words.ts';
 import {
-  STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES, TLB_FILL, TLB_FILLS_BYTES,
+  noPage, STLB_ENTRIES, stlbPlace, TLB_BYTES, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES, TLB_FILL, TLB_FILLS_BYTES,
   TLB_GLOBAL,
 } from '../private.ts'; // prettier-ignore
 
@@ -40,6 +40,7 @@ export const TLB_WORD = {
   fetch: TLB_ENTRY.fetch / 4,
 };
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
+const TAGS = [TLB_WORD.read, TLB_WORD.write, TLB_WORD.fetch];
 
 const WORDS_OF_PAGE = 1024;
 
@@ -114,7 +115,7 @@ export class Tlbs {
       local: new EntryList(FIRST_PAIR + 2 * n, 2),
     }));
     this.#lists = [this.#supervisorLocal, this.#global, ...this.#spaces.map(({ local }) => local)];
-    // Memory is zero at first, and is taken only once it is written: an entry of zeros is one of page 0, and so invalid
+    // Memory is zero at first, and is taken only once it is written: an entry of zeros is one of page 0, and so of no page
     // in all places but that page's.
     for (let n = 0; n < TLBS; n++)
       for (const index of [tlbIndex(0), stlbIndex(0, 0)]) this.clear((this.#tlb(n) >> 2) + index);
@@ -156,7 +157,8 @@ export class Tlbs {
       const entry = (fill & ~(TLB_ENTRY_BYTES - 1)) >>> 2;
       this.use(entry, (fill & 1) !== 0);
       const page = words[entry + TLB_WORD.write]!;
-      if (page !== -1) this.letWrite((page + words[entry + TLB_WORD.addend]!) >>> 0);
+      // Where it lets nothing be written, some page that will be searched for in vain.
+      this.letWrite((page + words[entry + TLB_WORD.addend]!) >>> 0);
     }
   }
 
@@ -245,11 +247,10 @@ export class Tlbs {
    */
   keep(tlb: number, at: number, page: number, high: number): boolean {
     const { words } = this;
-    const tag = at + (words[at + TLB_WORD.read] === -1 ? TLB_WORD.fetch : TLB_WORD.read);
+    const isHere = (tag: number): boolean => tlb + tlbIndex(words[tag]!) === at;
+    const tag = at + (isHere(at + TLB_WORD.read) ? TLB_WORD.read : TLB_WORD.fetch);
     const [low, upper] = [words[tag]!, words[tag + 1]!];
-    if (low === page && upper === (high | 0)) return false;
-    // Neither empty nor never used.
-    if (low === -1 || tlb + tlbIndex(low) !== at) return false;
+    if (!isHere(tag) || (low === page && upper === (high | 0))) return false;
     const second = tlb + stlbIndex(low, upper);
     this.use(second, (words[at + TLB_WORD.flags]! & TLB_GLOBAL) !== 0);
     this.copy(second, at);
@@ -268,10 +269,14 @@ export class Tlbs {
     copyWords(this.words, to, from, ENTRY_WORDS);
   }
 
-  /** Makes the entry at a word index invalid. */
+  /** Makes the entry at a word index one of no page. */
   clear(at: number): void {
-    // Word by word: fill() costs more than so short a stretch is worth.
-    for (let i = at; i < at + ENTRY_WORDS; i++) this.words[i] = -1;
+    for (const tag of TAGS) this.#clearTag(at, tag);
+  }
+
+  #clearTag(at: number, tag: number): void {
+    this.words[at + tag] = noPage(at << 2);
+    this.words[at + tag + 1] = 0;
   }
 
   /** Drops the translations of one page, given by the halves of its address, whatever their address space. */
@@ -303,13 +308,12 @@ export class Tlbs {
       for (let i = 0; i < list.count; i++) {
         const at = this.#wordOf(list.numbers[i]!);
         const low = words[at + TLB_WORD.write]!;
-        if (low !== -1 && ((low + words[at + TLB_WORD.addend]!) | 0) === (hostPage | 0)) this.#dropWrite(at);
+        if (((low + words[at + TLB_WORD.addend]!) | 0) === (hostPage | 0)) this.#dropWrite(at);
       }
     }
   }
 
   #dropWrite(at: number): void {
-    this.words[at + TLB_WORD.write] = -1;
-    this.words[at + TLB_WORD.write + 1] = -1;
+    this.#clearTag(at, TLB_WORD.write);
   }
 }
