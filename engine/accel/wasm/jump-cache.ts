@@ -3,15 +3,15 @@
  * asking TypeScript.
  *
  * An entry is valid while its tag is one of the two in use: of pages that survive a CR3 load, and of the rest. A tag
- * holds a generation, the mode's number, whether the user may run what is there or the supervisor, and which of the two
- * generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. Each
+ * holds a generation, whether it is the tag of a record, the mode's number, whether the user may run what is there or the
+ * supervisor, and which of the two generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. Each
  * address space has a generation of its own, and finds its entries valid again when it is come back to. See JUMP_ENTRY
  * for the layout.
  */
 import { copyWords } from '../../base/copy-words.ts';
 import { highHalf, lowHalf } from '../../base/halves.ts';
 import {
-  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE, TAG_USER,
+  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE, TAG_RECORD, TAG_USER,
 } from './private.ts'; // prettier-ignore
 import type { Area } from './area.ts';
 import { PAGE_FILTER_BYTES, PageFilter } from './system/page-filter.ts';
@@ -19,7 +19,7 @@ import { ADDRESS_SPACES } from './system/tlb.ts';
 
 /** Code modes known at a time, and generations of entries: together a tag of 32 bits. */
 export const MODES = 4096;
-const TAG_SHIFT = 14;
+const TAG_SHIFT = 15;
 export const GENERATIONS = 1 << (32 - TAG_SHIFT);
 
 /** The number of a mode, below {@link MODES}, as a tag has it. */
@@ -85,7 +85,8 @@ export class JumpCache {
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = high;
     words[at + JUMP_ENTRY.where / 4] = region === 0 ? record : 2 * region + 1;
-    words[at + JUMP_ENTRY.tag / 4] = global ? this.#private.tagGlobal : this.#private.tagLocal;
+    const tag = global ? this.#private.tagGlobal : this.#private.tagLocal;
+    words[at + JUMP_ENTRY.tag / 4] = region === 0 ? tag | TAG_RECORD : tag;
   }
 
   /** The record at a linear address, or 0. @param recordOf the record of a region by its handler, or 0 */
@@ -196,7 +197,7 @@ export class JumpCache {
 
   /** Whether the entry at an index of words is anyone's. */
   #isValid(at: number): boolean {
-    const tag = this.#words[at + JUMP_ENTRY.tag / 4]! >>> 0;
+    const tag = (this.#words[at + JUMP_ENTRY.tag / 4]! & ~TAG_RECORD) >>> 0;
     return tag === this.#private.tagLocal || tag === this.#private.tagGlobal;
   }
 

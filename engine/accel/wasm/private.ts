@@ -50,8 +50,10 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   codeMask: 'u64',
   /** RIP of the instruction that the last STI's interrupt shadow covers. */
   shadowRip: 'u64',
-  /** Instructions that regions have run. */
+  /** Instructions that regions have run, until the first of those was entered that have led to the present one, one to the
+   * next, and what the budget was then. */
   regionInstructions: 'u64',
+  regionsSince: 'i32',
   /** From what the arithmetic flags are still to be computed, 0 where they are in the state: see `semantics/late-flags.ts`.
    * Only while regions are run. */
   flagsKind: 'u32',
@@ -239,9 +241,11 @@ export const CODE_PLACES_BYTES = CODE_PLACES * CODE_PLACE_BYTES;
 export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - JUMP_LINE_SHIFT;
 /** Second places, where what the first have no room for is kept: by a multiplier that spreads all of the address. */
 export const PLACE_BITS = Math.log2(CODE_PLACES);
-/** Of a jump-cache tag: whether the user may run what is there, and the bits that are the mode. */
+/** Of a jump-cache tag: whether the user may run what is there, the bits that are the mode, and that it is a record, not a
+ * region. */
 export const TAG_USER = 2;
 export const TAG_MODE = 0x3ffc;
+export const TAG_RECORD = 0x4000;
 /** Above a region's number, its handler. */
 export const PLACE_HANDLER_SHIFT = 16;
 

@@ -3,9 +3,9 @@ import type { Code } from '../emit/code.ts';
 import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import {
   CODE_PLACE, CODE_PLACE_BYTES, JUMP_ENTRY, JUMP_FACTOR, P, PLACE_BITS, PLACE_HANDLER_SHIFT, PLACE_LINE_BITS, REC,
-  REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TLB_ENTRY, TLB_GLOBAL,
+  REGION_TAG, REGION_TAG_BYTES, TAG_MODE, TAG_RECORD, TLB_ENTRY, TLB_GLOBAL,
 } from '../private.ts'; // prettier-ignore
-import { firstEntry, isTagInUse, lineEntry, secondEntry } from '../semantics/jump-entry.ts';
+import { firstEntry, isTagInUse, lineEntry, secondEntry, tagOf } from '../semantics/jump-entry.ts';
 import { tlbEntry } from '../semantics/tlb-entry.ts';
 import { PAGE_FILTER_BYTES, PAGE_FILTER_FOLD } from '../system/page-filter.ts';
 import { Fixed } from './forms.ts';
@@ -30,7 +30,7 @@ function putJump(c: Code, cpu: I32, rip: I64, where: I32, tag: I32): void {
   const cache = c.let(i32.load(cpu, P.jumpCache));
   const entry = c.let(i32.add(cache, firstEntry(c.let(i32.wrap(rip)))));
   const other = c.let(i64.load(entry, JUMP_ENTRY.linear));
-  const valid = isTagInUse(cpu, c.let(i32.load(entry, JUMP_ENTRY.tag)));
+  const valid = isTagInUse(cpu, c.let(tagOf(entry)));
   c.if(i32.and(valid, i64.ne(other, rip)), () =>
     c.store('v128', i32.add(cache, secondEntry(c.let(i32.wrap(other)))), v128.load(entry)),
   );
@@ -79,7 +79,10 @@ export function findByPlace(
     c.set(tag, i32.select(global, i32.load(cpu, P.tagGlobal), tagLocal));
     c.if(
       i32.lt_u(handler, handlers),
-      () => c.set(where, record),
+      () => {
+        c.set(where, record);
+        c.set(tag, i32.or(tag.get, TAG_RECORD));
+      },
       () => {
         c.set(where, i32.or(i32.shl(handler, 1), 1));
         const region = c.let(i32.load(place, CODE_PLACE.region));

@@ -9,7 +9,7 @@ import { ModuleBuilder } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S, SlowInfo } from '../private.ts';
-import { firstEntry, isTagInUse, secondEntry } from '../semantics/jump-entry.ts';
+import { firstEntry, isTagInUse, secondEntry, tagOf } from '../semantics/jump-entry.ts';
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
@@ -107,7 +107,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   };
   /** Whether a jump-cache entry is that of a linear address, and valid. */
   const isEntryOf = (c: Code, cpu: I32, entry: I32, linear: I64): I32 => {
-    const tag = c.let(i32.load(entry, JUMP_ENTRY.tag));
+    const tag = c.let(tagOf(entry));
     return i32.and(isTagInUse(cpu, tag), i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
   };
   /** Enters code by its jump-cache entry, if that is the entry of a linear address.
@@ -174,14 +174,14 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     settleFlags(c, cpu);
     const placed = c.let(i64.add(i64.load(cpu, P.codePage), c.param('i64', 1).get));
     c.store('i64', cpu, placed, S.rip);
-    countRegions(c, cpu, c.param('i32', 3).get, budget);
+    countRegions(c, cpu, budget);
     return [cpu, placed, budget];
   };
-  const leaveRegion = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+  const leaveRegion = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const [cpu, , budget] = endRegion(c);
     c.returnCall(leave, cpu, 0, budget);
   });
-  const interpret = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
+  const interpret = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const [cpu, rip, budget] = endRegion(c);
     const low = c.let(i32.wrap(rip));
     for (const offsetOf of [firstEntry, secondEntry]) {
@@ -195,13 +195,13 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     c.store('i32', cpu, Leave.Interpret, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   });
-  const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32', 'i32'], ['i32'], (c) => {
+  const lookupFrom = m.function(['i32', 'i64', 'i32', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
     const offset = c.param('i32', 3).get;
     settleFlags(c, cpu);
-    countRegions(c, cpu, c.param('i32', 4).get, budget);
+    countRegions(c, cpu, budget);
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     // Regions are 64-bit code, which has no base.
     const low = c.let(i32.wrap(rip));
@@ -251,10 +251,9 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   };
 }
 
-/** Counts what has been run in regions, which are left for tier 0. @param before what the budget was when the first of them
- * was entered */
-function countRegions(c: Code, cpu: I32, before: I32, budget: I32): void {
-  const run = i64.extend_s(i32.sub(before, budget));
+/** Counts what has been run in regions, which are left for tier 0. */
+function countRegions(c: Code, cpu: I32, budget: I32): void {
+  const run = i64.extend_s(i32.sub(i32.load(cpu, P.regionsSince), budget));
   c.store('i64', cpu, i64.add(i64.load(cpu, P.regionInstructions), run), P.regionInstructions);
 }
 
@@ -371,10 +370,12 @@ export function buildTier0(
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
     // A region that is gone was come to by the jump cache, which has no record of it, or from another region.
-    c.unlikely(i32.le_s(record, 0), () => {
+    c.unlikely(i32.eqz(record), () => c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget));
+    c.unlikely(i32.lt_s(record, 0), () => {
       settleFlags(c, cpu);
-      c.if(record, () => countRegions(c, cpu, i32.xor(record, -1), budget));
-      c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget);
+      countRegions(c, cpu, budget);
+      const rip = i64.or(i64.load(cpu, P.codePage), i64.extend_u(i32.and(record, 0xfff)));
+      c.returnCall(runtime.refind, cpu, rip, budget);
     });
     c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
   });

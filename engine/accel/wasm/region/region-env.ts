@@ -59,10 +59,6 @@ export class RegionState {
   readonly vectors: RegionVectors;
   #tlb: Local<'i32'> | undefined;
   #page: Local<'i64'> | undefined;
-  /** What the budget was when the first of the regions was entered that have led here, one to the next: for tier 0 to
-   * count, when they are left for it, what has been run in them. Where another region is entered from has no record, and
-   * hands this on in its place, inverted, so that it is negative. */
-  readonly before: Local<'i32'>;
   readonly registers: RegionRegisters;
   /** Where the region's body is left, once it is being emitted. */
   out: WaysOut | undefined;
@@ -88,11 +84,12 @@ export class RegionState {
     this.missedAt = c.local('i64');
     this.missedAfter = c.local('i32');
     this.flags = new RegionFlags(c, changesFlags);
-    this.before = c.local('i32');
-    c.front(() => {
-      const from = c.param('i32', 1).get;
-      c.set(this.before, i32.select(i32.lt_s(from, 0), i32.xor(from, -1), this.budget.get));
-    });
+    // Who comes from tier 0 has a record, or none; from another region, a negative number.
+    c.front(() =>
+      c.if(i32.ge_s(c.param('i32', 1).get, 0), () =>
+        c.store('i32', this.cpu, this.budget.get, P.regionsSince),
+      ),
+    );
   }
 
   /** Address of the TLB in use. */
@@ -383,20 +380,14 @@ export class RegionEnv extends Env {
   /** Leaves the guest. @param rip relative to the region's page @param instructions of the node that have been run */
   #leaveAt(rip: bigint, instructions: number): void {
     const { c } = this;
-    const { flags, registers, budget, before } = this.#state;
+    const { flags, registers, budget } = this.#state;
     registers.store();
     if (!flags.untouched)
       flags.aside(() => {
         flags.handOn('dynamic');
         flags.store(this.cpu);
       });
-    c.returnCall(
-      this.runtime.leaveRegion,
-      this.cpu,
-      i64.const(rip),
-      i32.sub(budget.get, instructions),
-      before.get,
-    );
+    c.returnCall(this.runtime.leaveRegion, this.cpu, i64.const(rip), i32.sub(budget.get, instructions));
   }
 
   /** Goes on at an address outside the region, the node's instructions having been charged.

@@ -4,7 +4,7 @@ import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from '../interpreter/tier0.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
-import { JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES, S } from '../private.ts';
+import { JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
 import { checkedName, exportName } from './exports.ts';
 import { flagNeeds, mayChangeFlags, untouchedNodes, usesMemory } from './flag-needs.ts';
@@ -167,7 +167,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     state.flags.store(state.cpu);
   });
   const left = i32.sub(state.budget.get, state.missedAfter.get);
-  c.returnCall(tier0.runtime.interpret, state.cpu, state.missedAt.get, left, state.before.get);
+  c.returnCall(tier0.runtime.interpret, state.cpu, state.missedAt.get, left);
   state.registers.reside(residence(shape, state.registers.touched));
   state.flags.load(state.cpu, needs.get(entry)!);
 }
@@ -176,21 +176,20 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
 function goOn(c: Code, { runtime, handlerType }: Beside, state: RegionState, global: boolean): void {
   const { cpu } = state;
   const [rip, entry, budget] = [state.rip.get, state.entry.get, state.budget.get];
-  c.store('i64', cpu, rip, S.rip);
   const at = c.let(i32.add(i32.load(cpu, P.jumpCache), entry));
   const where = c.let(i32.load(at, JUMP_ENTRY.where));
-  // The entry's tag is one of two; the other's are found by whoever looks it up.
+  // The entry's tag is one of two, and no record's; the others are found by whoever looks it up.
   const tags = i32.xor(i32.load(at, JUMP_ENTRY.tag), i32.load(cpu, global ? P.tagGlobal : P.tagLocal));
   const differs = i64.or(i64.xor(i64.load(at, JUMP_ENTRY.linear), rip), i64.extend_u(tags));
   c.block((elsewhere) => {
     c.brIf(elsewhere, i64.ne(differs, 0), 'unlikely');
-    // The lowest bit says that it is a region.
-    c.brIf(elsewhere, i32.eqz(i32.and(where, 1)), 'unlikely');
     c.brIf(elsewhere, i32.lt_s(budget, 0), 'unlikely');
     c.store('i64', cpu, i64.and(rip, -4096n), P.codePage);
-    c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.xor(state.before.get, -1), budget);
+    // Who finds the region gone knows by this where it was.
+    const from = i32.or(i32.wrap(rip), 0x8000_0000 | 0);
+    c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, from, budget);
   });
-  c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry, state.before.get);
+  c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry);
 }
 
 /** The only instructions in a region that change which TLB is in use. */

@@ -1,7 +1,7 @@
 /** Where emitted code looks in the jump cache: see `private.ts` for what is where. */
 import { i32, type I32 } from '../emit/expr.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY_BYTES, JUMP_FACTOR, JUMP_IN_LINE, JUMP_LINE_BITS, JUMP_LINE_SHIFT, JUMP_SHIFT, P, RETURN_SITES,
+  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_FACTOR, JUMP_IN_LINE, JUMP_LINE_BITS, JUMP_LINE_SHIFT, JUMP_SHIFT, P, RETURN_SITES, TAG_RECORD,
 } from '../private.ts'; // prettier-ignore
 
 /** Byte offset of the entry of a (bound) address in a table of 2^`bits` lines. */
@@ -18,6 +18,9 @@ export function secondEntry(low: I32): I32 {
   const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
   return i32.mul(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_BYTES);
 }
+
+/** The tag of an entry at an address, whether it is that of a record or not. */
+export const tagOf = (entry: I32): I32 => i32.and(i32.load(entry, JUMP_ENTRY.tag), ~TAG_RECORD);
 
 /** Whether a (bound) tag of an entry is one of the two in use. */
 export const isTagInUse = (cpu: I32, tag: I32): I32 =>

@@ -16,11 +16,11 @@ export interface Runtime {
   readonly raise: Func;
   /** (cpu, rip, budget): goes on at `rip` by way of the jump cache. */
   readonly lookup: Func;
-  /** (cpu, rip, budget, offset, budget on entry): the same for a region that did not find `rip` in an entry of the jump
-   * cache, which is written if it is a link's. Computes late flags. */
+  /** (cpu, rip, budget, offset): the same for a region that did not find `rip` in an entry of the jump cache, which is
+   * written if it is a link's. Computes late flags. */
   readonly lookupFrom: Func;
-  /** (cpu, rip relative to the region's page, budget, budget on entry): leaves from a region with whatever exit code was
-   * set. Computes late flags. */
+  /** (cpu, rip relative to the region's page, budget): leaves from a region with whatever exit code was set. Computes late
+   * flags. */
   readonly leaveRegion: Func;
   /** The same, but tier 0 goes on there. */
   readonly interpret: Func;
