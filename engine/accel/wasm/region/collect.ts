@@ -32,6 +32,10 @@ export const SIZES: readonly Bounds[] = [
   { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400, calls: true, share: 1 / 64 },
 ];
 
+/** Bits of how far a region goes on by computed jumps and calls: as far as direct ones lead. What is farther belongs to
+ * another program or library, which lies elsewhere in the next process, where the region would be dropped. */
+const REACH = 32;
+
 /** Instructions that a region leaves to tier 0: they run themselves again, or are long and not often in one place. */
 const LEFT_OUT = new Set([
   'movs',
@@ -199,7 +203,7 @@ export function collectRegion(
         }
       } else if (isComputed(name) && (name !== 'callr' || bounds.calls)) {
         const target = BigInt.asIntN(64, places.target(at) - entryPage);
-        if (followTo(target)) {
+        if (target === BigInt.asIntN(REACH, target) && followTo(target)) {
           links.push(rip, target);
           if (name === 'callr') followTo(rip + BigInt(length));
         }

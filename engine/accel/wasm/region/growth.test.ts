@@ -1,7 +1,7 @@
 /** Regions that are made again, larger. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../../contract.ts';
-import { type BareMachine, bareMachine, CODE, le32, NO_INTERRUPTS } from '../bare-machine.ts';
+import { type BareMachine, bareMachine, CODE, le32, NO_INTERRUPTS, STACK, TABLES } from '../bare-machine.ts';
 
 const FIRST = 0x2_0000;
 const LAST = 0x1_0000;
@@ -64,4 +64,32 @@ test('a loop that most is run in goes on into what it calls', () => {
   expect(m.run(100_000)).toBe(ExitReason.Halt);
   expect(m.state.gpr[0]).toBe((BigInt(ROUNDS) * BigInt(ROUNDS + 1)) / 2n);
   expect(m.cpu.statistics()['regions compiled']).toBe(1);
+});
+
+test('what is called from afar, and lies elsewhere later, leaves the region of its caller as it is', () => {
+  const m = bareMachine(NO_INTERRUPTS);
+  const tables = 0x3_0000;
+  const call = (slot: number): void => {
+    // Mapped 512 GiB, or twice that, above, in place of where it was.
+    for (const n of [1, 2]) m.ram.setUint32(TABLES + 8 * n, n === slot ? tables | 7 : 0, true);
+    m.state.gpr[0] = 0x80_0000_0000n * BigInt(slot);
+    m.state.gpr[1] = BigInt(ROUNDS);
+    m.state.gpr[2] = 0n;
+    m.state.gpr[3] = BigInt(TABLES);
+    m.state.gpr[4] = BigInt(STACK);
+    m.state.rip = BigInt(CODE);
+    m.state.activity = 0;
+    expect(m.run(100_000)).toBe(ExitReason.Halt);
+    expect(m.state.gpr[2]).toBe((BigInt(ROUNDS) * BigInt(ROUNDS + 1)) / 2n);
+  };
+  for (const [i, entry] of [tables + 0x1000, tables + 0x2000, FIRST].entries())
+    m.ram.setUint32(tables + 0x1000 * i, entry | 7, true);
+  // add rdx, rcx; lea rsi, [rdx + rcx]; lea rdi, [rsi + rdx]; ret
+  m.load([0x48, 0x01, 0xca, 0x48, 0x8d, 0x34, 0x0a, 0x48, 0x8d, 0x3c, 0x16, 0xc3], FIRST);
+  // mov cr3, rbx; again: call rax; dec ecx; lea rsi, [rcx + rcx]; test ecx, ecx; jnz again; hlt
+  m.load([0x0f, 0x22, 0xdb, 0xff, 0xd0, 0xff, 0xc9, 0x48, 0x8d, 0x34, 0x09, 0x85, 0xc9, 0x75, 0xf4, 0xf4]);
+  call(1);
+  call(2);
+  expect(m.cpu.statistics()['regions dropped: mapped elsewhere']).toBe(0);
+  expect(m.cpu.statistics()['regions compiled']).toBe(2);
 });
