@@ -72,3 +72,36 @@ test.each(CASES)('what is not mapped is not found, tier %s, writing %s', (tier, 
     if (canonical) expect(m.state.cr2).toBe(address);
   }
 });
+
+/** Pages that share an entry of the first level with page 0 or 1, or one of the second, at a place that is even in one of them
+ * and odd in the other. */
+const NEIGHBOURS = [0, 1].flatMap((page) => {
+  const low = page << 12;
+  const among = Array.from({ length: 1 << 19 }, (_, n) => (n + 16) * 4096);
+  const differs = (at: number): boolean => (((at >>> 12) ^ stlbPlace(at, 0)) & 1) !== 0;
+  const first = among.find((at) => differs(at) && ((at >>> 12) & (TLB_ENTRIES - 1)) === page);
+  const second = among.find((at) => differs(at) && stlbPlace(at, 0) === stlbPlace(low, 0));
+  return [first, second].map((at) => [page, at!] as const);
+});
+
+test.each(TIERS.flatMap((tier) => NEIGHBOURS.map(([page, at]) => [tier, page, at] as const)))(
+  'what is of no page in one level is of none in the other, tier %s, page %i and %i',
+  (tier, page, at) => {
+    const m = bareMachine(NO_INTERRUPTS, { tier });
+    // Its entry of the first level is given to another page, and back.
+    const other = at + 4096 * TLB_ENTRIES;
+    m.ram.setUint32(entryOf(m, BigInt(at)), FRAME | 7, true);
+    m.ram.setUint32(entryOf(m, BigInt(other)), (FRAME + 4096) | 7, true);
+    // mov rax, [rsi]; mov rax, [rdi]; mov rax, [rsi]; dec ecx; jnz; mov [rbx], rdx; mov rax, [rdi]; mov [rbx + 8], rdx; hlt
+    const reads = [0x48, 0x8b, 0x06, 0x48, 0x8b, 0x07, 0x48, 0x8b, 0x06, 0xff, 0xc9, 0x75, 0xf3];
+    m.load([...reads, 0x48, 0x89, 0x13, 0x48, 0x8b, 0x07, 0x48, 0x89, 0x53, 0x08, 0xf4], CODE);
+    m.state.gpr[1] = 100n;
+    m.state.gpr[2] = 0x1234_5678n;
+    m.state.gpr[3] = BigInt((page << 12) + 0x800);
+    m.state.gpr[6] = BigInt(at);
+    m.state.gpr[7] = BigInt(other);
+    expect(m.run()).toBe(ExitReason.Halt);
+    const words = [(page << 12) + 0x800, (page << 12) + 0x808, FRAME + 0x800, FRAME + 0x808, FRAME + 0x1800];
+    expect(words.map((word) => m.ram.getUint32(word, true))).toEqual([0x1234_5678, 0x1234_5678, 0, 0, 0]);
+  },
+);

@@ -191,7 +191,7 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
       const other = c.let(i64.select(isHere(read), read, i64.load(at, TLB_ENTRY.fetch)));
       c.if(isHere(other), () => {
         const place = second(other);
-        copyEntry(c, place, at);
+        copyEntry(c, place, at, other);
         note(place, i32.and(i32.load(at, TLB_ENTRY.flags), TLB_GLOBAL));
         c.set(shared, i32.const(1));
       });
@@ -208,7 +208,7 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
   const place = second(linear);
   // What the second level has of the page may be from before its tables were changed.
   c.if(i32.or(shared.get, isOf(place)), () => {
-    copyEntry(c, place, at);
+    copyEntry(c, place, at, page);
     note(place, global);
   });
 }

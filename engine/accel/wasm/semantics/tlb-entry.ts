@@ -1,6 +1,6 @@
 /** Where emitted code looks in the TLB in use: see `private.ts` for what is where. */
 import type { Code } from '../emit/code.ts';
-import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
+import { i32, i64, type I32, type I64 } from '../emit/expr.ts';
 import {
   P, SlowInfo, STLB_AT, STLB_ENTRIES, STLB_FACTOR, STLB_FOLD, STLB_SPREAD, TLB_ENTRIES, TLB_ENTRY, TLB_ENTRY_BYTES,
 } from '../private.ts'; // prettier-ignore
@@ -23,9 +23,13 @@ export function stlbEntry(low: I32, high: I32): I32 {
 export const noPageTag = (entry: I32): I32 =>
   i32.shl(i32.xor(i32.and(entry, TLB_ENTRY_BYTES), TLB_ENTRY_BYTES), 7);
 
-/** Copies an entry, between (bound) addresses. */
-export function copyEntry(c: Code, to: I32, from: I32): void {
-  for (let at = 0; at < TLB_ENTRY_BYTES; at += 16) c.store('v128', i32.add(to, at), v128.load(from, at));
+/** Copies what the entry at a (bound) address has of a (bound) page to another: tags of no page depend on where they are. */
+export function copyEntry(c: Code, to: I32, from: I32, page: I64): void {
+  const none = c.let(i64.extend_u(noPageTag(to)));
+  for (const at of [TLB_ENTRY.read, TLB_ENTRY.write, TLB_ENTRY.fetch])
+    c.store('i64', to, i64.select(i64.eq(i64.load(from, at), page), page, none), at);
+  // And the flags behind it.
+  c.store('i64', to, i64.load(from, TLB_ENTRY.addend), TLB_ENTRY.addend);
 }
 
 /**
@@ -47,7 +51,7 @@ export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host
   const last = i64.extend_u(i32.sub(4096, i32.and(access, SlowInfo.bytes)));
   c.if(i64.le_u(i64.xor(tag, linear), last), () => {
     const first = c.let(i32.add(tlb, tlbEntry(low)));
-    copyEntry(c, first, second);
+    copyEntry(c, first, second, c.let(i64.and(linear, -4096)));
     found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));
   });
 }

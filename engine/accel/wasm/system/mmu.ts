@@ -238,7 +238,7 @@ export class Mmu {
       const tag = access === Access.Read ? E.read : access === Access.Write ? E.write : E.fetch;
       let hit = words[at + tag] === page && words[at + tag + 1] === (high | 0);
       if (!hit && words[second + tag] === page && words[second + tag + 1] === (high | 0)) {
-        this.#tlbs.copy(at, second);
+        this.#tlbs.copy(at, second, page, high);
         hit = true;
       }
       if (hit) {
@@ -264,7 +264,7 @@ export class Mmu {
       // What the second level has of the page may be from before its tables were changed.
       if (shared || this.#tlbs.isOf(second, page, high)) {
         this.#tlbs.use(second, this.#global);
-        this.#tlbs.copy(second, at);
+        this.#tlbs.copy(second, at, page, high);
       }
     }
     return ((host >>> 0) + (low & 0xfff)) >>> 0;

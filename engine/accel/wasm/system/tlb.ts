@@ -253,7 +253,7 @@ export class Tlbs {
     if (!isHere(tag) || (low === page && upper === (high | 0))) return false;
     const second = tlb + stlbIndex(low, upper);
     this.use(second, (words[at + TLB_WORD.flags]! & TLB_GLOBAL) !== 0);
-    this.copy(second, at);
+    this.copy(second, at, low, upper);
     return true;
   }
 
@@ -264,9 +264,13 @@ export class Tlbs {
     return has(TLB_WORD.read) || has(TLB_WORD.fetch);
   }
 
-  /** Copies an entry, between word indices. */
-  copy(to: number, from: number): void {
-    copyWords(this.words, to, from, ENTRY_WORDS);
+  /** Copies what an entry has of a page, given by the halves of its address, to another, between word indices: tags of no
+   * page depend on where they are. */
+  copy(to: number, from: number, page: number, high: number): void {
+    const { words } = this;
+    copyWords(words, to, from, ENTRY_WORDS);
+    for (const tag of TAGS)
+      if (words[to + tag] !== page || words[to + tag + 1] !== (high | 0)) this.#clearTag(to, tag);
   }
 
   /** Makes the entry at a word index one of no page. */
