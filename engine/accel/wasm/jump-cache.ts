@@ -4,9 +4,9 @@
  *
  * An entry is valid while its tag is one of the two in use: of pages that survive a CR3 load, and of the rest. A tag
  * holds a generation, whether it is the tag of a record, the mode's number, whether the user may run what is there or the
- * supervisor, and which of the two generations it means, so that dropping entries, and changing the mode or the privilege, is writing two words. Each
- * address space has a generation of its own, and finds its entries valid again when it is come back to. See JUMP_ENTRY
- * for the layout.
+ * supervisor, and which of the two generations it means, so that dropping entries, and changing the mode or the
+ * privilege, is writing two words. Each address space has a generation of its own, and finds its entries valid again when
+ * it is come back to. See JUMP_ENTRY for the layout.
  */
 import { copyWords } from '../../base/copy-words.ts';
 import { highHalf, lowHalf } from '../../base/halves.ts';

@@ -1,7 +1,8 @@
 /** Where emitted code looks in the jump cache: see `private.ts` for what is where. */
 import { i32, type I32 } from '../emit/expr.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_FACTOR, JUMP_IN_LINE, JUMP_LINE_BITS, JUMP_LINE_SHIFT, JUMP_SHIFT, P, RETURN_SITES, TAG_RECORD,
+  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_FACTOR, JUMP_IN_LINE, JUMP_LINE_BITS, JUMP_LINE_SHIFT, JUMP_SHIFT, P, RETURN_SITES,
+  TAG_RECORD,
 } from '../private.ts'; // prettier-ignore
 
 /** Byte offset of the entry of a (bound) address in a table of 2^`bits` lines. */

@@ -157,8 +157,9 @@ export class Tlbs {
       const entry = (fill & ~(TLB_ENTRY_BYTES - 1)) >>> 2;
       this.use(entry, (fill & 1) !== 0);
       const page = words[entry + TLB_WORD.write]!;
-      // Where it lets nothing be written, some page that will be searched for in vain.
-      this.letWrite((page + words[entry + TLB_WORD.addend]!) >>> 0);
+      // What may be written may be read as well.
+      if (page === words[entry + TLB_WORD.read]!)
+        this.letWrite((page + words[entry + TLB_WORD.addend]!) >>> 0);
     }
   }
 
