@@ -94,6 +94,14 @@ export class AddressSpaces {
     return this.#parts.area.regionTags + space * REGION_TAGS_BYTES;
   }
 
+  /** A region's number is about to be another's. */
+  forgetTagsOf(id: number): void {
+    for (let space = 0; space < ADDRESS_SPACES; space++) {
+      const at = this.#tags(space) + id * REGION_TAG_BYTES;
+      this.#parts.bytes.fill(0, at, at + REGION_TAG_BYTES);
+    }
+  }
+
   /** Tags of the jump cache are about to be used again. @param regions above the numbers of all there are */
   forgetRegionTags(regions: number): void {
     for (let space = 0; space < ADDRESS_SPACES; space++) {

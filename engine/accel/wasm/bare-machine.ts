@@ -60,7 +60,7 @@ export const repeat = (rounds: number, body: readonly number[]): number[] => [
  * @param more how it is to run code, and what to tell of it */
 export function bareMachine(
   interrupts: InterruptSource = NO_INTERRUPTS,
-  more: Partial<Pick<VcpuOptions, 'tier' | 'watch' | 'readTsc' | 'coherence'>> = {},
+  more: Partial<Pick<VcpuOptions, 'tier' | 'watch' | 'readTsc' | 'coherence' | 'translator'>> = {},
 ): BareMachine {
   const stateAddress = 0x1_0000;
   const tables = 0x2_0000;

@@ -38,7 +38,7 @@ export interface CallParts {
 export class Calls {
   readonly #parts: CallParts;
   readonly #bytes: Uint8Array;
-  readonly #quads: BigUint64Array;
+  readonly #words: Int32Array;
   readonly #complex: readonly ComplexInstruction[] = complexNames().map(complexInstruction);
   readonly #operands: ComplexOperands;
   /** Since the guest was entered. */
@@ -49,7 +49,7 @@ export class Calls {
   constructor(parts: CallParts) {
     this.#parts = parts;
     this.#bytes = new Uint8Array(parts.memory.buffer);
-    this.#quads = new BigUint64Array(parts.memory.buffer);
+    this.#words = new Int32Array(parts.memory.buffer);
     this.#operands = new ComplexOperands(parts.memory.buffer, parts.stateAddress);
   }
 
@@ -102,7 +102,10 @@ export class Calls {
 
   /** RIP of the instruction of a record that is run now. */
   placed(record: number): bigint {
-    return BigInt.asUintN(64, this.#quads[(record + REC.rip) >> 3]! + this.#parts.ownState.codePage);
+    return BigInt.asUintN(
+      64,
+      BigInt(this.#words[(record + REC.rip) >> 2]! >>> 0) + this.#parts.ownState.codePage,
+    );
   }
 
   /** Runs what may fault or have to wait; 0 with the exit code set where it does. */

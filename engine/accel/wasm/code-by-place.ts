@@ -5,11 +5,11 @@
  */
 import { copyWords } from '../../base/copy-words.ts';
 import type { Block } from './interpreter/block-index.ts';
-import type { InstalledRegion } from './interpreter/code-cache.ts';
 import { tagOfMode } from './jump-cache.ts';
 import {
   CODE_PLACE, CODE_PLACE_BYTES, CODE_PLACES_BYTES, firstPlace, PLACE_HANDLER_SHIFT, secondPlace,
 } from './private.ts'; // prettier-ignore
+import type { InstalledRegion } from './region/installed-region.ts';
 
 const { host: HOST, mode: MODE, record: RECORD, region: REGION } = CODE_PLACE;
 

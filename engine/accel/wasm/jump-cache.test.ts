@@ -95,22 +95,23 @@ test('more functions than regions are kept', () => {
   m.state.gpr[2] = 0n;
   expect(m.run(100_000)).toBe(ExitReason.Halt);
   expect(m.state.gpr[2]).toBe(BigInt((40 * functions * (functions - 1)) / 2));
-  expect(m.cpu.statistics()['regions dropped: all code dropped']).toBeGreaterThan(0);
+  expect(m.cpu.statistics()['regions dropped: to make room']).toBeGreaterThan(0);
 });
 
-test('code is dropped to make room while it is about to be run', () => {
+test('a region is dropped to make room while it is about to be run', () => {
   const m = bareMachine(NO_INTERRUPTS, { tier: 'few' });
-  // 100 times inc eax; jmp to the next: more than a region is made of until it is made again, for which there is no room
-  // then. dec ecx; jnz to the first; hlt
+  // 100 times inc eax; jmp to the next: more than a region is made of, so that there is no room for what it leads to.
+  // dec ecx; jnz to the first; hlt
   const steps = 100;
   const code = Array.from({ length: steps }, () => [0xff, 0xc0, 0xeb, 0x00]).flat();
   m.load([...code, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(code.length + 8)), HLT]);
-  const rounds = 200_000;
+  const rounds = 40_000;
   m.state.gpr[0] = 0n;
   m.state.gpr[1] = BigInt(rounds);
   expect(m.run(100_000)).toBe(ExitReason.Halt);
   expect(m.state.gpr[0]).toBe(BigInt(steps * rounds));
-  expect(m.cpu.statistics()['regions dropped: all code dropped']).toBeGreaterThan(0);
+  // Each comes back when it is hot once more.
+  expect(m.cpu.statistics()['regions dropped: to make room']).toBeGreaterThan(3);
 });
 
 test.each(TIERS)('a return leads elsewhere than it did, tier %s', (tier) => {

@@ -137,6 +137,8 @@ export const Leave = {
   Shutdown: 5,
   /** A region came to what tier 0 must do: `rip` is the instruction's. */
   Interpret: 6,
+  /** The code at `rip` has been gone to in tier 0 as often as its record's count says. */
+  Hot: 7,
 } as const;
 
 /** What the slow way of an access is told of it: its bytes, and a bit for each of these. */
@@ -290,8 +292,10 @@ export const REC = {
   disp: 16,
   imm: 20,
   imm64: 16,
-  /** u64: RIP of the instruction, relative to P.codePage, as are the targets of direct jumps. */
+  /** u32: RIP of the instruction, relative to P.codePage, as are the targets of direct jumps. */
   rip: 24,
+  /** i32: how often the record was gone to in tier 0, from a negative number up; at 0 TypeScript is told. */
+  count: 28,
 } as const;
 export const REC_BYTES = 32;
 

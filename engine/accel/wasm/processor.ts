@@ -87,6 +87,8 @@ export class Processor implements AcceleratedVcpu, Cpu {
   #stale = true;
   /** The budget ran out: where the guest is now is a sample of where it spends its time. */
   #sample = false;
+  /** Tier 0 has often gone to where it is now. */
+  #hot = false;
   /** The next instruction is tier 0's to run, though a region begins there. */
   #single = false;
   readonly #tiers: Tiers;
@@ -202,6 +204,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
           this.#jumps.forget(rip);
           this.#places.forget(block);
         },
+        forgetTags: (id) => this.#spaces.forgetTagsOf(id),
         forgetRegions: (handlers) => this.#jumps.forgetRegions(handlers),
       },
     }); // prettier-ignore
@@ -264,6 +267,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       'regions dropped: code written': counts.written,
       'regions dropped: mapped elsewhere': counts.remapped,
       'regions dropped: all code dropped': counts.flushed,
+      'regions dropped: to make room': counts.crowded,
       'regions dropped: a larger one there': counts.grown,
       'regions come too late': counts.late,
       'regions refused': counts.refused,
@@ -374,13 +378,11 @@ export class Processor implements AcceleratedVcpu, Cpu {
     let record: number;
     try {
       record = this.#finder.find(mode);
-      if ((this.#sample || this.#tiers.eager) && this.#tiers.regions && !mode.step) {
-        const { generation } = this.#code;
-        this.#sampled(mode);
-        // All code may have been dropped to make room, this too.
-        if (generation !== this.#code.generation) record = this.#finder.find(mode);
+      if ((this.#sample || this.#hot || this.#tiers.eager) && this.#tiers.regions && !mode.step) {
+        if (this.#hot) this.#regions.hot(this.state.rip & ~0xfffn);
+        else this.#sampled(mode);
       }
-      this.#sample = false;
+      this.#sample = this.#hot = false;
     } catch (reason) {
       this.#private.exitRecord = 0;
       this.#private.budget = budget;
@@ -398,7 +400,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     return code;
   }
 
-  /** Looks for hot code. Where the guest runs in tier 1 it gets further in the same time, and less often. */
+  /** Says where the guest spends its time. Where it runs in tier 1 it gets further in the same time, and less often. */
   #sampled(mode: CodeMode): void {
     const { budget, mostBudget } = this.#tiers;
     const weight = Math.ceil(this.#budget / budget);
@@ -416,6 +418,9 @@ export class Processor implements AcceleratedVcpu, Cpu {
     switch (code) {
       case Leave.Budget:
         this.#sample = true;
+        return -1;
+      case Leave.Hot:
+        this.#hot = true;
         return -1;
       case Leave.Interpret:
         this.#single = !this.#finder.findForTier0();

@@ -1,6 +1,7 @@
 /** Whether the pages of regions are mapped as they were when the regions were made. */
-import type { CodeCache, InstalledRegion } from './interpreter/code-cache.ts';
+import type { CodeCache } from './interpreter/code-cache.ts';
 import { type privateLayout, REGION_TAG, REGION_TAG_BYTES } from './private.ts';
+import type { InstalledRegion } from './region/installed-region.ts';
 
 export interface RegionMappingParts {
   readonly memory: WebAssembly.Memory;

@@ -10,7 +10,7 @@ export interface Tiers {
   /** Instructions between two looks at events and timers: while tier 0 runs, and at most. */
   readonly budget: number;
   readonly mostBudget: number;
-  /** Regions of a vCPU at most; then all code is dropped, and what is hot comes back. */
+  /** Regions of a vCPU at most; then the oldest are dropped, and what is hot comes back. */
   readonly mostRegions: number;
 }
 
@@ -18,7 +18,8 @@ export interface Tiers {
 const BUDGET = 20_000;
 const MOST_BUDGET = 160_000;
 
-const MOST_REGIONS = 16_384;
+/** With two handlers each, and tier 0's, they are fewer than the places of code can name (`PLACE_HANDLER_SHIFT`). */
+export const MOST_REGIONS = 24_576;
 
 const MODES: Readonly<Record<string, Tiers>> = {
   /** Tier 0 alone. */

@@ -13,10 +13,11 @@ import { Decoder, TooLong, type Decoded } from '../decode/decoder.ts';
 import type { Row } from '../decode/rows.ts';
 import { isRm } from '../decode/shape.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
-import type { RegionRange } from '../region/collect.ts';
+import type { InstalledRegion, RegionDropped } from '../region/installed-region.ts';
 import { complexNumber } from '../semantics/registry.ts';
 import type { CodeWatch } from '../system/mmu.ts';
 import { BlockIndex, type Block, type CodeMode } from './block-index.ts';
+import { HOT, NEVER } from './entry-count.ts';
 import { addressHandler, Fixed, variantOf, type Check } from './forms.ts';
 import type { RunnableTier0 } from './tier0.ts';
 import {
@@ -29,29 +30,6 @@ import {
 } from './record-fields.ts';
 
 export type { CodeMode };
-
-/** A region in place of the first record of a block. */
-export interface InstalledRegion {
-  readonly record: number;
-  /** The handler whose place it took, its own, and the one for whoever has seen that its pages are mapped as they
-   * were, which is the same where it has one page. */
-  readonly original: number;
-  readonly handler: number;
-  readonly direct: number;
-  /** Its number in the machine. */
-  readonly id: number;
-  /** The code it was made of, by page. */
-  readonly ranges: readonly RegionRange[];
-  /** All its pages are global. */
-  readonly global: boolean;
-  readonly instructions: number;
-  /** The place among the sizes of regions of the one that was last asked for. */
-  size: number;
-}
-
-/** Why a region is gone: its code was written, is mapped elsewhere now, everything was dropped, or a larger one is in
- * its place. */
-export type RegionDropped = 'written' | 'remapped' | 'flushed' | 'grown';
 
 /** Reads code: by linear address, through paging. */
 export interface CodeReader {
@@ -216,6 +194,11 @@ export class CodeCache implements CodeWatch {
     else links.push(jump);
   }
 
+  /** Has emitted code leave with `Leave.Hot` when tier 0 has gone to a record so often from now on. */
+  count(record: number, times: number): void {
+    this.#words[(record + REC.count) >> 2] = -times;
+  }
+
   #drop(block: Block): void {
     this.invalidated++;
     this.#blockCount--;
@@ -283,8 +266,22 @@ export class CodeCache implements CodeWatch {
       this.#freeIfUnused(host);
     }
     this.#regionAt.delete(region.record);
+    this.count(region.record, HOT);
     if (this.#words[region.record >> 2] === region.handler) this.#words[region.record >> 2] = region.original;
     this.onRegionDropped(region, why);
+  }
+
+  /** Drops so many regions, those that were installed first. */
+  dropOldest(count: number): void {
+    for (const region of this.#regionAt.values()) {
+      if (count-- === 0) break;
+      this.dropRegion(region, 'crowded');
+    }
+  }
+
+  /** Drops the regions of a number. */
+  dropNumbered(id: number): void {
+    for (const region of this.#regionAt.values()) if (region.id === id) this.dropRegion(region, 'crowded');
   }
 
   /** Drops everything. Only between instructions. */
@@ -435,6 +432,7 @@ export class CodeCache implements CodeWatch {
       this.#common(at, 0, 0, 0);
       at += REC_BYTES;
     }
+    this.count(start, long && !mode.step ? HOT : NEVER);
     this.#next = at;
     this.#blocks.found = undefined;
     if (from >= 0)

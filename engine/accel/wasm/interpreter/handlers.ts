@@ -25,6 +25,7 @@ import { addCommonHandler, meaningOf } from './common-handler.ts';
 import { addRamPlace, walkPages } from './page-walk.ts';
 import { readAcross } from './crossing.ts';
 import { addDivide128 } from './divide.ts';
+import { countEntry } from './entry-count.ts';
 import { ComplexResult, HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from './tier0.ts';
 
 const NO_FORM: FormContext = {
@@ -76,12 +77,10 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     c.store('i32', cpu, Leave.Exception, P.exitCode);
     c.returnCall(leave, cpu, record, budget);
   });
-  /** A field of a record that is relative to the page of the code. */
-  const placed = (cpu: I32, record: I32, field: number): I64 =>
-    i64.add(i64.load(record, field), i64.load(cpu, P.codePage));
   const leaveNext = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
-    const next = i64.add(placed(cpu, record, REC.rip), i64.load8_u(record, REC.length));
+    const rip = i64.add(i64.load32_u(record, REC.rip), i64.load(cpu, P.codePage));
+    const next = i64.add(rip, i64.load8_u(record, REC.length));
     c.store('i64', cpu, next, S.rip);
     c.store('i32', cpu, Leave.Changed, P.exitCode);
     c.returnCall(leave, cpu, 0, i32.sub(budget, i32.load8_u(record, REC.ordinal)));
@@ -95,6 +94,16 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   });
   const enter = (c: Code, cpu: I32, record: I32, budget: I32) =>
     c.returnCallIndirect(handlerType, i32.load(record, REC.handler), cpu, record, budget);
+  const hot = m.function(HANDLER_PARAMS, ['i32'], (c) => {
+    const [cpu, record, budget] = handler(c);
+    c.store('i64', cpu, i64.add(i64.load32_u(record, REC.rip), i64.load(cpu, P.codePage)), S.rip);
+    c.store('i32', cpu, Leave.Hot, P.exitCode);
+    c.returnCall(leave, cpu, 0, budget);
+  });
+  const enterCounted = (c: Code, cpu: I32, record: I32, budget: I32) => {
+    countEntry(c, record, () => c.returnCall(hot, cpu, record, budget));
+    enter(c, cpu, record, budget);
+  };
   /** Enters code that may be on another page. */
   const enterPage = (c: Code, cpu: I32, rip: I64, record: I32, budget: I32) => {
     c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
@@ -131,7 +140,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
         c.store('i64', cpu, rip, S.rip);
         c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
       });
-      enter(c, cpu, where, budget);
+      enterCounted(c, cpu, where, budget);
     };
     c.if(found, go, undefined, 'likely');
   };
@@ -218,7 +227,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
     // Only a jump within its page has a link.
-    const rip = c.let(placed(cpu, record, REC.imm64));
+    const rip = c.let(i64.add(i64.load(record, REC.imm64), i64.load(cpu, P.codePage)));
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     c.store('i64', cpu, rip, S.rip);
     const target = c.let(c.call('i32', findDirect, record));
@@ -235,6 +244,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     commit,
     revalidate,
     leave,
+    hot,
     raise,
     lookup,
     lookupFrom,

@@ -5,6 +5,7 @@ import { JUMP_TARGETS, Mem, P, REC, REC_BYTES, S } from '../private.ts';
 import { Env } from '../semantics/env.ts';
 import type { FormContext, Operand } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
+import { countEntry } from './entry-count.ts';
 
 /** Parameters of a handler: vCPU state, record, budget left when the block was entered. */
 export const HANDLER_PARAMS = ['i32', 'i32', 'i32'] as const;
@@ -41,7 +42,7 @@ export class RecordEnv extends Env {
     return i64.load(this.record(), REC.imm64);
   }
   override rip(): I64 {
-    return this.#placed(REC.rip);
+    return i64.add(i64.load32_u(this.record(), REC.rip), i64.load(this.cpu, P.codePage));
   }
   override nextRip(): I64 {
     return i64.add(this.rip(), i64.load8_u(this.record(), REC.length));
@@ -50,12 +51,7 @@ export class RecordEnv extends Env {
     return i32.load8_u(this.record(), REC.segment);
   }
   override target(): I64 {
-    return this.#placed(REC.imm64);
-  }
-
-  /** A field of the record that is relative to the page of the code. */
-  #placed(field: number): I64 {
-    return i64.add(i64.load(this.record(), field), i64.load(this.cpu, P.codePage));
+    return i64.add(this.imm64(), i64.load(this.cpu, P.codePage));
   }
 
   #field(at: number): I64 {
@@ -130,7 +126,15 @@ export class RecordEnv extends Env {
     }
     const left = c.let(this.spent());
     const chain = c.let(i32.load(this.record(), REC.chain));
-    c.if(i32.and(i32.ne(chain, 0), i32.ge_s(left, 0)), () => this.enter(chain, left), undefined, 'likely');
+    c.if(
+      i32.and(i32.ne(chain, 0), i32.ge_s(left, 0)),
+      () => {
+        countEntry(c, chain, () => c.returnCall(this.runtime.hot, this.cpu, chain, left));
+        this.enter(chain, left);
+      },
+      undefined,
+      'likely',
+    );
     c.returnCall(this.runtime.link, this.cpu, this.record(), left);
   }
 

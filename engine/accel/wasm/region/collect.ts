@@ -65,6 +65,8 @@ export interface CodePlaces {
   originalHandler(record: number): number | undefined;
   /** There is a region now for the code at RIP, in place of a block: who has noted either is to find out. */
   forget(rip: bigint, block: Block): void;
+  /** A region's number is about to be another's: whether its pages are mapped as they were is not known. */
+  forgetTags(id: number): void;
   /** Handlers of regions that are gone are about to be used for others: the jump cache is to have none of them. */
   forgetRegions(handlers: readonly number[]): void;
 }
@@ -116,7 +118,7 @@ export function collectRegion(
   places: CodePlaces,
   bounds: Bounds,
 ): Collected | undefined {
-  const entryRip = reader.quads[(entry + REC.rip) >> 3]!;
+  const entryRip = reader.rip(entry);
   const found: Found[] = [];
   const seen = new Set<bigint>();
   const links: bigint[] = [];
@@ -124,7 +126,7 @@ export function collectRegion(
   let global = true;
   let loops = false;
   const handlerAt = (record: number): number => places.originalHandler(record) ?? reader.words[record >> 2]!;
-  const ripAt = (record: number, page: bigint): bigint => page + reader.quads[(record + REC.rip) >> 3]!;
+  const ripAt = (record: number, page: bigint): bigint => page + reader.rip(record);
   const lookup = (rip: bigint): number => places.lookup(BigInt.asUintN(64, entryPage + rip));
   const queue: Array<{ record: number; page: bigint; most: number }> = [
     { record: entry, page: 0n, most: bounds.straight },
@@ -248,7 +250,7 @@ function copyRecords(
     records.set(reader.bytes.subarray(record, record + REC_BYTES), own);
     words[own >> 2] = handler;
     records[own + REC.ordinal] = 0;
-    quads[(own + REC.rip) >> 3]! += page;
+    quads[(own + REC.rip) >> 3] = page + reader.rip(record);
     if (isDirect(forms[handler - FIXED_HANDLERS]!.name)) {
       words[(own + REC.chain) >> 2] = 0;
       quads[(own + REC.imm64) >> 3]! += page;

@@ -1,6 +1,6 @@
 /** What whoever runs regions has to know of the modules they come in. */
 
-/** Regions there can be in a machine's life; each has a word of its own in every vCPU. */
+/** Numbers of a machine's regions; each has words of its own in every vCPU. */
 export const REGION_IDS = 65_536;
 
 /** Name under which a module exports region `id`: a function with a handler's signature. */

@@ -3,17 +3,17 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { CodeWatch } from '../../../machine/accelerator.ts';
 import type { TranslatorEnd } from '../../../machine/translator-link.ts';
 import type { Block } from '../interpreter/block-index.ts';
-import type { CodeCache, CodeMode, InstalledRegion } from '../interpreter/code-cache.ts';
+import type { CodeCache, CodeMode } from '../interpreter/code-cache.ts';
+import { HOT, NEVER } from '../interpreter/entry-count.ts';
 import { HANDLERS, IMPORTS, type RunnableTier0 } from '../interpreter/tier0.ts';
 import { collectRegion, type CodePlaces, type Collected, SIZES } from './collect.ts';
 import { checkedName, exportName } from './exports.ts';
 import { hotCodeAt } from './hot-code.ts';
+import type { InstalledRegion } from './installed-region.ts';
 import { RecordReader } from './source.ts';
 import type { TranslationBatch, TranslationRequest, Translator, TranslatorMessage } from './translator.ts';
 
-/** How often a block is found at a budget's end before it is translated. */
-const HOT = 6;
-/** The same for a processor that is to translate everything it enters. */
+/** At which finds at a budget's end a block is translated by a processor that is to translate everything it enters. */
 const AGAIN = new Set([1, 3, 9]);
 /** How often a region is found before its share of all is looked at, which says how large it is to be. */
 const ENOUGH = 100;
@@ -22,13 +22,16 @@ const MOST_AT_FIRST = 1;
 /** By how much it must be larger then to take the old one's place. */
 const WORTH_GROWING = 1.25;
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
- * round or is found so often. */
+ * round or is gone to so often again. */
 const LEAST_INSTRUCTIONS = 4;
 const HOT_THOUGH_SMALL = 16 * HOT;
-/** Finds of a block whose region has been asked for, or was refused: however often it is found, it is not hot. */
-const ASKED = -(2 ** 30);
-/** Finds since then after which it is asked for in a hurry. */
-const HURRY = 4;
+/** What has been asked for and is gone to so often until it comes is asked for in a hurry. */
+const HURRY = 4 * HOT;
+/** Regions asked for at most; what else is hot is asked for when it has been gone to as often again, so that the hottest
+ * comes first. */
+const MOST_WAITING = 64;
+/** Of the most regions that are installed, so many are dropped where there is no room for another. */
+const CROWDED = 1 / 4;
 /** Handlers of regions that are gone before they are used again: until then the jump cache may lead to them. */
 const MOST_RETIRED = 512;
 
@@ -37,10 +40,12 @@ export interface RegionCounts {
   instructions: number;
   bytes: number;
   milliseconds: number;
-  /** Dropped because their code was written, was mapped elsewhere, all code was dropped, or a larger one is there. */
+  /** Dropped because their code was written, was mapped elsewhere, all code was dropped, others were to have room, or a
+   * larger one is there. */
   written: number;
   remapped: number;
   flushed: number;
+  crowded: number;
   grown: number;
   /** Came too late: the code had changed meanwhile. */
   late: number;
@@ -101,6 +106,10 @@ export class Regions {
   /** Asked for and not there yet, by number. */
   readonly #waiting = new Map<number, Wanted>();
   #requests = 0;
+  /** Blocks that would make small regions, and have been hot once. */
+  readonly #little = new WeakSet<Block>();
+  /** The number among all that a region's module was made with, by its number in the machine, which others had before. */
+  readonly #made = new Map<number, number>();
   /** A region has gone to which links may lead still. */
   #broken = false;
   /** How often the guest has been found so far. */
@@ -110,7 +119,7 @@ export class Regions {
   /** Modules instantiated for this vCPU. */
   readonly #instances = new WeakMap<WebAssembly.Module, WebAssembly.Instance>();
   readonly counts: RegionCounts = {
-    regions: 0, instructions: 0, bytes: 0, milliseconds: 0, written: 0, remapped: 0, flushed: 0, grown: 0, late: 0, refused: 0,
+    regions: 0, instructions: 0, bytes: 0, milliseconds: 0, written: 0, remapped: 0, flushed: 0, crowded: 0, grown: 0, late: 0, refused: 0,
   }; // prettier-ignore
 
   constructor(options: RegionOptions) {
@@ -143,20 +152,16 @@ export class Regions {
     this.#collectAnswers();
     const block = this.#code.found;
     if (block === undefined || mode.code !== 64) return false;
-    const before = block.finds;
-    if (before === 0) block.since = this.#finds;
+    if (block.finds === 0) block.since = this.#finds;
     this.#finds += weight;
     block.finds += weight;
-    if (before < ASKED + HURRY && block.finds >= ASKED + HURRY) this.#hurry(block);
     const region = this.#code.regionAt(block.record);
     if (this.#eager) {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.finds)) return false;
       if (region !== undefined) this.#code.dropRegion(region, 'grown');
       this.#ask(block, page, MOST_AT_FIRST);
-    } else if (region === undefined) {
-      if (block.finds >= HOT) this.#ask(block, page, Math.min(this.#sizeFor(block), MOST_AT_FIRST));
-    } else if (block.finds >= ENOUGH) {
+    } else if (region !== undefined && block.finds >= ENOUGH) {
       const size = this.#sizeFor(block);
       block.finds = 0;
       if (size > region.size) this.#ask(block, page, size, region);
@@ -164,15 +169,26 @@ export class Regions {
     return region !== undefined;
   }
 
+  /** Tier 0 has often gone to the block last looked up. @param page RIP of the first byte of the page it is on */
+  hot(page: bigint): void {
+    this.#collectAnswers();
+    const block = this.#code.found;
+    if (this.#eager || block?.mode.code !== 64 || this.#code.regionAt(block.record) !== undefined) return;
+    if (this.#hurry(block)) return;
+    if (this.#waiting.size >= MOST_WAITING) this.#code.count(block.record, HOT);
+    else this.#ask(block, page, Math.min(this.#sizeFor(block), MOST_AT_FIRST));
+  }
+
   /** The size for the share that a block has in what has been run since it was first counted. */
   #sizeFor(block: Block): number {
+    if (block.finds === 0) return 0;
     const share = block.finds / (this.#finds - block.since);
     return SIZES.findLastIndex((bounds) => share >= bounds.share);
   }
 
   /** Asks for the region of a block. @param present the one it has, which a larger one may take the place of */
   #ask(block: Block, page: bigint, size: number, present?: InstalledRegion): void {
-    const { record, finds } = block;
+    const { record } = block;
     if (!this.#eager) block.finds = 0;
     if (present !== undefined) present.size = size;
     const collected = collectRegion(
@@ -183,11 +199,15 @@ export class Regions {
       this.#places,
       SIZES[size]!,
     );
-    if (collected === undefined) return;
+    if (collected === undefined) {
+      this.#code.count(record, NEVER);
+      return;
+    }
     if (present !== undefined && collected.instructions < WORTH_GROWING * present.instructions) return;
     const little = collected.instructions < LEAST_INSTRUCTIONS && !collected.loops;
-    if (little && finds < HOT_THOUGH_SMALL && !this.#eager) {
-      block.finds = finds;
+    if (little && !this.#little.has(block) && !this.#eager) {
+      this.#little.add(block);
+      this.#code.count(record, HOT_THOUGH_SMALL);
       return;
     }
     const watched = this.#watch && hotCodeAt(this.#watch.address, collected, this.#reader, page);
@@ -202,7 +222,7 @@ export class Regions {
       size,
       present,
     });
-    if (!this.#eager) block.finds = ASKED;
+    this.#code.count(record, HURRY);
     if (isOwn(this.#translator)) this.#take(this.#translator.translate([request]));
     else {
       const { records, links } = request.source;
@@ -210,13 +230,15 @@ export class Regions {
     }
   }
 
-  /** A block whose region has been asked for is found again and again. */
-  #hurry(block: Block): void {
-    if (isOwn(this.#translator)) return;
+  /** Asks in a hurry for the region of a block that has been asked for. @returns whether it has */
+  #hurry(block: Block): boolean {
     for (const [hurry, wanted] of this.#waiting) {
-      if (wanted.block === block)
+      if (wanted.block !== block) continue;
+      if (!isOwn(this.#translator))
         this.#translator.port.postMessage({ hurry } satisfies TranslatorMessage, []);
+      return true;
     }
+    return false;
   }
 
   /** Takes what the translator has sent, without waiting. */
@@ -236,19 +258,21 @@ export class Regions {
   #take({ translations, bytes, milliseconds }: TranslationBatch): void {
     this.counts.bytes += bytes;
     this.counts.milliseconds += milliseconds;
-    for (const { request, id, module } of translations) {
+    for (const { request, id, made, module } of translations) {
       const wanted = this.#waiting.get(request)!;
       this.#waiting.delete(request);
       if (module === undefined) {
+        if (wanted.generation === this.#code.generation) this.#code.count(wanted.record, NEVER);
         this.counts.refused++;
         continue;
       }
-      // What comes too late, or is dropped, may be asked for again when it is hot once more.
-      if (!this.#eager) wanted.block.finds = 0;
       if (!this.#isTrue(wanted)) {
+        // It is asked for again when it is hot once more.
+        if (wanted.generation === this.#code.generation) this.#code.count(wanted.record, HOT);
         this.counts.late++;
         continue;
       }
+      this.#makeRoom(id, made);
       this.#install(wanted, id, module);
     }
     // Who comes to a region that is gone finds what is there now, but by asking TypeScript.
@@ -270,10 +294,6 @@ export class Regions {
     const { record, ranges, instructions, source, size } = wanted;
     const present = this.#code.regionAt(record);
     if (present !== wanted.present) return;
-    if (this.#code.regionCount >= this.#most) {
-      this.#code.flush();
-      return;
-    }
     if (present !== undefined) this.#code.dropRegion(present, 'grown');
     let instance = this.#instances.get(module);
     if (instance === undefined) {
@@ -297,6 +317,18 @@ export class Regions {
     this.#places.forget(wanted.page + source.entry, wanted.block);
     this.counts.regions++;
     this.counts.instructions += instructions;
+  }
+
+  /** Drops what a region that is about to be installed cannot be there with: another of its number, and old ones where
+   * there are too many. */
+  #makeRoom(id: number, made: number): void {
+    const before = this.#made.get(id);
+    this.#made.set(id, made);
+    if (before !== undefined && before !== made) {
+      this.#code.dropNumbered(id);
+      this.#places.forgetTags(id);
+    }
+    if (this.#code.regionCount >= this.#most) this.#code.dropOldest(Math.ceil(this.#most * CROWDED));
   }
 
   /** Puts an exported function among the handlers. */

@@ -3,7 +3,7 @@
  * and where their jumps lead. It can be sent to another thread, and equal code has equal sources whatever
  * vCPU it was found by, and wherever it is mapped: RIPs are relative to the page of the region's entry.
  */
-import { REC_BYTES } from '../private.ts';
+import { REC, REC_BYTES } from '../private.ts';
 
 export interface RegionSource {
   /** Of each instruction in turn: its address record, or zeros, and its own. Links, ordinals and the handlers
@@ -33,6 +33,11 @@ export class RecordReader {
     this.halves = new Uint16Array(buffer);
     this.bytes = new Uint8Array(buffer);
     this.quads = new BigInt64Array(buffer);
+  }
+
+  /** RIP of a record's instruction, relative to its page. */
+  rip(record: number): bigint {
+    return BigInt(this.words[(record + REC.rip) >> 2]! >>> 0);
   }
 }
 

@@ -4,6 +4,7 @@
  * built once on a host.
  */
 import { getCompileCacheDir } from 'node:module';
+import { constants, getPriority, platform, setPriority } from 'node:os';
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import { buildTier0 } from '../interpreter/handlers.ts';
 import { KeptTier0 } from '../interpreter/kept-tier0.ts';
@@ -21,6 +22,13 @@ const GIVING_BACK = 1000;
 /** Once nothing has been asked for so long, in milliseconds, garbage is collected: V8 leaves it until it needs the room. An
  * idle guest has something translated every few seconds, which is not to collect garbage each time. */
 const QUIET = 5000;
+
+/** Where cores are scarce, vCPUs come first. Linux alone has priorities for threads: elsewhere the whole process would have
+ * this one (setpriority(2), "C library/kernel differences"). */
+function giveWay(): void {
+  if (platform() !== 'linux') return;
+  setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
+}
 
 function serve(control: MessagePort): void {
   const giveBack = memoryReturner();
@@ -62,4 +70,7 @@ function serve(control: MessagePort): void {
   });
 }
 
-if (parentPort !== null) serve(parentPort);
+if (parentPort !== null) {
+  giveWay();
+  serve(parentPort);
+}

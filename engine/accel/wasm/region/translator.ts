@@ -27,7 +27,10 @@ export type TranslatorMessage = TranslationRequest | HurryRequest;
 /** What it gets: the region as an export of a module, or nothing where it cannot be translated. */
 export interface Translation {
   readonly request: number;
+  /** Its number in the machine, below {@link REGION_IDS}; regions that are long forgotten may have had it. */
   readonly id: number;
+  /** Its number among all that were ever made. */
+  readonly made: number;
   readonly module: WebAssembly.Module | undefined;
 }
 
@@ -40,16 +43,25 @@ export interface TranslationBatch {
 
 interface Known {
   readonly id: number;
+  readonly made: number;
   module: WebAssembly.Module | undefined;
 }
+
+/** Translations that are kept, for vCPUs that ask for them again. Less than there are numbers, so that those of a batch have
+ * different ones. */
+const MOST_KNOWN = REGION_IDS / 2;
 
 export class Translator {
   readonly #tier0: Tier0;
   readonly #known = new Map<string, Known>();
+  readonly #most: number;
+  #made = 0;
   readonly #links: Links = { count: 0 };
 
-  constructor(tier0: Tier0) {
+  /** @param most translations that are kept */
+  constructor(tier0: Tier0, most = MOST_KNOWN) {
     this.#tier0 = tier0;
+    this.#most = most;
   }
 
   translate(requests: readonly TranslationRequest[]): TranslationBatch {
@@ -59,9 +71,10 @@ export class Translator {
       const key = keyOf(source);
       let known = this.#known.get(key);
       if (known === undefined) {
-        known = { id: this.#known.size, module: undefined };
-        this.#known.set(key, known);
-        if (known.id < REGION_IDS) fresh.push({ source, id: known.id, known });
+        const made = this.#made++;
+        known = { id: made % (2 * this.#most), made, module: undefined };
+        this.#keep(key, known);
+        fresh.push({ source, id: known.id, known });
       }
       return { request, known };
     });
@@ -73,10 +86,23 @@ export class Translator {
       for (const { id, known } of fresh) if (!refused.has(id)) known.module = module;
     }
     return {
-      translations: answers.map(({ request, known }) => ({ request, id: known.id, module: known.module })),
+      translations: answers.map(({ request, known: { id, made, module } }) => ({
+        request,
+        id,
+        made,
+        module,
+      })),
       bytes: length,
       milliseconds: performance.now() - started,
     };
+  }
+
+  #keep(key: string, known: Known): void {
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size < this.#most) break;
+      this.#known.delete(oldest);
+    }
+    this.#known.set(key, known);
   }
 }
 

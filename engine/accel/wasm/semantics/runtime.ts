@@ -28,6 +28,8 @@ export interface Runtime {
   readonly refind: Func;
   /** (cpu, rec, budget): goes on at the record's direct target and remembers it. */
   readonly link: Func;
+  /** (cpu, rec, budget): leaves before the record, which has been gone to often. */
+  readonly hot: Func;
   /** (cpu, rec, budget): leaves behind the record with Leave.Changed. */
   readonly leaveNext: Func;
   /** () → the machine's TSC, before the vCPU's offset, as a whole number. */

@@ -114,7 +114,7 @@ export class SimdMachine {
     const runtime: Runtime = {
       slow: none, ticks: none, revalidate: none, refind: none, commit: none, leave: none, raise, lookup: none,
       lookupFrom: none, leaveRegion: none, interpret: none, link: none, leaveNext: none, leaveComplex: none,
-      complex: none, float,
+      complex: none, hot: none, float,
       extra: new Map([...addSseLibrary(m, float), ...addX87Library(m, float)]),
     }; // prettier-ignore
     forms.forEach((form, i) => {
