@@ -12,6 +12,7 @@ import type { AccessSize, Clock, TimedDevice } from '../device/device.ts';
 import type { MmioBus } from '../memory/mmio-bus.ts';
 import type { PortBus } from '../memory/port-bus.ts';
 import { type ExitCounters, SAMPLE } from './exit-counters.ts';
+import { HaltPoll } from './halt-poll.ts';
 import type { End, RunState } from './run-state.ts';
 import type { VcpuSignals } from './signals.ts';
 import { Activity, Flag, VcpuEvent } from './state.ts';
@@ -69,6 +70,7 @@ export type LoopEnd =
 
 export class RunLoop {
   readonly #parts: RunLoopParts;
+  readonly #haltPoll: HaltPoll;
   #ioExits = 0;
   /** When the loop began, by `performance`. */
   #started = 0;
@@ -79,6 +81,7 @@ export class RunLoop {
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
+    this.#haltPoll = new HaltPoll(parts.signals, parts.index, parts.signals.count);
   }
 
   /** Runs until the machine ends. Must not be called with the device lock held. */
@@ -258,7 +261,7 @@ export class RunLoop {
       this.#parts.sleeping(deadline);
       // Another vCPU may have moved the deadline before it could see until when this one sleeps.
       if (timers.deadline() >= deadline) {
-        signals.wait(index, events, Math.min((deadline - now) / 1e6, LONGEST_SLEEP));
+        this.#haltPoll.wait(events, Math.min((deadline - now) / 1e6, LONGEST_SLEEP));
       }
       this.#parts.sleeping(-Infinity);
     }
