@@ -47,8 +47,8 @@ interface Known {
   module: WebAssembly.Module | undefined;
 }
 
-/** Translations that are kept, for vCPUs that ask for them again. Less than there are numbers, so that those of a batch have
- * different ones. */
+/** Translations that are kept, for vCPUs that ask for them again. There are twice as many numbers, so that those that are kept
+ * have different ones, and those of a batch. */
 const MOST_KNOWN = REGION_IDS / 2;
 
 export class Translator {
