@@ -1,14 +1,14 @@
 /**
- * How a vCPU that has halted waits: before its thread sleeps it looks for an event for a while, since a sleep that ends
- * soon costs as much as it lasts, in falling asleep and in being woken. How long it looks follows from how long it had to
+ * How a vCPU that has halted waits: before its thread sleeps it looks for an event for a while, since falling asleep
+ * and being woken take time of their own. How long it looks follows from how long it had to
  * wait before, as with the halt polling of Linux's KVM (Documentation/virt/kvm/halt-polling.rst): an idle guest, whose sleeps
  * are long, costs nothing.
  */
 import { availableParallelism } from 'node:os';
 import type { VcpuSignals } from './signals.ts';
 
-/** Milliseconds that it looks at least, where it does, and at most: about what a disk of the host's cache takes to read a
- * MiB. */
+/** Milliseconds that it looks at least, where it does, and at most: more than the I/O thread takes for a MiB that the host has
+ * in memory. */
 const LEAST = 0.02;
 const MOST = 0.4;
 /** Looks between two at the clock. */

@@ -6,7 +6,7 @@ import type { Code } from '../emit/code.ts';
 import { i32, type I32 } from '../emit/expr.ts';
 import { REC } from '../private.ts';
 
-/** How often tier 0 goes to code before it is hot: it has then cost about as much as its translation takes. */
+/** How often tier 0 goes to code before it is hot: by measuring (ARCHITECTURE.md, "Counting entries of tier 0"). */
 export const HOT = 4000;
 
 /** For code that is never to be told of: 2^31 times. */

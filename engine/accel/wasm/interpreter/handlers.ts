@@ -20,7 +20,7 @@ import type { Runtime } from '../semantics/runtime.ts';
 import { findByPlace } from './code-place.ts';
 import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from './forms.ts';
 import type { EncodedTier0 } from './kept-tier0.ts';
-import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
+import { HANDLER_PARAMS, RecordEnv, ripOf } from './record-env.ts';
 import { addCommonHandler, meaningOf } from './common-handler.ts';
 import { addRamPlace, walkPages } from './page-walk.ts';
 import { readAcross } from './crossing.ts';
@@ -79,8 +79,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   });
   const leaveNext = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
-    const rip = i64.add(i64.load32_u(record, REC.rip), i64.load(cpu, P.codePage));
-    const next = i64.add(rip, i64.load8_u(record, REC.length));
+    const next = i64.add(ripOf(cpu, record), i64.load8_u(record, REC.length));
     c.store('i64', cpu, next, S.rip);
     c.store('i32', cpu, Leave.Changed, P.exitCode);
     c.returnCall(leave, cpu, 0, i32.sub(budget, i32.load8_u(record, REC.ordinal)));
@@ -96,7 +95,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     c.returnCallIndirect(handlerType, i32.load(record, REC.handler), cpu, record, budget);
   const hot = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
-    c.store('i64', cpu, i64.add(i64.load32_u(record, REC.rip), i64.load(cpu, P.codePage)), S.rip);
+    c.store('i64', cpu, ripOf(cpu, record), S.rip);
     c.store('i32', cpu, Leave.Hot, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   });

@@ -10,6 +10,10 @@ import { countEntry } from './entry-count.ts';
 /** Parameters of a handler: vCPU state, record, budget left when the block was entered. */
 export const HANDLER_PARAMS = ['i32', 'i32', 'i32'] as const;
 
+/** RIP of a record's instruction. */
+export const ripOf = (cpu: I32, record: I32): I64 =>
+  i64.add(i64.load32_u(record, REC.rip), i64.load(cpu, P.codePage));
+
 export class RecordEnv extends Env {
   readonly #record: Local<'i32'>;
   readonly #budget: Local<'i32'>;
@@ -42,7 +46,7 @@ export class RecordEnv extends Env {
     return i64.load(this.record(), REC.imm64);
   }
   override rip(): I64 {
-    return i64.add(i64.load32_u(this.record(), REC.rip), i64.load(this.cpu, P.codePage));
+    return ripOf(this.cpu, this.record());
   }
   override nextRip(): I64 {
     return i64.add(this.rip(), i64.load8_u(this.record(), REC.length));

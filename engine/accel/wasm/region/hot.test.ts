@@ -82,7 +82,7 @@ test('translations are kept, the oldest are forgotten, and their numbers used ag
   expect([4, 3, 0, 3].map(numbers)).toEqual([4, 3, 5, 6].map(expected));
 });
 
-test('a number that another region has now is neither of two, and says nothing of pages', () => {
+test('a region goes when another is given its number, and what was known of its pages', () => {
   const functions = 6;
   const translator = { tier0: tier0(), translator: new Translator(tier0(), 2) };
   const m = bareMachine(NO_INTERRUPTS, { tier: 'interrupt', translator });

@@ -279,9 +279,9 @@ export class Regions {
     if (this.#broken) this.#forgetRetired();
   }
 
-  /** Whether the records that a region was made from are still what they were. */
-  #isTrue({ witness, generation }: Wanted): boolean {
-    if (generation !== this.#code.generation) return false;
+  /** Whether the records that a region was made from are still what they were, and so is what it is to take the place of. */
+  #isTrue({ witness, generation, record: entry, present }: Wanted): boolean {
+    if (generation !== this.#code.generation || this.#code.regionAt(entry) !== present) return false;
     for (let i = 0; i < witness.length; i += 2) {
       const record = witness[i]!;
       const handler = this.#code.originalHandler(record) ?? this.#reader.words[record >> 2];
@@ -293,7 +293,6 @@ export class Regions {
   #install(wanted: Wanted, id: number, module: WebAssembly.Module): void {
     const { record, ranges, instructions, source, size } = wanted;
     const present = this.#code.regionAt(record);
-    if (present !== wanted.present) return;
     if (present !== undefined) this.#code.dropRegion(present, 'grown');
     let instance = this.#instances.get(module);
     if (instance === undefined) {

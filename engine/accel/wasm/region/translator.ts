@@ -42,7 +42,6 @@ export interface TranslationBatch {
 }
 
 interface Known {
-  readonly id: number;
   readonly made: number;
   module: WebAssembly.Module | undefined;
 }
@@ -71,10 +70,9 @@ export class Translator {
       const key = keyOf(source);
       let known = this.#known.get(key);
       if (known === undefined) {
-        const made = this.#made++;
-        known = { id: made % (2 * this.#most), made, module: undefined };
+        known = { made: this.#made++, module: undefined };
         this.#keep(key, known);
-        fresh.push({ source, id: known.id, known });
+        fresh.push({ source, id: this.#idOf(known), known });
       }
       return { request, known };
     });
@@ -86,15 +84,14 @@ export class Translator {
       for (const { id, known } of fresh) if (!refused.has(id)) known.module = module;
     }
     return {
-      translations: answers.map(({ request, known: { id, made, module } }) => ({
-        request,
-        id,
-        made,
-        module,
-      })),
+      translations: answers.map(({ request, known }) => ({ request, id: this.#idOf(known), ...known })),
       bytes: length,
       milliseconds: performance.now() - started,
     };
+  }
+
+  #idOf({ made }: Known): number {
+    return made % (2 * this.#most);
   }
 
   #keep(key: string, known: Known): void {
