@@ -4,7 +4,7 @@
 import type { DiskConfig } from '../api/config.ts';
 import type { DiskImage } from '../backend/image/disk-image.ts';
 import { GuesthouseError, reasonOf } from '../base/errors.ts';
-import { lengthOf } from '../backend/image/buffers.ts';
+import { type Buffers, lengthOf } from '../backend/image/buffers.ts';
 import type { BlockBackend } from '../device/storage/block.ts';
 import type { BlockCounters, BlockRequest } from '../device/storage/block-counters.ts';
 import type { IoSlot, IoSlots } from '../device/storage/io-slots.ts';
@@ -45,13 +45,13 @@ export class DiskBackend implements BlockBackend {
     this.#parts = parts;
   }
 
-  read(at: number, into: readonly Uint8Array[]): boolean {
+  read(at: number, into: Buffers): boolean {
     const done = this.#try('read', lengthOf(into), (image) => image.readv(at, into));
     if (done) this.#parts.wasRead();
     return done;
   }
 
-  write(at: number, from: readonly Uint8Array[]): boolean {
+  write(at: number, from: Buffers): boolean {
     return this.#try('write', lengthOf(from), (image) => {
       image.writev(at, from);
       this.#through(image);

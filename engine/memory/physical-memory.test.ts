@@ -3,6 +3,7 @@ import { AddressMap, RangeKind } from './address-map.ts';
 import { DirtyLog } from './dirty-log.ts';
 import { MachineMemory } from './machine-memory.ts';
 import { PhysicalMemory } from './physical-memory.ts';
+import { Runs } from './runs.ts';
 
 function setUp() {
   const memory = MachineMemory.create(0x10000, 0x20000);
@@ -67,4 +68,56 @@ test('writes mark the pages of RAM they touch and are told', () => {
     [8096, 96],
     [0, 104],
   ]);
+});
+
+test('pieces are where the bytes are, in the order of their segments', () => {
+  const { physical, memory, dirty, writes } = setUp();
+  dirty.enable(0, 16);
+  const segments = [
+    { address: 4090, length: 10 },
+    { address: 100, length: 0 },
+    { address: 50, length: 5 },
+    { address: 55, length: 5 },
+  ];
+  physical.write(4090, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+  dirty.collect(0, 16);
+  writes.length = 0;
+  const pieces = physical.pieces(segments, 'write');
+  if (!(pieces instanceof Runs)) throw new Error('all of it is memory');
+  expect(Array.from({ length: pieces.count }, (_, run) => [pieces.start(run), pieces.length(run)])).toEqual([
+    [memory.ramBase + 4096 + 4090, 6],
+    [memory.ramBase, 4],
+    [memory.ramBase + 4096 + 50, 10],
+  ]);
+  expect(pieces.views().flatMap((view) => [...view].slice(0, 6))).toEqual([
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0, 0, 0, 0,
+  ]);
+  physical.wrote(segments, pieces);
+  expect(writes).toEqual([
+    [4096 + 4090, 6],
+    [0, 4],
+    [4096 + 50, 10],
+  ]);
+  expect(dirty.collect(0, 16)).toEqual([0, 1]);
+});
+
+test('in place of what is not memory, or not to be written, pieces are bytes that belong to nobody', () => {
+  const { physical, memory, rom, writes } = setUp();
+  const segments = [
+    { address: 8188, length: 8 },
+    { address: 2 ** 40, length: 4 },
+  ];
+  const bytes = (access: 'read' | 'write') => {
+    const pieces = physical.pieces(segments, access);
+    return pieces instanceof Runs ? pieces.views() : pieces;
+  };
+  const ones = [0xff, 0xff, 0xff, 0xff];
+  expect(bytes('read').map((view) => [...view])).toEqual([[0, 0, 0, 0], [0x5a, 0x5a, 0x5a, 0x5a], ones]);
+  const written = bytes('write');
+  expect(written.map((view) => [...view])).toEqual([[0, 0, 0, 0], ones, ones]);
+  for (const view of written) view.fill(3);
+  physical.wrote(segments, written);
+  expect(writes).toEqual([[4092, 4]]);
+  expect(memory.bytes[rom]).toBe(0x5a);
+  expect(physical.readU32(8188)).toBe(0x03030303);
 });

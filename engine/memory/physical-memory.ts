@@ -7,6 +7,13 @@
 import type { AddressMap } from './address-map.ts';
 import type { DirtyLog } from './dirty-log.ts';
 import { type MachineMemory, PAGE_SIZE } from './machine-memory.ts';
+import { Runs } from './runs.ts';
+
+/** A piece of guest memory. */
+export interface Segment {
+  readonly address: number;
+  readonly length: number;
+}
 
 export class PhysicalMemory {
   readonly #memory: MachineMemory;
@@ -111,36 +118,58 @@ export class PhysicalMemory {
   }
 
   /**
-   * The bytes at `address` themselves, for DMA in place: in as few pieces as they lie in. In place of what is not
-   * memory, or is not to be written, there are bytes that belong to nobody, all ones.
+   * The bytes of segments themselves, one behind the other, for DMA in place. In place of what is not memory, or is not to
+   * be written, there are bytes that belong to nobody, all ones.
    *
-   * @param length bytes; bounded by the caller
+   * @param segments whose bytes are bounded by the caller
    * @param access `write` leaves out ROM; {@link wrote} is to be called afterwards
    */
-  views(address: number, length: number, access: 'read' | 'write'): Uint8Array[] {
-    // Most lists are of single pages.
-    const at = access === 'read' ? this.#within(address, length) : this.#writable(address, length);
-    if (at !== 0) return [this.#memory.bytes.subarray(at, at + length)];
-    const pieces: Array<{ at: number; bytes: number }> = [];
-    this.#eachPage(address, length, (at, _offset, bytes, readOnly) => {
-      const from = access === 'write' && readOnly ? 0 : at;
-      const last = pieces.at(-1);
-      const joins =
-        last !== undefined && (from === 0 ? last.at === 0 : last.at !== 0 && last.at + last.bytes === from);
-      if (joins) last.bytes += bytes;
-      else pieces.push({ at: from, bytes });
-    });
-    return pieces.map(({ at, bytes }) =>
-      at === 0 ? new Uint8Array(bytes).fill(0xff) : this.#memory.bytes.subarray(at, at + bytes),
-    );
+  pieces(segments: readonly Segment[], access: 'read' | 'write'): readonly Uint8Array[] | Runs {
+    const runs = new Runs(this.#memory.buffer);
+    for (const { address, length } of segments)
+      if (!this.#addRuns(runs, address, length, access)) return this.#views(segments, access);
+    return runs;
   }
 
-  /** Notes that bytes got by {@link views} have been written. */
-  wrote(address: number, length: number): void {
-    if (length === 0) return;
-    const at = this.#writable(address, length);
-    if (at === 0) this.#modify(address, length, nothing);
-    else this.#changed(at, length);
+  /** Notes that {@link pieces} of segments have been written. */
+  wrote(segments: readonly Segment[], pieces: readonly Uint8Array[] | Runs): void {
+    if (!(pieces instanceof Runs)) {
+      for (const { address, length } of segments) this.#modify(address, length, nothing);
+      return;
+    }
+    for (let run = 0; run < pieces.count; run++) {
+      const end = pieces.start(run) + pieces.length(run);
+      for (let at = pieces.start(run); at < end;) {
+        const bytes = Math.min(end - at, PAGE_SIZE - (at % PAGE_SIZE));
+        this.#changed(at, bytes);
+        at += bytes;
+      }
+    }
+  }
+
+  /** @returns false where not all of it is memory, or for `write` not to be written */
+  #addRuns(runs: Runs, address: number, length: number, access: 'read' | 'write'): boolean {
+    for (let offset = 0; offset < length;) {
+      const page = Math.floor((address + offset) / PAGE_SIZE);
+      const inPage = address + offset - page * PAGE_SIZE;
+      const bytes = Math.min(length - offset, PAGE_SIZE - inPage);
+      const found = this.#map.resolve(page);
+      if (found === 0 || (access === 'write' && found % 2 !== 0)) return false;
+      runs.add(found - (found % 2) + inPage, bytes);
+      offset += bytes;
+    }
+    return true;
+  }
+
+  #views(segments: readonly Segment[], access: 'read' | 'write'): Uint8Array[] {
+    const views: Uint8Array[] = [];
+    for (const { address, length } of segments) {
+      this.#eachPage(address, length, (at, _offset, bytes, readOnly) => {
+        const nobodys = at === 0 || (access === 'write' && readOnly);
+        views.push(nobodys ? new Uint8Array(bytes).fill(0xff) : this.#memory.bytes.subarray(at, at + bytes));
+      });
+    }
+    return views;
   }
 
   /** Where `size` bytes at `address` lie in the shared memory; 0 where not all of them are in one page of
@@ -151,12 +180,6 @@ export class PhysicalMemory {
     if (offset + size > PAGE_SIZE) return 0;
     const at = this.#map.resolve(page);
     return at === 0 ? 0 : at - (at % 2) + offset;
-  }
-
-  /** The same where they may be written. */
-  #writable(address: number, size: number): number {
-    const readOnly = this.#map.resolve(Math.floor(address / PAGE_SIZE)) % 2 !== 0;
-    return readOnly ? 0 : this.#within(address, size);
   }
 
   #modify(address: number, length: number, body: (at: number, offset: number, bytes: number) => void): void {

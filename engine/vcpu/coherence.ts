@@ -264,6 +264,8 @@ export class Coherence {
     const page = Math.floor(address / 4096);
     // A full barrier: the bytes are there before anybody is looked for who may just be decoding them.
     Atomics.or(this.#code, 2 * page, 0);
+    // Mostly nobody has, and a device may have written hundreds.
+    if ((this.#code[2 * page]! | this.#code[2 * page + 1]!) === 0) return;
     const readers: number[] = [];
     for (const half of [0, 1] as const) {
       for (let bits = this.#codeOf(page, half); bits !== 0; bits &= bits - 1) {

@@ -2,18 +2,27 @@
  * Lists of buffers as one run of bytes: what a guest's scatter/gather lists become.
  */
 
-/** Buffers that follow each other, as for preadv(2). They may lie in shared memory. */
-export type Buffers = readonly Uint8Array[];
+import { Runs } from '../../memory/runs.ts';
+
+/** Buffers that follow each other, as for preadv(2), which may lie in shared memory; or runs of a machine's memory. */
+export type Buffers = readonly Uint8Array[] | Runs;
+
+/** The bytes themselves, where they are to be looked at. */
+export function viewsOf(buffers: Buffers): readonly Uint8Array[] {
+  return buffers instanceof Runs ? buffers.views() : buffers;
+}
 
 /** Bytes in all. */
 export function lengthOf(buffers: Buffers): number {
+  if (buffers instanceof Runs) return buffers.bytes;
   let sum = 0;
   for (const buffer of buffers) sum += buffer.length;
   return sum;
 }
 
 /** The part of `length` bytes from `from` on, without copying. What lies beyond the end is left out. */
-export function sliceOf(buffers: Buffers, from: number, length: number): Uint8Array[] {
+export function sliceOf(buffers: Buffers, from: number, length: number): Buffers {
+  if (buffers instanceof Runs) return buffers.slice(from, length);
   const parts: Uint8Array[] = [];
   let skip = from;
   let left = length;
@@ -33,13 +42,13 @@ export function sliceOf(buffers: Buffers, from: number, length: number): Uint8Ar
 
 /** Sets every byte to zero. */
 export function clear(buffers: Buffers): void {
-  for (const buffer of buffers) buffer.fill(0);
+  for (const buffer of viewsOf(buffers)) buffer.fill(0);
 }
 
 /** Copies `source` to the front of `buffers`, which have room for it. */
 export function scatter(buffers: Buffers, source: Uint8Array): void {
   let at = 0;
-  for (const buffer of buffers) {
+  for (const buffer of viewsOf(buffers)) {
     if (at >= source.length) return;
     buffer.set(source.subarray(at, at + buffer.length));
     at += buffer.length;

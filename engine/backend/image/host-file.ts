@@ -12,8 +12,10 @@ import {
   readvSync,
   writevSync,
 } from 'node:fs';
-import { type Buffers, clear, lengthOf, sliceOf } from './buffers.ts';
+import { Runs } from '../../memory/runs.ts';
+import { type Buffers, clear, lengthOf, sliceOf, viewsOf } from './buffers.ts';
 import { punchHole } from './punch-hole.ts';
+import { transferRuns } from './vectored-io.ts';
 
 /** Offsets and lengths in bytes. What fails throws what Node's file system calls throw (`code` is the errno's
  * name). */
@@ -64,7 +66,7 @@ export class OpenFile implements HostFile {
     const length = lengthOf(into);
     for (let done = 0; done < length;) {
       const rest = done === 0 ? into : sliceOf(into, done, length - done);
-      const count = readvSync(this.#descriptor, rest.slice(0, MOST_BUFFERS), at + done);
+      const count = this.#transfer('preadv', at + done, rest);
       if (count === 0) {
         clear(rest);
         return;
@@ -77,8 +79,18 @@ export class OpenFile implements HostFile {
     const length = lengthOf(from);
     for (let done = 0; done < length;) {
       const rest = done === 0 ? from : sliceOf(from, done, length - done);
-      done += writevSync(this.#descriptor, rest.slice(0, MOST_BUFFERS), at + done);
+      done += this.#transfer('pwritev', at + done, rest);
     }
+  }
+
+  /** Moves bytes by one call. @returns how many */
+  #transfer(kind: 'preadv' | 'pwritev', at: number, buffers: Buffers): number {
+    if (buffers instanceof Runs) {
+      const moved = transferRuns(kind, this.#descriptor, at, buffers);
+      if (moved !== undefined) return moved;
+    }
+    const some = viewsOf(buffers).slice(0, MOST_BUFFERS);
+    return (kind === 'preadv' ? readvSync : writevSync)(this.#descriptor, some, at);
   }
 
   truncate(bytes: number): void {

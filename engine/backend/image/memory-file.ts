@@ -3,7 +3,7 @@
  * ended in the middle, or had the host lost power.
  */
 import type { Random } from '../../base/random.ts';
-import { type Buffers, lengthOf } from './buffers.ts';
+import { type Buffers, lengthOf, viewsOf } from './buffers.ts';
 import type { HostFile } from './host-file.ts';
 
 type Operation =
@@ -29,7 +29,7 @@ export class MemoryFile implements HostFile {
 
   readv(at: number, into: Buffers): void {
     let from = at;
-    for (const buffer of into) {
+    for (const buffer of viewsOf(into)) {
       const there = this.#bytes.subarray(from, Math.min(from + buffer.length, this.#size));
       buffer.fill(0);
       buffer.set(there);
@@ -41,7 +41,7 @@ export class MemoryFile implements HostFile {
     this.onWrite();
     const bytes = new Uint8Array(lengthOf(from));
     let to = 0;
-    for (const buffer of from) {
+    for (const buffer of viewsOf(from)) {
       bytes.set(buffer, to);
       to += buffer.length;
     }

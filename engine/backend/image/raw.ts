@@ -1,6 +1,6 @@
 /** A raw image: the file is the disk. Also ISO images, which are opened read-only. */
 import { GuesthouseError } from '../../base/errors.ts';
-import { type Buffers, lengthOf } from './buffers.ts';
+import { type Buffers, lengthOf, viewsOf } from './buffers.ts';
 import { type DiskImage, SECTOR } from './disk-image.ts';
 import type { HostFile } from './host-file.ts';
 
@@ -81,7 +81,7 @@ export class RawImage implements DiskImage {
     const sector = new Uint8Array(SECTOR);
     this.#file.readv(0, [sector]);
     let to = at;
-    for (const buffer of from) {
+    for (const buffer of viewsOf(from)) {
       if (to >= SECTOR) break;
       sector.set(buffer.subarray(0, SECTOR - to), to);
       to += buffer.length;

@@ -6,13 +6,14 @@
  * {@link BlockDevice.serve}, run by an I/O thread: it takes the lock to see what is to be done and to say that it
  * was done, and moves the data itself without the lock, between the image and guest memory.
  */
+import type { Buffers } from '../../backend/image/buffers.ts';
 import type { IoSlot } from './io-slots.ts';
 
 /** A disk as its device sees it in the I/O thread. Offsets and lengths in bytes, within the disk.
  * Each returns false where the host has failed and the guest is to be told. */
 export interface BlockBackend {
-  read(at: number, into: readonly Uint8Array[]): boolean;
-  write(at: number, from: readonly Uint8Array[]): boolean;
+  read(at: number, into: Buffers): boolean;
+  write(at: number, from: Buffers): boolean;
   flush(): boolean;
   discard(at: number, length: number): boolean;
   writeZeroes(at: number, length: number, unmap: boolean): boolean;

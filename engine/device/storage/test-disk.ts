@@ -1,4 +1,6 @@
 /** What tests of storage devices put in place of an image and guest memory. */
+import { type Buffers, lengthOf, viewsOf } from '../../backend/image/buffers.ts';
+import type { Segment } from '../../memory/physical-memory.ts';
 import type { BlockBackend } from './block.ts';
 import type { DmaMemory } from '../dma.ts';
 
@@ -15,13 +17,13 @@ export class TestDisk implements BlockBackend {
     this.bytes = typeof bytes === 'number' ? new Uint8Array(bytes) : bytes;
   }
 
-  read(at: number, into: readonly Uint8Array[]): boolean {
+  read(at: number, into: Buffers): boolean {
     return this.#each('read', at, into, (part, from) =>
       part.set(this.bytes.subarray(from, from + part.length)),
     );
   }
 
-  write(at: number, from: readonly Uint8Array[]): boolean {
+  write(at: number, from: Buffers): boolean {
     return this.#each('write', at, from, (part, to) => this.bytes.set(part, to));
   }
 
@@ -45,18 +47,13 @@ export class TestDisk implements BlockBackend {
     return !this.broken;
   }
 
-  #each(
-    what: string,
-    at: number,
-    buffers: readonly Uint8Array[],
-    body: (part: Uint8Array, at: number) => void,
-  ): boolean {
-    const length = buffers.reduce((sum, part) => sum + part.length, 0);
+  #each(what: string, at: number, buffers: Buffers, body: (part: Uint8Array, at: number) => void): boolean {
+    const length = lengthOf(buffers);
     this.#require(at, length);
     this.journal.push(`${what} ${at}+${length}`);
     if (this.broken) return false;
     let position = at;
-    for (const part of buffers) {
+    for (const part of viewsOf(buffers)) {
       body(part, position);
       position += part.length;
     }
@@ -93,9 +90,11 @@ export class TestMemory implements DmaMemory {
     there.set(data.subarray(0, there.length));
   }
 
-  views(address: number, length: number): Uint8Array[] {
-    const there = this.#there(address, length);
-    return there.length === length ? [there] : [there, new Uint8Array(length - there.length).fill(0xff)];
+  pieces(segments: readonly Segment[]): Uint8Array[] {
+    return segments.flatMap(({ address, length }) => {
+      const there = this.#there(address, length);
+      return there.length === length ? [there] : [there, new Uint8Array(length - there.length).fill(0xff)];
+    });
   }
 
   wrote(): void {}

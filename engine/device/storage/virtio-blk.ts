@@ -4,13 +4,14 @@
  * Virtual I/O Device (VIRTIO) Version 1.2, 5.2 "Block Device".
  */
 import { type Arena, layout, type View } from '../../memory/layout.ts';
+import type { Segment } from '../../memory/physical-memory.ts';
 import type { Device } from '../device.ts';
 import type { BlockBackend, BlockDevice } from './block.ts';
 import type { DmaMemory } from '../dma.ts';
 import type { IoSlot } from './io-slots.ts';
 import { Moderation } from './moderation.ts';
 import { VirtioPci, type VirtioWires } from '../virtio/virtio-pci.ts';
-import { type Chain, RingError, type Segment, type UsedChain, Virtqueue } from '../virtio/virtqueue.ts';
+import { type Chain, RingError, type UsedChain, Virtqueue } from '../virtio/virtqueue.ts';
 
 const BLOCK_DEVICE = 2;
 const MASS_STORAGE = 0x01_00_00;
@@ -259,16 +260,19 @@ export class VirtioBlk implements Device, BlockDevice {
    * @throws RingError where it has no header or no room for a status */
   #request({ head, readable, writable }: Chain, backend: BlockBackend): UsedChain {
     const { memory } = this.#options;
-    const room = lengthOf(writable);
-    if (lengthOf(readable) < HEADER || room < 1) throw new RingError('a request without header or status');
+    const status = writable.findLast(({ length }) => length > 0);
+    if (lengthOf(readable) < HEADER || status === undefined)
+      throw new RingError('a request without header or status');
     const header = new DataView(this.#gather(sliceOf(readable, 0, HEADER)).buffer);
     const out = sliceOf(readable, HEADER, Infinity);
-    const into = sliceOf(writable, 0, room - 1);
+    // The last byte there is room for is the status (5.2.6).
+    const into = writable.slice(0, writable.lastIndexOf(status));
+    const last = status.length - 1;
+    if (last > 0) into.push({ address: status.address, length: last });
     const type = header.getUint32(0, true);
     const sector = header.getBigUint64(8, true);
-    const [status, written] = this.#carryOut(type, sector, out, into, backend);
-    const [statusAt] = sliceOf(writable, room - 1, 1);
-    memory.write(statusAt.address, Uint8Array.of(status));
+    const [outcome, written] = this.#carryOut(type, sector, out, into, backend);
+    memory.write(status.address + last, Uint8Array.of(outcome));
     return { head, written: written + 1 };
   }
 
@@ -286,13 +290,14 @@ export class VirtioBlk implements Device, BlockDevice {
       case RequestType.In: {
         const length = lengthOf(into);
         if (!this.#inDisk(sector, length)) return outcome(false);
-        const ok = backend.read(Number(sector) * SECTOR, this.#views(into, 'write'));
-        for (const { address, length: bytes } of into) memory.wrote(address, bytes);
+        const pieces = memory.pieces(into, 'write');
+        const ok = backend.read(Number(sector) * SECTOR, pieces);
+        memory.wrote(into, pieces);
         return [ok ? RequestStatus.Ok : RequestStatus.IoError, length];
       }
       case RequestType.Out: {
         if (!writable || !this.#inDisk(sector, lengthOf(out))) return outcome(false);
-        const ok = backend.write(Number(sector) * SECTOR, this.#views(out, 'read'));
+        const ok = backend.write(Number(sector) * SECTOR, memory.pieces(out, 'read'));
         // A driver that knows no flush takes a write that has ended for one that is on the disk (5.2.6.2).
         return outcome(ok && (this.fn.hasFeature(BlkFeature.Flush) || backend.flush()));
       }
@@ -343,13 +348,6 @@ export class VirtioBlk implements Device, BlockDevice {
     return RequestStatus.Ok;
   }
 
-  #views(segments: readonly Segment[], access: 'read' | 'write'): Uint8Array[] {
-    const { memory } = this.#options;
-    const views: Uint8Array[] = [];
-    for (const { address, length } of segments) views.push(...memory.views(address, length, access));
-    return views;
-  }
-
   #gather(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(lengthOf(segments));
     let to = 0;
@@ -371,7 +369,9 @@ export class VirtioBlk implements Device, BlockDevice {
 }
 
 function lengthOf(segments: readonly Segment[]): number {
-  return segments.reduce((sum, { length }) => sum + length, 0);
+  let sum = 0;
+  for (const { length } of segments) sum += length;
+  return sum;
 }
 
 /** The part of `length` bytes from `from` on. */

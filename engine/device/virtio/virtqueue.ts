@@ -4,6 +4,7 @@
  *
  * Virtual I/O Device (VIRTIO) Version 1.2, 2.7 "Split Virtqueues".
  */
+import type { Segment } from '../../memory/physical-memory.ts';
 import type { DmaMemory } from '../dma.ts';
 
 /** Descriptor flags (2.7.5). */
@@ -28,12 +29,6 @@ export interface QueuePlace {
   readonly eventIndex: boolean;
   /** VIRTIO_F_INDIRECT_DESC was. */
   readonly indirect: boolean;
-}
-
-/** A piece of guest memory. */
-export interface Segment {
-  readonly address: number;
-  readonly length: number;
 }
 
 /** A chain of descriptors. */

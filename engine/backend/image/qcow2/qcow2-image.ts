@@ -10,7 +10,7 @@
  * QEMU, docs/interop/qcow2.txt.
  */
 import { GuesthouseError } from '../../../base/errors.ts';
-import { type Buffers, clear, lengthOf, scatter, sliceOf } from '../buffers.ts';
+import { type Buffers, clear, lengthOf, scatter, sliceOf, viewsOf } from '../buffers.ts';
 import { type DiskImage, MOST_BYTES, SECTOR } from '../disk-image.ts';
 import type { HostFile } from '../host-file.ts';
 import { decompress } from './decompress.ts';
@@ -231,7 +231,7 @@ export class Qcow2Image implements DiskImage {
   /** Writes from `position` on as far as it can be done at once: in place, or to clusters newly allocated.
    * @param data gives the first bytes to be written
    * @returns how many bytes */
-  #writeRun(position: number, data: (bytes: number) => Uint8Array[], most: number): number {
+  #writeRun(position: number, data: (bytes: number) => Buffers, most: number): number {
     const { clusterBytes } = this.#context;
     const inCluster = position % clusterBytes;
     const index = Math.floor(position / clusterBytes);
@@ -287,7 +287,8 @@ export class Qcow2Image implements DiskImage {
     };
     const head = around(position - before, before);
     const tail = around(position + bytes, after);
-    file.writev(to, [...head, ...data, ...tail]);
+    // Runs go to the file as they are, where they are all that is written.
+    file.writev(to, before + after === 0 ? data : [...head, ...viewsOf(data), ...tail]);
   }
 
   /** Makes the cluster at `position` zeros by its entry alone.

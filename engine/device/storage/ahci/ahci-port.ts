@@ -7,6 +7,7 @@
  * AHCI 1.3, 3.3 "Port Registers", chapter 5 "Data Transfer Operation" and chapter 6 "Error Reporting and Recovery".
  */
 import { type Arena, layout, type View } from '../../../memory/layout.ts';
+import type { Segment } from '../../../memory/physical-memory.ts';
 import type { Device } from '../../device.ts';
 import type { AtaAction, AtaDrive, Task } from '../ata/ata-drive.ts';
 import { SECTOR } from '../ata/ata-drive.ts';
@@ -15,7 +16,7 @@ import { ErrorBit, Reason, Status } from '../ata/registers.ts';
 import type { BlockBackend, BlockDevice } from '../block.ts';
 import type { DmaMemory } from '../../dma.ts';
 import type { IoSlot } from '../io-slots.ts';
-import { CommandSlot, type Region } from './command-slot.ts';
+import { CommandSlot } from './command-slot.ts';
 import { deviceBitsFrame, parseHostFrame, pioSetupFrame, registerFrame, type Registers } from './frames.ts';
 import { Detection, Interrupt, Port, PortCommand, Received, SataError, SLOTS } from './registers.ts';
 
@@ -68,7 +69,7 @@ interface Work {
   readonly index: number;
   readonly task: Task;
   readonly transfer: Transfer;
-  readonly regions: readonly Region[];
+  readonly regions: readonly Segment[];
   /** Of a queued command. */
   readonly tag: number | undefined;
   /** First sector, for what is said of a failure. */
@@ -447,11 +448,11 @@ export class AhciPort implements Device, BlockDevice {
     const { memory, drive } = this.#wires;
     if (transfer.kind === 'flush') return backend.flush();
     const access = transfer.kind === 'read' ? 'write' : 'read';
-    const views = regions.flatMap(({ address, bytes }) => memory.views(address, bytes, access));
-    if (transfer.kind === 'trim') return trim(drive, backend, views);
-    if (transfer.kind === 'write') return store(drive, backend, transfer.position, views, transfer.forced);
-    const success = backend.read(transfer.position, views);
-    for (const { address, bytes } of regions) memory.wrote(address, bytes);
+    const pieces = memory.pieces(regions, access);
+    if (transfer.kind === 'trim') return trim(drive, backend, pieces);
+    if (transfer.kind === 'write') return store(drive, backend, transfer.position, pieces, transfer.forced);
+    const success = backend.read(transfer.position, pieces);
+    memory.wrote(regions, pieces);
     return success;
   }
 
@@ -486,8 +487,8 @@ export class AhciPort implements Device, BlockDevice {
     }
     let from = 0;
     for (const region of regions) {
-      memory.write(region.address, bytes.subarray(from, from + region.bytes));
-      from += region.bytes;
+      memory.write(region.address, bytes.subarray(from, from + region.length));
+      from += region.length;
     }
     command.slot.setTransferred(bytes.length);
     if (pio) this.#endPio(command, bytes.length);

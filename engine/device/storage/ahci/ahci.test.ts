@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { viewsOf } from '../../../backend/image/buffers.ts';
 import type { Random } from '../../../base/random.ts';
 import { Arena } from '../../../memory/layout.ts';
 import { MmioBus } from '../../../memory/mmio-bus.ts';
@@ -495,7 +496,7 @@ describe('resets', () => {
     write(Port.CommandIssue, 1, 0);
     rig.image.read = (at, into) => {
       expect(at).toBe(0);
-      into[0].fill(1);
+      viewsOf(into)[0]!.fill(1);
       // Meanwhile, on another thread; here the work ends first.
       rig.controller.ports[0].slot.end();
       write(Port.Command, PortCommand.FrameReceive, 0);

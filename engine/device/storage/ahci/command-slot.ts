@@ -4,14 +4,9 @@
  *
  * AHCI 1.3, 4.2.2 "Command List Structure" and 4.2.3 "Command Table".
  */
+import type { Segment } from '../../../memory/physical-memory.ts';
 import type { DmaMemory } from '../../dma.ts';
 import { HEADER_BYTES, Header, TABLE } from './registers.ts';
-
-/** A piece of guest memory. */
-export interface Region {
-  readonly address: number;
-  readonly bytes: number;
-}
 
 /** Bytes of a transfer at most, so that descriptors of nonsense take no memory without end. */
 const MOST_BYTES = 64 * 2 ** 20;
@@ -57,9 +52,9 @@ export class CommandSlot {
    *
    * @returns undefined where the descriptors describe less, or it is more than any command moves
    */
-  regions(length: number): Region[] | undefined {
+  regions(length: number): Segment[] | undefined {
     if (length > MOST_BYTES) return undefined;
-    const regions: Region[] = [];
+    const regions: Segment[] = [];
     const descriptors = this.#words.getUint16(2, true);
     let left = length;
     for (let first = 0; first < descriptors && left > 0; first += AT_ONCE) {
@@ -72,7 +67,7 @@ export class CommandSlot {
         const address =
           ((words.getUint32(entry, true) & ~1) >>> 0) + words.getUint32(entry + 4, true) * 2 ** 32;
         const bytes = Math.min(left, ((words.getUint32(entry + 12, true) & 0x3f_ffff) | 1) + 1);
-        regions.push({ address, bytes });
+        regions.push({ address, length: bytes });
         left -= bytes;
       }
     }

@@ -1,4 +1,5 @@
 /** What commands do to a disk's image, in the I/O thread, whatever has carried them to the drive. */
+import { type Buffers, viewsOf } from '../../../backend/image/buffers.ts';
 import type { BlockBackend } from '../block.ts';
 import { type AtaDrive, SECTOR } from './ata-drive.ts';
 
@@ -9,7 +10,7 @@ export function store(
   drive: AtaDrive,
   backend: BlockBackend,
   position: number,
-  from: readonly Uint8Array[],
+  from: Buffers,
   forced: boolean,
 ): boolean {
   return backend.write(position, from) && ((drive.writeCache && !forced) || backend.flush());
@@ -18,15 +19,15 @@ export function store(
 /**
  * Discards ranges (ATA8-ACS, 7.9 DATA SET MANAGEMENT).
  *
- * @param views a sector of them, 8 bytes each: a sector's number in 48 bits, a count in 16
+ * @param from a sector of them, 8 bytes each: a sector's number in 48 bits, a count in 16
  * @returns false where one is beyond the disk's end, or the host has failed
  */
-export function trim(drive: AtaDrive, backend: BlockBackend, views: readonly Uint8Array[]): boolean {
+export function trim(drive: AtaDrive, backend: BlockBackend, from: Buffers): boolean {
   const ranges = new Uint8Array(SECTOR);
   let to = 0;
-  for (const view of views) {
-    ranges.set(view, to);
-    to += view.length;
+  for (const part of viewsOf(from)) {
+    ranges.set(part, to);
+    to += part.length;
   }
   const view = new DataView(ranges.buffer);
   for (let i = 0; i < SECTOR; i += 8) {

@@ -3,7 +3,9 @@
  *
  * Programming Interface for Bus Master IDE Controller, revision 1.0.
  */
+import type { Buffers } from '../../../backend/image/buffers.ts';
 import { type Arena, layout, type View } from '../../../memory/layout.ts';
+import type { Segment } from '../../../memory/physical-memory.ts';
 import type { AccessSize, Device, PortDevice } from '../../device.ts';
 import { readBytes, writeBytes } from '../../byte-access.ts';
 import type { DmaMemory } from '../../dma.ts';
@@ -110,33 +112,33 @@ export class BusMaster implements Device, PortDevice {
    *
    * @param length bytes the drive transfers
    * @param access what is done to memory
-   * @param body moves the bytes of the views, which are as many as `length`
+   * @param body moves the bytes of the pieces, which are as many as `length`
    * @returns false where the table describes less than that, or the drive fails
    */
   transfer(
     length: number,
     access: 'read' | 'write',
     memory: DmaMemory,
-    body: (views: Uint8Array[]) => boolean,
+    body: (pieces: Buffers) => boolean,
   ): boolean {
     const regions = this.#regions(length, memory);
     if (regions === undefined) return false;
-    const views = regions.flatMap(({ address, bytes }) => memory.views(address, bytes, access));
-    const success = body(views);
-    if (access === 'write') for (const { address, bytes } of regions) memory.wrote(address, bytes);
+    const pieces = memory.pieces(regions, access);
+    const success = body(pieces);
+    if (access === 'write') memory.wrote(regions, pieces);
     return success;
   }
 
-  #regions(length: number, memory: DmaMemory): Array<{ address: number; bytes: number }> | undefined {
+  #regions(length: number, memory: DmaMemory): Segment[] | undefined {
     if (length > MOST_BYTES) return undefined;
-    const regions: Array<{ address: number; bytes: number }> = [];
+    const regions: Segment[] = [];
     let left = length;
     for (let index = 0; index < MOST_ENTRIES && left > 0; index++) {
       const entry = memory.read(this.#at.table + index * ENTRY, ENTRY);
       const view = new DataView(entry.buffer, entry.byteOffset, ENTRY);
       const count = view.getUint16(4, true) & ~1;
       const bytes = Math.min(left, count === 0 ? 0x1_0000 : count);
-      regions.push({ address: (view.getUint32(0, true) & ~1) >>> 0, bytes });
+      regions.push({ address: (view.getUint32(0, true) & ~1) >>> 0, length: bytes });
       left -= bytes;
       if ((view.getUint16(6, true) & END) !== 0) break;
     }

@@ -1,6 +1,7 @@
 /**
  * What an IDE channel's I/O thread does: moves data between the disk and the channel's buffer, or guest memory.
  */
+import { type Buffers, scatter } from '../../../backend/image/buffers.ts';
 import type { AtaDrive } from '../ata/ata-drive.ts';
 import { SECTOR } from '../ata/ata-drive.ts';
 import { store, trim } from '../ata/disk-commands.ts';
@@ -22,7 +23,7 @@ export function carryOut(
 ): boolean {
   const { sectorBytes } = drive;
   const position = at.sector * sectorBytes;
-  const write = (from: readonly Uint8Array[]) => store(drive, backend, position, from, at.forced !== 0);
+  const write = (from: Buffers) => store(drive, backend, position, from, at.forced !== 0);
   switch (job) {
     case Job.Fill: {
       at.filled = Math.min(at.left * sectorBytes, BUFFER);
@@ -33,21 +34,17 @@ export function carryOut(
     case Job.Flush:
       return backend.flush();
     case Job.DmaIn:
-      return busMaster.transfer(at.left * sectorBytes, 'write', memory, (views) =>
-        backend.read(position, views),
+      return busMaster.transfer(at.left * sectorBytes, 'write', memory, (pieces) =>
+        backend.read(position, pieces),
       );
     case Job.DmaOut:
       return busMaster.transfer(at.left * sectorBytes, 'read', memory, write);
     case Job.DmaBuffer:
-      return busMaster.transfer(at.filled, 'write', memory, (views) => {
-        let from = 0;
-        for (const view of views) {
-          view.set(at.buffer.subarray(from, from + view.length));
-          from += view.length;
-        }
+      return busMaster.transfer(at.filled, 'write', memory, (pieces) => {
+        scatter(pieces, at.buffer.subarray(0, at.filled));
         return true;
       });
     default:
-      return busMaster.transfer(SECTOR, 'read', memory, (views) => trim(drive, backend, views));
+      return busMaster.transfer(SECTOR, 'read', memory, (pieces) => trim(drive, backend, pieces));
   }
 }
