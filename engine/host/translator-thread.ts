@@ -5,7 +5,7 @@ import { announce, type TranslatorEnd } from '../machine/translator-link.ts';
 
 /** Young JavaScript objects of the thread, and all of them, in MiB. With 16 in all it ended while Linux booted. */
 const YOUNG_MIB = 4;
-const HEAP_MIB = 30;
+const HEAP_MIB = 64;
 
 export class TranslatorThread {
   readonly #worker: Worker;

@@ -45,13 +45,25 @@ function hotCode(address: number): HotCode | undefined {
 
 test('there are a few dozen', () => expect(names.length).toBeGreaterThan(30));
 
-test.each(names)('%s', async (name) => {
+/** A region's instructions and its code. @param windows its accesses share looks into the TLB */
+async function textOf(name: string, windows: boolean): Promise<string> {
   const code = hotCode(CODE + names.indexOf(name) * SPACING);
-  expect(code).toBeDefined();
-  const text = [
-    ...listInstructions(code!, tier0.forms.forms),
-    (await listWebAssembly(code!, tier0)) ?? 'left to tier 0',
+  if (code === undefined) throw new Error(`${name} was not found hot`);
+  const asAsked = { ...code, source: { ...code.source, windows } };
+  return [
+    ...listInstructions(asAsked, tier0.forms.forms),
+    (await listWebAssembly(asAsked, tier0)) ?? 'left to tier 0',
     '',
   ].join('\n');
-  await expect(text).toMatchFileSnapshot(`golden/${name}.txt`);
+}
+
+test.each(names)('%s', async (name) => {
+  await expect(await textOf(name, false)).toMatchFileSnapshot(`golden/${name}.txt`);
 });
+
+test.each(['modify_memory', 'push_and_pop', 'frame', 'call_and_return'])(
+  '%s, with page windows',
+  async (name) => {
+    await expect(await textOf(name, true)).toMatchFileSnapshot(`golden/${name}.windows.txt`);
+  },
+);

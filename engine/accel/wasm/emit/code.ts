@@ -65,6 +65,8 @@ interface Hinted {
 interface Later {
   readonly out: ByteWriter;
   readonly offset: number;
+  /** How many structures it is within. */
+  readonly depth: number;
   readonly emit: () => void;
 }
 
@@ -98,6 +100,9 @@ export class Code {
   readonly #laters: Later[] = [];
   /** The `if` whose arm is being written, and what it means if that arm is rarely run. */
   #arm: { readonly branch: Hinted; readonly rare: Hint } | undefined;
+
+  /** Is told what a local is given, before that is emitted. */
+  onSet: (local: Local<Type>, value: Expr) => void = () => {};
 
   constructor(params: readonly Type[]) {
     this.#params = params;
@@ -169,9 +174,9 @@ export class Code {
     this.#arm = arm;
   }
 
-  /** Statements of `emit` go here, but are emitted when everything else has been: plain ones, without structure. */
+  /** Statements of `emit` go here, but are emitted when everything else has been: plain ones and branches, without structure. */
   later(emit: () => void): void {
-    this.#laters.push({ out: this.#out, offset: this.#out.length, emit });
+    this.#laters.push({ out: this.#out, offset: this.#out.length, depth: this.#depth, emit });
   }
 
   /** A local with a first value. */
@@ -182,14 +187,13 @@ export class Code {
   }
 
   set<T extends Type>(local: Local<T>, value: In<T>): void {
-    this.#expr(lift(local.type, value));
-    this.#out.byte(0x21);
-    this.#out.u32(local.index);
+    this.assign(local, lift(local.type, value));
   }
 
   /** {@link set} where the types are known to agree only at run time. @throws TypeError where they do not */
   assign(local: Local<Type>, value: Expr): void {
     if (value.type !== local.type) throw new TypeError(`${value.type} assigned to a local of ${local.type}`);
+    this.onSet(local, value);
     this.#expr(value);
     this.#out.byte(0x21);
     this.#out.u32(local.index);
@@ -500,6 +504,7 @@ export class Code {
       if (later.out !== out) continue;
       upTo(later.offset);
       this.#out = whole;
+      this.#depth = later.depth;
       later.emit();
     }
     upTo(out.length);

@@ -242,7 +242,12 @@ export const i32 = {
     eq: 0x46, ne: 0x47, lt_s: 0x48, lt_u: 0x49, gt_s: 0x4a, gt_u: 0x4b, le_s: 0x4c, le_u: 0x4d, ge_s: 0x4e, ge_u: 0x4f,
   }),
   ...unary('i32', 'i32', { eqz: 0x45, clz: 0x67, ctz: 0x68, popcnt: 0x69, extend8_s: 0xc0, extend16_s: 0xc1 }),
-  ...unary('i64', 'i32', { wrap: 0xa7 }),
+  /** The low half. */
+  wrap: (a: In<'i64'>): I32 => {
+    const value = lift('i64', a);
+    const known = constant(value);
+    return known === undefined ? over('i32', 0xa7, value) : lift('i32', Number(BigInt.asIntN(32, known)));
+  },
   ...unary('f32', 'i32', { reinterpret: 0xbc, trunc_sat_f32_s: FC | 0, trunc_sat_f32_u: FC | 1 }),
   ...unary('f64', 'i32', { trunc_sat_f64_s: FC | 2, trunc_sat_f64_u: FC | 3 }),
   ...loads('i32', {
@@ -272,7 +277,16 @@ export const i64 = {
   }),
   ...unary('i64', 'i32', { eqz: 0x50 }),
   ...unary('i64', 'i64', { clz: 0x79, ctz: 0x7a, popcnt: 0x7b, extend8_s: 0xc2, extend16_s: 0xc3, extend32_s: 0xc4 }),
-  ...unary('i32', 'i64', { extend_s: 0xac, extend_u: 0xad }),
+  extend_s: (a: In<'i32'>): I64 => {
+    const value = lift('i32', a);
+    const known = constant(value);
+    return known === undefined ? over('i64', 0xac, value) : lift('i64', BigInt.asIntN(32, known));
+  },
+  extend_u: (a: In<'i32'>): I64 => {
+    const value = lift('i32', a);
+    const known = constant(value);
+    return known === undefined ? over('i64', 0xad, value) : lift('i64', BigInt.asUintN(32, known));
+  },
   ...unary('f64', 'i64', { reinterpret: 0xbd, trunc_sat_f64_s: FC | 6, trunc_sat_f64_u: FC | 7 }),
   ...unary('f32', 'i64', { trunc_sat_f32_s: FC | 4, trunc_sat_f32_u: FC | 5 }),
   ...loads('i64', {

@@ -13,7 +13,7 @@ import { firstEntry, isTagInUse, secondEntry, tagOf } from '../semantics/jump-en
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
-import { refill } from '../semantics/tlb-entry.ts';
+import { look, refill } from '../semantics/tlb-entry.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
@@ -26,7 +26,7 @@ import { addRamPlace, walkPages } from './page-walk.ts';
 import { readAcross } from './crossing.ts';
 import { addDivide128 } from './divide.ts';
 import { countEntry } from './entry-count.ts';
-import { ComplexResult, HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from './tier0.ts';
+import { ComplexResult, HANDLERS, HELPERS, IMPORTS, type Tier0, EXPORTED } from './tier0.ts';
 
 const NO_FORM: FormContext = {
   size: 8, operands: [], mem: Mem.Record, lock: false, address: '64', stack: 8, rep: 0, chained: false,
@@ -59,6 +59,9 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     });
     c.returnCall(walk, record, access);
   });
+  const lookUp = m.function(['i32', 'i64', 'i32'], ['i32'], (c) =>
+    c.return(look(c, c.param('i32', 0).get, c.param('i64', 1).get, c.param('i32', 2).get)),
+  );
   const handler = (c: Code): [cpu: I32, record: I32, budget: I32] => [
     c.param('i32', 0).get,
     c.param('i32', 1).get,
@@ -240,6 +243,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   for (const [name, func] of addX87Library(m, float)) extra.set(name, func);
   return {
     slow,
+    look: lookUp,
     commit,
     revalidate,
     leave,
@@ -389,7 +393,7 @@ export function buildTier0(
     c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
   });
   m.export('run', run);
-  for (const name of WAYS_OUT) m.export(name, runtime[name]);
+  for (const name of EXPORTED) m.export(name, runtime[name]);
   const copy16 = m.function(['i32', 'i32'], [], (c) => {
     c.store('v128', c.param('i32', 0).get, v128.load(c.param('i32', 1).get));
   });

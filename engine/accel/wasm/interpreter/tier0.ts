@@ -13,8 +13,8 @@ export const IMPORTS = 'guesthouse';
 /** And those under which it exports its tables, and modules that run beside it import them. */
 export const HANDLERS = 'handlers';
 export const HELPERS = 'helpers';
-/** Functions that it exports for these modules: the ways out that a region has many of. */
-export const WAYS_OUT = ['interpret', 'leaveRegion', 'lookupFrom'] as const;
+/** Functions that it exports for these modules: what a region has many calls of, its ways out above all. */
+export const EXPORTED = ['interpret', 'leaveRegion', 'lookupFrom', 'look'] as const;
 
 /** What the import `complex` returns. */
 export const ComplexResult = {

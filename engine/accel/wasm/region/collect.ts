@@ -18,18 +18,24 @@ export interface Bounds {
   readonly alone: number;
   /** It goes on into the functions that it calls. */
   readonly calls: boolean;
+  /** Its accesses share looks into the TLB (`page-windows.ts`), which is more to compile. */
+  readonly windows: boolean;
   /** The least part of all that is run that such a region is made for. */
   readonly share: number;
 }
+
+const SMALL = { instructions: 64, straight: 256, starts: 64, pages: 4 };
+const LARGE = { instructions: 400, straight: 400, starts: 200, pages: 8 };
 
 /**
  * What regions are at first, and what they become where they are more of what is run: the larger they are the less often
  * they are left, and the more of their code is in others too, which V8 compiles and the host's caches hold each time.
  */
 export const SIZES: readonly Bounds[] = [
-  { instructions: 64, straight: 256, starts: 64, pages: 4, alone: 0, calls: false, share: 0 },
-  { instructions: 64, straight: 256, starts: 64, pages: 4, alone: 32, calls: true, share: 1 / 1024 },
-  { instructions: 400, straight: 400, starts: 200, pages: 8, alone: 400, calls: true, share: 1 / 64 },
+  { ...SMALL, alone: 0, calls: false, windows: false, share: 0 },
+  { ...SMALL, alone: 32, calls: true, windows: false, share: 1 / 1024 },
+  { ...SMALL, alone: 32, calls: true, windows: true, share: 1 / 256 },
+  { ...LARGE, alone: 400, calls: true, windows: true, share: 1 / 64 },
 ];
 
 /** Bits of how far a region goes on by computed jumps and calls: as far as direct ones lead. What is farther belongs to
@@ -220,6 +226,7 @@ export function collectRegion(
     links: BigInt64Array.from(links),
     spread: ranges.size > 1,
     global,
+    windows: bounds.windows,
   };
   const witness = Int32Array.from(found.flatMap(({ record, handler }) => [record, handler]));
   return { source, ranges: [...ranges.values()], witness, instructions: found.length, loops };

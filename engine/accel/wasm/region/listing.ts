@@ -3,7 +3,7 @@ import { vcpuLayout } from '../../../vcpu/state.ts';
 import type { Func } from '../emit/code.ts';
 import { ADDRESS_MODES, FIXED_HANDLERS, Fixed, type Form } from '../interpreter/forms.ts';
 import { buildTier0 } from '../interpreter/handlers.ts';
-import { type Tier0, WAYS_OUT } from '../interpreter/tier0.ts';
+import { type Tier0, EXPORTED } from '../interpreter/tier0.ts';
 import { Mem, REC, REC_BYTES } from '../private.ts';
 import type { HotCode } from './hot-code.ts';
 import { isDirect, PAIR_BYTES, RecordReader } from './source.ts';
@@ -136,7 +136,7 @@ function nameHelpers(text: string, names: ReadonlyMap<number, string>): string {
   }
   return text
     .replaceAll(/\d+/g, (number, at: number) => (slots.has(at) ? `$${slots.get(at)}` : number))
-    .replaceAll(/(?<=return_call )\d+/g, (number) => `$${WAYS_OUT[Number(number)] ?? number}`);
+    .replaceAll(/(?<=\((?:return_)?call )\d+/g, (number) => `$${EXPORTED[Number(number)] ?? number}`);
 }
 
 const FEATURES = { threads: true, tail_call: true, simd: true, sat_float_to_int: true, sign_extension: true };

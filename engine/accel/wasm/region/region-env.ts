@@ -17,13 +17,14 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
-import { Leave, Mem, P, REC, RETURN_SITES_AT, S, xmmOffset } from '../private.ts';
+import { Leave, Mem, P, REC, RETURN_SITES_AT, S, SlowInfo, xmmOffset } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import { Env, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
 import { firstEntry, returnSite } from '../semantics/jump-entry.ts';
 import type { Runtime } from '../semantics/runtime.ts';
-import type { RegionInstruction } from './graph.ts';
+import type { RegionInstruction, RegionNode } from './graph.ts';
+import { PageWindows } from './page-windows.ts';
 import { RegionFlags } from './region-flags.ts';
 import { RegionRegisters } from './region-registers.ts';
 import { RegionVectors } from './region-vectors.ts';
@@ -60,6 +61,8 @@ export class RegionState {
   #tlb: Local<'i32'> | undefined;
   #page: Local<'i64'> | undefined;
   readonly registers: RegionRegisters;
+  /** Undefined where each access looks into the TLB by itself. */
+  readonly windows: PageWindows | undefined;
   /** Where the region's body is left, once it is being emitted. */
   out: WaysOut | undefined;
   /** Of an access that the TLB has nothing for: its instruction, relative to the region's page, and how many of its node
@@ -70,9 +73,16 @@ export class RegionState {
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
    * @param changesFlags some instruction may
+   * @param windows see {@link PageWindows}
    * @param link gives each way out, and each call, the offset of a link's entry in the jump cache
    */
-  constructor(c: Code, uppers: ReadonlySet<number>, changesFlags: boolean, link: () => number) {
+  constructor(
+    c: Code,
+    uppers: ReadonlySet<number>,
+    changesFlags: boolean,
+    windows: boolean,
+    link: () => number,
+  ) {
     this.c = c;
     this.link = link;
     this.cpu = c.param('i32', 0).get;
@@ -84,6 +94,7 @@ export class RegionState {
     this.missedAt = c.local('i64');
     this.missedAfter = c.local('i32');
     this.flags = new RegionFlags(c, changesFlags);
+    this.windows = windows ? new PageWindows(c, () => this.tlb) : undefined;
     // Who comes from tier 0 has a record, or none; from another region, a negative number.
     c.front(() =>
       c.if(i32.ge_s(c.param('i32', 1).get, 0), () =>
@@ -92,13 +103,27 @@ export class RegionState {
     );
   }
 
+  /** A node's code begins here. @param inherits it stands where the one way to it does */
+  begin(node: RegionNode, inherits: boolean): void {
+    this.registers.begin(node);
+    this.windows?.begin(inherits);
+  }
+
+  /** Emits what branches off to elsewhere, then is again where it was. */
+  aside(emit: () => void): void {
+    const flagsAside = (): void => this.flags.aside(emit);
+    if (this.windows === undefined) flagsAside();
+    else this.windows.aside(flagsAside);
+  }
+
   /** Address of the TLB in use. */
   get tlb(): I32 {
     return this.#tlbLocal().get;
   }
 
   /** Where AC has changed. */
-  loadTlb(): void {
+  changeTlb(): void {
+    this.windows?.close();
     this.c.set(this.#tlbLocal(), i32.load(this.cpu, P.tlb));
   }
 
@@ -150,7 +175,7 @@ export class RegionEnv extends Env {
   /** Emits what branches off to elsewhere, then is again where it was. */
   aside(emit: () => void): void {
     const [at, form, before] = [this.#at, this.#form, this.#before];
-    this.#state.flags.aside(emit);
+    this.#state.aside(emit);
     this.#at = at;
     this.#form = form;
     this.#before = before;
@@ -311,7 +336,10 @@ export class RegionEnv extends Env {
   }
 
   override host(linear: I64, bytes: number, write: HostAccess, stack = false): I32 {
-    return super.host(linear, bytes, write, stack || this.#viaStack());
+    const address = super.host(linear, bytes, write, stack || this.#viaStack());
+    // TypeScript may have been asked.
+    this.#state.windows?.close();
+    return address;
   }
 
   /** The modrm operand is addressed through SS. */
@@ -320,38 +348,79 @@ export class RegionEnv extends Env {
     return this.#reader.bytes[at + REC.segment] === Seg.NoneStack;
   }
 
-  /** Where an access (at a bound linear address) leads. Bound. */
-  #plainHost(lin: I64, bytes: number, write: boolean): I32 {
+  /**
+   * Makes an access (at a bound linear address).
+   * @param use emits it, at a host address and an offset; once or twice
+   */
+  #access(lin: I64, bytes: number, write: boolean, use: (host: I32, offset: number) => void): void {
     const { c } = this;
-    const { address, hit } = this.fastHost(lin, bytes, write);
-    c.unlikely(i32.eqz(hit), () => {
-      const { flags, registers, missedAt, missedAfter, out } = this.#state;
-      registers.store();
-      c.set(missedAt, this.#at.rip);
-      c.set(missedAfter, this.#before);
-      if (!flags.untouched) flags.aside(() => flags.handOn('dynamic'));
-      c.br(flags.untouched ? out!.missedUntouched : out!.missed);
-    });
-    return c.let(address);
+    const { windows, registers } = this.#state;
+    if (windows === undefined) {
+      registers.save();
+      const { address, hit } = this.fastHost(lin, bytes, write);
+      c.unlikely(i32.eqz(hit), () => this.#missed());
+      use(c.let(address), 0);
+      return;
+    }
+    const info = bytes | (write ? SlowInfo.write : 0);
+    const alone = (): I32 => c.call('i32', this.runtime.look, this.cpu, lin, info);
+    const window = windows.find(lin, bytes, write);
+    if (window === undefined) {
+      registers.save();
+      const { hit, host, retry } = windows.look(lin, bytes, write, alone);
+      c.unlikely(i32.eqz(hit), () => {
+        retry();
+        this.#missed();
+      });
+      use(host, 0);
+      return;
+    }
+    const otherwise = (): void => {
+      const host = c.let(alone());
+      c.unlikely(i32.eqz(host), () => this.#missed());
+      use(host, 0);
+    };
+    c.if(window.base, () => use(window.base, window.offset), otherwise, 'likely');
   }
 
-  override loadBy<T extends Type>(linear: I64, bytes: number, load: (host: I32) => Expr<T>): Expr<T> {
+  /** Leaves before this instruction, whose access the TLB has nothing for. */
+  #missed(): void {
     const { c } = this;
-    return c.let(load(this.#plainHost(c.let(linear), bytes, false)));
+    const { flags, registers, missedAt, missedAfter, out } = this.#state;
+    registers.store();
+    c.set(missedAt, this.#at.rip);
+    c.set(missedAfter, this.#before);
+    if (!flags.untouched) flags.aside(() => flags.handOn('dynamic'));
+    c.br(flags.untouched ? out!.missedUntouched : out!.missed);
+  }
+
+  override loadBy<T extends Type>(
+    linear: I64,
+    bytes: number,
+    load: (host: I32, offset: number) => Expr<T>,
+  ): Expr<T> {
+    const { c } = this;
+    let value: Local<Type> | undefined;
+    this.#access(c.let(linear), bytes, false, (host, offset) => {
+      const loaded = load(host, offset);
+      c.assign((value ??= c.local(loaded.type)), loaded);
+    });
+    return value!.get as Expr<T>;
   }
 
   override storeLinear(linear: I64, bytes: number, value: Expr): void {
     const { c } = this;
     const bound = c.let(value);
-    this.storeRaw(this.#plainHost(c.let(linear), bytes, true), bytes, bound);
+    this.#access(c.let(linear), bytes, true, (host, offset) => this.storeRaw(host, bytes, bound, offset));
   }
 
   override modify(operand: Operand, compute: (old: Expr) => Expr, size: Size = this.size): Expr {
     if (operand.kind !== 'mem' || this.form.lock) return super.modify(operand, compute, size);
     const { c } = this;
-    const at = this.#plainHost(c.let(this.memLinear()), size, true);
-    const old = c.let(this.loadHost(at, size));
-    this.storeRaw(at, size, compute(old));
+    const at = c.local('i32');
+    this.#access(c.let(this.memLinear()), size, true, (host, offset) => c.set(at, i32.add(host, offset)));
+    const old = c.let(this.loadHost(at.get, size));
+    this.storeRaw(at.get, size, compute(old));
     return old;
   }
 

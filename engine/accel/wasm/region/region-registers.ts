@@ -138,10 +138,12 @@ export class RegionRegisters {
     this.#putBack(this.#here.dirty.halves, true);
   }
 
-  /** Puts back what general registers are dirty, before an instruction. */
+  /** Puts back what general registers are dirty, before an access. */
   save(): void {
     const here = this.#here;
     this.#putBack(0, false);
+    // In some cases only.
+    if (this.#c.depth !== here.depth) return;
     here.saves = true;
     here.dirty.general = 0;
   }

@@ -19,7 +19,7 @@ const AGAIN = new Set([1, 3, 9]);
 const ENOUGH = 100;
 /** The place among sizes of the largest that one is at first. */
 const MOST_AT_FIRST = 1;
-/** By how much it must be larger then to take the old one's place. */
+/** By how much it must be larger then to take the old one's place, unless its accesses share looks now. */
 const WORTH_GROWING = 1.25;
 /** A region smaller than this is not worth its entry and exit, and the memory that V8 takes for it, unless it goes
  * round or is gone to so often again. */
@@ -160,7 +160,8 @@ export class Regions {
       // Again when it has links, which lead further.
       if (!AGAIN.has(block.finds)) return false;
       if (region !== undefined) this.#code.dropRegion(region, 'grown');
-      this.#ask(block, page, MOST_AT_FIRST);
+      // With and without page windows, in turns.
+      this.#ask(block, page, MOST_AT_FIRST + (this.#requests % 2));
     } else if (region !== undefined && block.finds >= ENOUGH) {
       const size = this.#sizeFor(block);
       block.finds = 0;
@@ -190,6 +191,8 @@ export class Regions {
   #ask(block: Block, page: bigint, size: number, present?: InstalledRegion): void {
     const { record } = block;
     if (!this.#eager) block.finds = 0;
+    const larger = present === undefined ? 0 : WORTH_GROWING * present.instructions;
+    const same = present !== undefined && SIZES[present.size]!.windows === SIZES[size]!.windows;
     if (present !== undefined) present.size = size;
     const collected = collectRegion(
       this.#reader,
@@ -203,7 +206,7 @@ export class Regions {
       this.#code.count(record, NEVER);
       return;
     }
-    if (present !== undefined && collected.instructions < WORTH_GROWING * present.instructions) return;
+    if (same && collected.instructions < larger) return;
     const little = collected.instructions < LEAST_INSTRUCTIONS && !collected.loops;
     if (little && !this.#little.has(block) && !this.#eager) {
       this.#little.add(block);

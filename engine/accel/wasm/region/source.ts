@@ -17,6 +17,8 @@ export interface RegionSource {
   readonly spread: boolean;
   /** All its pages are global. */
   readonly global: boolean;
+  /** Its accesses share looks into the TLB (`page-windows.ts`), which is more to compile. */
+  readonly windows: boolean;
 }
 
 /** Bytes of an instruction in {@link RegionSource.records}. */

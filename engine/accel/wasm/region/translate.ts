@@ -2,12 +2,12 @@
 import type { Code, Func } from '../emit/code.ts';
 import { i32, i64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
-import { HANDLERS, HELPERS, IMPORTS, type Tier0, WAYS_OUT } from '../interpreter/tier0.ts';
+import { HANDLERS, HELPERS, IMPORTS, type Tier0, EXPORTED } from '../interpreter/tier0.ts';
 import { HANDLER_PARAMS } from '../interpreter/record-env.ts';
 import { JUMP_ENTRY, linkAt, P, REGION_TAG, REGION_TAG_BYTES } from '../private.ts';
 import { meaning } from '../semantics/index.ts';
 import { checkedName, exportName } from './exports.ts';
-import { flagNeeds, mayChangeFlags, untouchedNodes, usesMemory } from './flag-needs.ts';
+import { flagNeeds, mayChangeFlags, untouchedNodes } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
 import { RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
@@ -53,7 +53,7 @@ export function translateRegions(
   m.importTable(IMPORTS, HANDLERS, tier0.handlers, plain ? undefined : handlerType);
   m.importTable(IMPORTS, HELPERS, tier0.helpers);
   const runtime = { ...tier0.runtime };
-  for (const name of WAYS_OUT)
+  for (const name of EXPORTED)
     runtime[name] = m.importFunction(IMPORTS, name, runtime[name].params, runtime[name].results);
   const beside: Beside = { ...tier0, runtime, handlerType };
   const refused = new Set<number>();
@@ -98,7 +98,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
   const changesFlags = shape.order.some(({ instructions }) =>
     instructions.some(({ form }) => mayChangeFlags(form)),
   );
-  const state = new RegionState(c, uppers, changesFlags, link);
+  const state = new RegionState(c, uppers, changesFlags, source.windows, link);
   const e = new RegionEnv(state, runtime, reader, entry.instructions[0]!);
   const untouched = untouchedNodes(shape);
   const needs = flagNeeds(shape, untouched);
@@ -106,7 +106,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
   /** Emits all nodes; each way out branches to an exit. */
   const emitBody = (): void => {
     shape.emit(c, (node, go) => {
-      state.registers.begin(node);
+      state.begin(node, shape.isInline(node));
       /** Continues at `rip`, inside where there is a node for it. */
       const follow = (to: RegionNode | undefined, rip: bigint): void => {
         if (to === undefined || !shape.isInside(node, to)) {
@@ -125,7 +125,6 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
       for (const [i, instruction] of node.instructions.entries()) {
         e.move(instruction, i);
         const { name } = instruction.form;
-        if (usesMemory(instruction.form)) state.registers.save();
         if (i === last && isDirect(name)) {
           const target = e.relativeTarget();
           e.onTaken = () =>
@@ -143,7 +142,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
           };
         }
         temporaries.within(() => meaning(instruction.form)!(e));
-        if (ALIGNMENT_CHECK.has(name)) state.loadTlb();
+        if (ALIGNMENT_CHECK.has(name)) state.changeTlb();
       }
       if (node.nextRip !== undefined) {
         e.charge(node.instructions.length);

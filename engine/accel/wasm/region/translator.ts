@@ -114,7 +114,7 @@ function compileNow(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
 }
 
 /** Equal for equal code at equal addresses. */
-function keyOf({ records, entry, links, spread, global }: RegionSource): string {
+function keyOf({ records, entry, links, spread, global, windows }: RegionSource): string {
   const hash = createHash('sha256').update(records).update(new Uint8Array(links.buffer));
-  return `${hash.digest('base64')} ${entry} ${spread} ${global}`;
+  return `${hash.digest('base64')} ${entry} ${spread} ${global} ${windows}`;
 }

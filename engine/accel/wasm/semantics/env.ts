@@ -265,7 +265,7 @@ export abstract class Env {
   readFloat<T extends 'f32' | 'f64'>(operand: Operand, type: T): Expr<T> {
     if (this.vex !== undefined) return this.vex.readFloat(operand, type);
     if (operand.kind !== 'mem') return this.c.let(this.registerFloat(operand, type));
-    const load = (host: I32) => this.loadFloat(host, type);
+    const load = (host: I32, offset: number) => this.loadFloat(host, type, offset);
     return this.loadBy(this.memLinear(), type === 'f32' ? 4 : 8, load);
   }
 
@@ -452,8 +452,8 @@ export abstract class Env {
   }
 
   /** Stores at a host address that is known to be guest memory. */
-  storeRaw(address: I32, bytes: number, value: Expr): void {
-    this.#storeN(address, 0, bytes, value);
+  storeRaw(address: I32, bytes: number, value: Expr, offset = 0): void {
+    this.#storeN(address, offset, bytes, value);
   }
 
   /** Stores at a host address, wherever that leads. */
@@ -464,12 +464,17 @@ export abstract class Env {
 
   /** Loads 1, 2, 4, 8 or 16 bytes at a linear address. Bound. */
   loadLinear(linear: I64, bytes: number, stack = false): Expr {
-    return this.loadBy(linear, bytes, (host) => this.#loadN(host, 0, bytes), stack);
+    return this.loadBy(linear, bytes, (host, offset) => this.#loadN(host, offset, bytes), stack);
   }
 
   /** Loads in a given way, which may be encoded more than once. Bound. */
-  loadBy<T extends Type>(linear: I64, bytes: number, load: (host: I32) => Expr<T>, stack = false): Expr<T> {
-    return this.c.let(load(this.host(linear, bytes, false, stack)));
+  loadBy<T extends Type>(
+    linear: I64,
+    bytes: number,
+    load: (host: I32, offset: number) => Expr<T>,
+    stack = false,
+  ): Expr<T> {
+    return this.c.let(load(this.host(linear, bytes, false, stack), 0));
   }
 
   storeLinear(linear: I64, bytes: number, value: Expr, stack = false): void {

@@ -6,6 +6,8 @@ import type { FloatLibrary } from '../float/library.ts';
 export interface Runtime {
   /** (cpu, record, `SlowInfo`) → address to use instead, or 0 to leave. */
   readonly slow: Func;
+  /** (cpu, linear, `SlowInfo`) → where the access leads by the TLB's first level, or 0. */
+  readonly look: Func;
   /** () → 1, or 0 to leave: carries a store to the bounce buffer through to where it belongs. */
   readonly commit: Func;
   /** (record, id) → 1 where the region there may run: its code is mapped as it was; 0 where it is gone. */

@@ -112,7 +112,7 @@ export class SimdMachine {
     );
     const float = addFloatLibrary(m);
     const runtime: Runtime = {
-      slow: none, ticks: none, revalidate: none, refind: none, commit: none, leave: none, raise, lookup: none,
+      slow: none, look: none, ticks: none, revalidate: none, refind: none, commit: none, leave: none, raise, lookup: none,
       lookupFrom: none, leaveRegion: none, interpret: none, link: none, leaveNext: none, leaveComplex: none,
       complex: none, hot: none, float,
       extra: new Map([...addSseLibrary(m, float), ...addX87Library(m, float)]),

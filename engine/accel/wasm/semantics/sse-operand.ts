@@ -45,7 +45,8 @@ export const read64 = (e: Env, operand: Operand): I64 => e.readN(operand, 8) as 
 /** The low 2, 4 or 8 bytes of a register or memory, zero-extended to a vector. Bound. */
 export function readLow(e: Env, operand: Operand, size: 2 | 4 | 8): V128 {
   if (e.vex !== undefined) return e.vex.readLow(operand, size);
-  if (operand.kind === 'mem') return e.loadBy(e.memLinear(), size, (host) => e.loadLow(host, size));
+  if (operand.kind === 'mem')
+    return e.loadBy(e.memLinear(), size, (host, offset) => e.loadLow(host, size, offset));
   return e.c.let(e.registerLow(operand, size));
 }
 

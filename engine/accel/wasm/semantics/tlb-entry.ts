@@ -32,6 +32,24 @@ export function copyEntry(c: Code, to: I32, from: I32, page: I64): void {
   c.store('i64', to, i64.load(from, TLB_ENTRY.addend), TLB_ENTRY.addend);
 }
 
+/** Whether the tag of an entry for an access is that of its page. @param access `SlowInfo` */
+function isThere(entry: I32, linear: I64, access: I32): I32 {
+  // A bit of the access says which tag.
+  const tag = i64.load(
+    i32.add(entry, i32.and(i32.shr_u(access, WRITE_SHIFT), TLB_ENTRY.write)),
+    TLB_ENTRY.read,
+  );
+  const last = i64.extend_u(i32.sub(4096, i32.and(access, SlowInfo.bytes)));
+  return i64.le_u(i64.xor(tag, linear), last);
+}
+
+/** Where an access (its linear address and `SlowInfo` bound) leads by the first level, or 0. */
+export function look(c: Code, cpu: I32, linear: I64, access: I32): I32 {
+  const low = c.let(i32.wrap(linear));
+  const entry = c.let(i32.add(i32.load(cpu, P.tlb), tlbEntry(low)));
+  return i32.select(isThere(entry, linear, access), i32.add(low, i32.load(entry, TLB_ENTRY.addend)), 0);
+}
+
 /**
  * Copies what the second level has for an access that the first has nothing for.
  *
@@ -43,13 +61,7 @@ export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host
   const low = c.let(i32.wrap(linear));
   const tlb = c.let(i32.load(cpu, P.tlb));
   const second = c.let(i32.add(tlb, stlbEntry(low, c.let(i32.wrap(i64.shr_u(linear, 32))))));
-  // A bit of the access says which tag.
-  const tag = i64.load(
-    i32.add(second, i32.and(i32.shr_u(access, WRITE_SHIFT), TLB_ENTRY.write)),
-    TLB_ENTRY.read,
-  );
-  const last = i64.extend_u(i32.sub(4096, i32.and(access, SlowInfo.bytes)));
-  c.if(i64.le_u(i64.xor(tag, linear), last), () => {
+  c.if(isThere(second, linear, access), () => {
     const first = c.let(i32.add(tlb, tlbEntry(low)));
     copyEntry(c, first, second, c.let(i64.and(linear, -4096)));
     found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));
