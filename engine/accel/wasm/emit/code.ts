@@ -101,8 +101,8 @@ export class Code {
   /** The `if` whose arm is being written, and what it means if that arm is rarely run. */
   #arm: { readonly branch: Hinted; readonly rare: Hint } | undefined;
 
-  /** Is told what a local is given, before that is emitted. */
-  onSet: (local: Local<Type>, value: Expr) => void = () => {};
+  /** Is told what a local is given, before that is emitted; of what a call gives with other results nothing is known. */
+  onSet: (local: Local<Type>, value: Expr | undefined) => void = () => {};
 
   constructor(params: readonly Type[]) {
     this.#params = params;
@@ -362,6 +362,7 @@ export class Code {
     this.#callTo(func, false);
     const locals = func.results.map((type) => this.local(type));
     for (const local of locals.toReversed()) {
+      this.onSet(local, undefined);
       this.#out.byte(0x21);
       this.#out.u32(local.index);
     }

@@ -68,10 +68,10 @@ export class LinearValues {
     return { origin: ++this.#origins, offset: 0n };
   }
 
-  #set({ type, index }: Local<Type>, value: Expr): void {
+  #set({ type, index }: Local<Type>, value: Expr | undefined): void {
     if (type !== 'i64') return;
     // What is set in some cases only has a value of its own from there on.
-    if (this.straight) this.#known.set(index, this.of(value));
+    if (this.straight && value !== undefined) this.#known.set(index, this.of(value));
     else this.#known.delete(index);
   }
 }
