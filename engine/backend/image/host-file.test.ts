@@ -6,7 +6,7 @@ import { Random } from '../../base/random.ts';
 import { Runs } from '../../memory/runs.ts';
 import { viewsOf } from './buffers.ts';
 import { OpenFile } from './host-file.ts';
-import { MOST_RUNS, transferRuns } from './vectored-io.ts';
+import { MOST_AT_ONCE, transferRuns } from './vectored-io.ts';
 
 const SIZE = 3_000_000;
 const random = new Random(5);
@@ -33,29 +33,32 @@ function runsOf(count: number, value: number): Runs {
 }
 const bytesOf = (runs: Runs): Buffer => Buffer.concat([...viewsOf(runs)]);
 
-test.each([1, 5, MOST_RUNS, MOST_RUNS + 1, 2 * MOST_RUNS + 100])('%i runs are read and written', (count) => {
-  const opened = new OpenFile(file, 'write');
-  try {
-    const runs = runsOf(count, 0x77);
-    opened.readv(1234, runs);
-    const expected = Buffer.alloc(runs.bytes);
-    expected.set(contents.subarray(1234, 1234 + runs.bytes));
-    expect(bytesOf(runs).equals(expected)).toBe(true);
-    // What lies between them is left alone.
-    const all = new Uint8Array(runs.buffer).reduce((sum, byte) => sum + byte, 0);
-    const own = bytesOf(runs).reduce((sum, byte) => sum + byte, 0);
-    expect(all - own).toBe(0x77 * (runs.buffer.byteLength - runs.bytes));
+test.each([1, 5, MOST_AT_ONCE, MOST_AT_ONCE + 1, 2 * MOST_AT_ONCE + 100])(
+  '%i runs are read and written',
+  (count) => {
+    const opened = new OpenFile(file, 'write');
+    try {
+      const runs = runsOf(count, 0x77);
+      opened.readv(1234, runs);
+      const expected = Buffer.alloc(runs.bytes);
+      expected.set(contents.subarray(1234, 1234 + runs.bytes));
+      expect(bytesOf(runs).equals(expected)).toBe(true);
+      // What lies between them is left alone.
+      const all = new Uint8Array(runs.buffer).reduce((sum, byte) => sum + byte, 0);
+      const own = bytesOf(runs).reduce((sum, byte) => sum + byte, 0);
+      expect(all - own).toBe(0x77 * (runs.buffer.byteLength - runs.bytes));
 
-    for (const view of runs.views()) view.fill(random.below(256));
-    opened.writev(77, runs);
-    const back = new Uint8Array(runs.bytes + 1);
-    opened.readv(77, [back]);
-    expect(bytesOf(runs).equals(back.subarray(0, -1))).toBe(true);
-    expect(back.at(-1)).toBe(contents[77 + runs.bytes] ?? 0);
-  } finally {
-    opened.close();
-  }
-});
+      for (const view of runs.views()) view.fill(random.below(256));
+      opened.writev(77, runs);
+      const back = new Uint8Array(runs.bytes + 1);
+      opened.readv(77, [back]);
+      expect(bytesOf(runs).equals(back.subarray(0, -1))).toBe(true);
+      expect(back.at(-1)).toBe(contents[77 + runs.bytes] ?? 0);
+    } finally {
+      opened.close();
+    }
+  },
+);
 
 test('beyond the end runs are zeros', () => {
   const opened = new OpenFile(file, 'read');

@@ -15,7 +15,7 @@ import {
 import { Runs } from '../../memory/runs.ts';
 import { type Buffers, clear, lengthOf, sliceOf, viewsOf } from './buffers.ts';
 import { punchHole } from './punch-hole.ts';
-import { transferRuns } from './vectored-io.ts';
+import { MOST_AT_ONCE, transferRuns } from './vectored-io.ts';
 
 /** Offsets and lengths in bytes. What fails throws what Node's file system calls throw (`code` is the errno's
  * name). */
@@ -35,9 +35,6 @@ export interface HostFile {
   punchHole(at: number, length: number): void;
   close(): void;
 }
-
-/** Buffers in one call at most (IOV_MAX of Linux, limits.h). */
-const MOST_BUFFERS = 1024;
 
 /** A file by a descriptor of its own. */
 export class OpenFile implements HostFile {
@@ -89,7 +86,7 @@ export class OpenFile implements HostFile {
       const moved = transferRuns(kind, this.#descriptor, at, buffers);
       if (moved !== undefined) return moved;
     }
-    const some = viewsOf(buffers).slice(0, MOST_BUFFERS);
+    const some = viewsOf(buffers).slice(0, MOST_AT_ONCE);
     return (kind === 'preadv' ? readvSync : writevSync)(this.#descriptor, some, at);
   }
 

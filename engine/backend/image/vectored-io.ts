@@ -2,15 +2,15 @@
  * Reading and writing {@link Runs} at an offset of a file: preadv(2) and pwritev(2), whose list of pieces is made here of
  * numbers. Node's calls take a list of buffers, and for a MiB of a guest's pages that takes as long as copying it.
  */
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import koffi from 'koffi';
 import type { Runs } from '../../memory/runs.ts';
 
 /** A struct iovec of 64-bit systems, as words: address, then bytes, both of 64 bits. */
 const WORDS = 4;
-/** Runs in one call at most (IOV_MAX of Linux, limits.h). */
-export const MOST_RUNS = 1024;
-const EINTR = 4;
+/** Runs or buffers in one call at most (IOV_MAX of Linux, limits.h). */
+export const MOST_AT_ONCE = 1024;
 
 type Transfer = (descriptor: number, list: Uint32Array, count: number, offset: number) => number | bigint;
 
@@ -53,12 +53,12 @@ function addressOf(buffer: SharedArrayBuffer): number {
   return address;
 }
 
-const list = new Uint32Array(WORDS * MOST_RUNS);
+const list = new Uint32Array(WORDS * MOST_AT_ONCE);
 
-/** Makes the list of the first {@link MOST_RUNS} runs. @returns how many those are */
+/** Makes the list of the first {@link MOST_AT_ONCE} runs. @returns how many those are */
 function fill(runs: Runs): number {
   const base = addressOf(runs.buffer);
-  const count = Math.min(runs.count, MOST_RUNS);
+  const count = Math.min(runs.count, MOST_AT_ONCE);
   for (let run = 0; run < count; run++) {
     const address = base + runs.start(run);
     const bytes = runs.length(run);
@@ -91,7 +91,7 @@ export function transferRuns(
     const moved = Number(call(descriptor, list, count, at));
     if (moved >= 0) return moved;
     const errno = koffi.errno();
-    if (errno !== EINTR) throw systemError(errno, kind);
+    if (errno !== constants.errno.EINTR) throw systemError(errno, kind);
   }
 }
 

@@ -210,6 +210,20 @@ function folded(kind: Foldable, x: bigint, y: bigint, bits: number): bigint {
   }
 }
 
+/** A conversion between the integers; of a constant, a constant. */
+function conversion<A extends 'i32' | 'i64', R extends 'i32' | 'i64'>(
+  from: A,
+  to: R,
+  op: number,
+  converted: (value: bigint) => In<R>,
+): Unary<A, R> {
+  return (a) => {
+    const value = lift(from, a);
+    const known = constant(value);
+    return known === undefined ? over(to, op, value) : lift(to, converted(known));
+  };
+}
+
 const I32_BINARY = {
   add: 0x6a, sub: 0x6b, mul: 0x6c, div_s: 0x6d, div_u: 0x6e, rem_s: 0x6f, rem_u: 0x70, and: 0x71, or: 0x72,
   xor: 0x73, shl: 0x74, shr_s: 0x75, shr_u: 0x76, rotl: 0x77, rotr: 0x78,
@@ -243,11 +257,7 @@ export const i32 = {
   }),
   ...unary('i32', 'i32', { eqz: 0x45, clz: 0x67, ctz: 0x68, popcnt: 0x69, extend8_s: 0xc0, extend16_s: 0xc1 }),
   /** The low half. */
-  wrap: (a: In<'i64'>): I32 => {
-    const value = lift('i64', a);
-    const known = constant(value);
-    return known === undefined ? over('i32', 0xa7, value) : lift('i32', Number(BigInt.asIntN(32, known)));
-  },
+  wrap: conversion('i64', 'i32', 0xa7, (value) => Number(BigInt.asIntN(32, value))),
   ...unary('f32', 'i32', { reinterpret: 0xbc, trunc_sat_f32_s: FC | 0, trunc_sat_f32_u: FC | 1 }),
   ...unary('f64', 'i32', { trunc_sat_f64_s: FC | 2, trunc_sat_f64_u: FC | 3 }),
   ...loads('i32', {
@@ -277,16 +287,8 @@ export const i64 = {
   }),
   ...unary('i64', 'i32', { eqz: 0x50 }),
   ...unary('i64', 'i64', { clz: 0x79, ctz: 0x7a, popcnt: 0x7b, extend8_s: 0xc2, extend16_s: 0xc3, extend32_s: 0xc4 }),
-  extend_s: (a: In<'i32'>): I64 => {
-    const value = lift('i32', a);
-    const known = constant(value);
-    return known === undefined ? over('i64', 0xac, value) : lift('i64', BigInt.asIntN(32, known));
-  },
-  extend_u: (a: In<'i32'>): I64 => {
-    const value = lift('i32', a);
-    const known = constant(value);
-    return known === undefined ? over('i64', 0xad, value) : lift('i64', BigInt.asUintN(32, known));
-  },
+  extend_s: conversion('i32', 'i64', 0xac, (value) => BigInt.asIntN(32, value)),
+  extend_u: conversion('i32', 'i64', 0xad, (value) => BigInt.asUintN(32, value)),
   ...unary('f64', 'i64', { reinterpret: 0xbd, trunc_sat_f64_s: FC | 6, trunc_sat_f64_u: FC | 7 }),
   ...unary('f32', 'i64', { trunc_sat_f32_s: FC | 4, trunc_sat_f32_u: FC | 5 }),
   ...loads('i64', {

@@ -23,15 +23,6 @@ const QUIET = new Set([
   'shrx', 'sarx', 'rorx', 'pdep', 'pext', 'crc32',
 ]); // prettier-ignore
 
-/** Instructions that use the stack without saying so. */
-const STACK = new Set(['push', 'pop', 'call', 'callr', 'ret', 'leave']);
-
-/** Whether an instruction, unless it is a rare one, reads or writes memory. */
-export const usesMemory = remembered(
-  ({ name, operands }: Form) =>
-    STACK.has(name) || (name !== 'lea' && name !== 'nop' && operands.some(({ kind }) => kind === 'mem')),
-);
-
 const mayLeave = remembered(({ name, operands }: Form) => {
   if (name === 'lea' || name === 'nop') return false;
   if (operands.some((o) => o.kind === 'mem')) return true;

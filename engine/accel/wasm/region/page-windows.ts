@@ -111,12 +111,12 @@ export class PageWindows {
     const [entry, within, host, hit] = [c.local('i32'), c.local('i64'), c.local('i32'), c.local('i32')];
     const tlb = this.#tlb();
     const window = this.#opened(linear, bytes, write);
-    const { offset } = this.#values.straight ? this.#values.of(linear) : { offset: 0n };
+    const offset = window === undefined ? 0n : window.start + BigInt(BEFORE);
     c.later(() => {
       const { low, high } = window ?? { low: offset, high: offset + BigInt(bytes) };
       const first = i64.add(linear, low - offset);
       c.set(entry, i32.add(tlb, tlbEntry(i32.wrap(first))));
-      // On the tag's page this is the offset on it. The tag comes first: V8 folds a load that comes second, but makes it as well.
+      // As `Env.fastHost` has it, which says why in this order.
       const tag = i64.load(entry.get, (window?.write ?? write) ? TLB_ENTRY.write : TLB_ENTRY.read);
       c.set(within, i64.xor(tag, first));
       c.set(host, i32.add(i32.wrap(linear), i32.load(entry.get, TLB_ENTRY.addend)));

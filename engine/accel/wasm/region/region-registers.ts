@@ -3,8 +3,8 @@
  * residence.ts says, which is known, as what is dirty where, only when all of the region has been emitted: so loads and
  * stores are emitted last.
  *
- * What has been written (is _dirty_) is put back on the ways out, and general registers before an instruction that reads
- * or writes memory as well: it may have to be left there, and then there is nothing to put back, for which many values
+ * What has been written (is _dirty_) is put back on the ways out, and general registers before an access that looks into
+ * the TLB by itself as well: it may have to be left there, and then there is nothing to put back, for which many values
  * would have to be kept and many places be compiled.
  */
 import { vcpuLayout } from '../../../vcpu/state.ts';
