@@ -15,8 +15,8 @@ export const USAGE = `Usage: npm run bench -- [OPTION]…
                     and the words kernels and workloads for all of a kind
   --engines LIST  just these columns, by commas: ${COLUMNS.map(({ name }) => name).join(',')}
   --runs N        runs of each guest in each column (default: 3)
-  --rounds N      times a guest does its workload once started; the first time and the others are
-                  told apart, since the others find translated code (default: 1)
+  --rounds N      times a guest does its workload, or each kind of work with a disk, once started; the first
+                  time and the others are told apart, since the others find translated code (default: 1)
   --scale N       percent of the time that a kernel usually runs, 2.5 s or more (default: 100)
   --limit N       seconds a run may take (default: 300)
 `;

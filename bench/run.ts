@@ -174,19 +174,27 @@ async function benchIdle(columns: readonly Column[], { runs, limit }: Options): 
 }
 
 /** A virtio disk, past the page cache: large blocks, and small ones at random places, 16 at a time. */
-async function benchDisk(columns: readonly Column[], { runs, limit }: Options): Promise<boolean> {
+async function benchDisk(columns: readonly Column[], { runs, rounds, limit }: Options): Promise<boolean> {
   const linux = await sampleGuest();
   console.log(`\nvirtio disk: median of ${runs}; throughput by clock, and times as fast as QEMU TCG`);
   console.log(head(columns));
   const series = await takeTurns(columns, runs, async ({ engine }) => {
     if (engine === 'native') throw new Error('a disk of this kind needs a machine');
-    return measureDisk(engine, linux, limit);
+    return measureDisk(engine, linux, { rounds, limit });
   });
   for (const [name, { amount, unit }] of diskWork()) {
-    const costs = series.map((each) => ({ ...each, runs: each.runs.flatMap((run) => run.get(name) ?? []) }));
-    const rates = costs.map((each) => middle(each, ({ seconds }) => amount / seconds));
-    console.log(line(name, rates.map((rate) => (rate === undefined ? '—' : `${rate.toFixed(0)} ${unit}`)))); // prettier-ignore
-    console.log(ratioLine(columns, speeds(costs)));
+    const row = (title: string, from: number, to?: number): void => {
+      const some = (all: readonly Cost[] = []): readonly Cost[] => all.slice(from, to);
+      const costs = series.map((each) => ({
+        ...each,
+        runs: each.runs.flatMap((run) => some(run.get(name))),
+      }));
+      const rates = costs.map((each) => middle(each, ({ seconds }) => amount / seconds));
+      console.log(line(title, rates.map((rate) => (rate === undefined ? '—' : `${rate.toFixed(0)} ${unit}`)))); // prettier-ignore
+      console.log(ratioLine(columns, speeds(costs)));
+    };
+    row(name, 0, 1);
+    if (rounds > 1) row('  again', 1);
   }
   return report('disk', series);
 }
