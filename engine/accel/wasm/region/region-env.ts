@@ -8,7 +8,6 @@ import {
   constant,
   i32,
   i64,
-  lift,
   type Expr,
   type I32,
   type I64,
@@ -31,19 +30,22 @@ import { RegionVectors } from './region-vectors.ts';
 import type { RecordReader } from './source.ts';
 import { Untranslatable } from './untranslatable.ts';
 
+/** Bits for a number of instructions: regions have fewer. */
+export const BEFORE_BITS = 10;
+
 const REGISTERS = 16;
 const RSP = 4;
 const GPR_END = S.gpr + 8 * REGISTERS;
 const ZERO = vcpuLayout.offset.zero;
 
 /** Where a region's body is left, by whoever has changed the flags and whoever finds them in the vCPU's state still: to go
- * on outside; and to have tier 0 make an access that the TLB has nothing for. One place for all such accesses is less to
- * compile, and to hold in the host's caches, than a way out of each. */
+ * on outside; and to have tier 0 go on with what is rare. One place for all of that is less to compile, and to hold in the
+ * host's caches, than a way out of each. */
 export interface WaysOut {
   readonly exit: Label;
   readonly exitUntouched: Label;
-  readonly missed: Label;
-  readonly missedUntouched: Label;
+  readonly rare: Label;
+  readonly rareUntouched: Label;
 }
 
 /** What all instructions of a region share. */
@@ -65,10 +67,9 @@ export class RegionState {
   readonly windows: PageWindows | undefined;
   /** Where the region's body is left, once it is being emitted. */
   out: WaysOut | undefined;
-  /** Of an access that the TLB has nothing for: its instruction, relative to the region's page, and how many of its node
-   * have been run. */
-  readonly missedAt: Local<'i64'>;
-  readonly missedAfter: Local<'i32'>;
+  /** What tier 0 is to go on with: the instruction, relative to the region's page, and in the low {@link BEFORE_BITS} how many
+   * of its node have been run. */
+  readonly rareAt: Local<'i64'>;
 
   /**
    * @param uppers offsets of the upper halves of vector registers that 256-bit instructions name
@@ -91,8 +92,7 @@ export class RegionState {
     this.budget = c.param('i32', 2);
     this.rip = c.local('i64');
     this.entry = c.local('i32');
-    this.missedAt = c.local('i64');
-    this.missedAfter = c.local('i32');
+    this.rareAt = c.local('i64');
     this.flags = new RegionFlags(c, changesFlags);
     this.windows = windows ? new PageWindows(c, () => this.tlb) : undefined;
     // Who comes from tier 0 has a record, or none; from another region, a negative number.
@@ -154,6 +154,8 @@ export class RegionEnv extends Env {
   #before = 0;
   /** Emits the way to the direct target; set for the last instruction of a node. */
   onTaken: () => void = () => {};
+  /** The direct target is the region's. */
+  staysInside = false;
   /** Emits the ways to known targets of a computed jump, the node having been charged. */
   onJump: (target: I64) => void = () => {};
 
@@ -170,6 +172,11 @@ export class RegionEnv extends Env {
     this.#at = to;
     this.#form = to.form;
     this.#before = before;
+  }
+
+  /** What is the region's is known to lie where code may be: its pages have been looked up. */
+  override checkDirect(): void {
+    if (!this.staysInside) super.checkDirect();
   }
 
   /** Emits what branches off to elsewhere, then is again where it was. */
@@ -328,25 +335,32 @@ export class RegionEnv extends Env {
     return i64.add(offset, i64.load(this.cpu, S.segBase + 8 * segment));
   }
 
-  // An access that the TLB has nothing for is tier 0's, from its instruction on: a region has no room for the rare way
-  // of each.
+  // What is rare is tier 0's, from its instruction on, of which nothing has been written yet: accesses that the TLB has
+  // nothing for, exceptions, what is done in TypeScript. A region has no room for the way of each.
 
   override tlb(): I32 {
     return this.#state.tlb;
   }
 
-  override host(linear: I64, bytes: number, write: HostAccess, stack = false): I32 {
-    const address = super.host(linear, bytes, write, stack || this.#viaStack());
-    // TypeScript may have been asked.
-    this.#state.windows?.close();
-    return address;
+  override host(linear: I64, bytes: number, write: HostAccess): I32 {
+    const { c } = this;
+    const { address, hit } = this.fastHost(c.let(linear), bytes, write !== false);
+    c.unlikely(i32.eqz(hit), () => this.#toTier0());
+    const at = c.let(address);
+    if (write === 'lock' && bytes > 1) {
+      // No atomic instruction of the host does these.
+      const split = bytes === 16 ? i32.const(1) : i32.and(at, bytes - 1);
+      c.unlikely(i32.and(i32.ne(split, 0), i32.load(this.cpu, P.shared)), () => this.#toTier0());
+    }
+    return at;
   }
 
-  /** The modrm operand is addressed through SS. */
-  #viaStack(): boolean {
-    const at = this.#operandRecord;
-    return this.#reader.bytes[at + REC.segment] === Seg.NoneStack;
+  // What the TLB has is memory itself, which nobody has been kept out of.
+
+  override bounced(): I32 {
+    return i32.const(0);
   }
+  override finishHeld(): void {}
 
   /**
    * Makes an access (at a bound linear address).
@@ -358,7 +372,7 @@ export class RegionEnv extends Env {
     if (windows === undefined) {
       registers.save();
       const { address, hit } = this.fastHost(lin, bytes, write);
-      c.unlikely(i32.eqz(hit), () => this.#missed());
+      c.unlikely(i32.eqz(hit), () => this.#toTier0());
       use(c.let(address), 0);
       return;
     }
@@ -370,28 +384,28 @@ export class RegionEnv extends Env {
       const { hit, host, retry } = windows.look(lin, bytes, write, alone);
       c.unlikely(i32.eqz(hit), () => {
         retry();
-        this.#missed();
+        this.#toTier0();
       });
       use(host, 0);
       return;
     }
     const otherwise = (): void => {
       const host = c.let(alone());
-      c.unlikely(i32.eqz(host), () => this.#missed());
+      c.unlikely(i32.eqz(host), () => this.#toTier0());
       use(host, 0);
     };
     c.if(window.base, () => use(window.base, window.offset), otherwise, 'likely');
   }
 
-  /** Leaves before this instruction, whose access the TLB has nothing for. */
-  #missed(): void {
+  /** Leaves before this instruction, with which tier 0 goes on. */
+  #toTier0(): void {
     const { c } = this;
-    const { flags, registers, missedAt, missedAfter, out } = this.#state;
+    c.cold();
+    const { flags, registers, rareAt, out } = this.#state;
     registers.store();
-    c.set(missedAt, this.#at.rip);
-    c.set(missedAfter, this.#before);
+    c.set(rareAt, (this.#at.rip << BigInt(BEFORE_BITS)) | BigInt(this.#before));
     if (!flags.untouched) flags.aside(() => flags.handOn('dynamic'));
-    c.br(flags.untouched ? out!.missedUntouched : out!.missed);
+    c.br(flags.untouched ? out!.rareUntouched : out!.rare);
   }
 
   override loadBy<T extends Type>(
@@ -432,18 +446,11 @@ export class RegionEnv extends Env {
     this.#leaveAt(this.#at.rip, this.#before);
   }
 
-  override raise(vector: number, errorCode: In<'i32'> = 0): void {
-    this.#raise(i32.const(vector), lift('i32', errorCode));
+  override raise(): void {
+    this.#toTier0();
   }
-  override raiseDynamic(vector: I32): void {
-    this.#raise(vector, i32.const(0));
-  }
-  #raise(vector: I32, errorCode: I32): void {
-    this.c.cold();
-    this.c.store('i32', this.cpu, vector, P.vector);
-    this.c.store('i32', this.cpu, errorCode, P.errorCode);
-    this.c.store('i32', this.cpu, Leave.Exception, P.exitCode);
-    this.leave();
+  override raiseDynamic(): void {
+    this.#toTier0();
   }
 
   /** Leaves the guest. @param rip relative to the region's page @param instructions of the node that have been run */
@@ -519,10 +526,8 @@ export class RegionEnv extends Env {
     this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
     this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1);
   }
-  /** What is done in TypeScript is tier 0's, from the instruction's start. */
-  override complexNumbered(_number: I32): void {
-    this.c.store('i32', this.cpu, Leave.Interpret, P.exitCode);
-    this.leave();
+  override complexNumbered(): void {
+    this.#toTier0();
   }
 
   // Flags.

@@ -206,7 +206,7 @@ export class RegionFlags {
   /** When all has been emitted: begins with the flags of the state. @param atEntry what the entry is handed */
   load(cpu: I32, atEntry: FlagsAt): void {
     const c = this.#c;
-    if (!this.#looked && (!this.#changes || atEntry === 'nothing')) return;
+    if (atEntry === 'nothing' || (!this.#looked && !this.#changes)) return;
     c.front(() => {
       c.set(this.#result, i64.load(cpu, S.flagsRes));
       c.set(this.#carries, i32.load(cpu, S.flagsAux));

@@ -9,7 +9,7 @@ import { meaning } from '../semantics/index.ts';
 import { checkedName, exportName } from './exports.ts';
 import { flagNeeds, mayChangeFlags, untouchedNodes } from './flag-needs.ts';
 import { buildGraph, uppersIn, type RegionNode } from './graph.ts';
-import { RegionEnv, RegionState } from './region-env.ts';
+import { BEFORE_BITS, RegionEnv, RegionState } from './region-env.ts';
 import { FlagsMissing, type FlagsAt } from './region-flags.ts';
 import { RegionTemporaries } from './region-temporaries.ts';
 import { residence } from './residence.ts';
@@ -127,6 +127,7 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
         const { name } = instruction.form;
         if (i === last && isDirect(name)) {
           const target = e.relativeTarget();
+          e.staysInside = node.taken !== undefined && shape.isInside(node, node.taken);
           e.onTaken = () =>
             e.aside(() => {
               e.charge(node.instructions.length);
@@ -152,11 +153,11 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     });
     c.unreachable();
   };
-  c.block((missedUntouched) => {
-    c.block((missed) => {
+  c.block((rareUntouched) => {
+    c.block((rare) => {
       c.block((exitUntouched) => {
         c.block((exit) => {
-          state.out = { exit, exitUntouched, missed, missedUntouched };
+          state.out = { exit, exitUntouched, rare, rareUntouched };
           emitBody();
         });
         state.flags.store(state.cpu);
@@ -165,8 +166,9 @@ function emitRegion(c: Code, tier0: Beside, { source }: NumberedSource, link: ()
     });
     state.flags.store(state.cpu);
   });
-  const left = i32.sub(state.budget.get, state.missedAfter.get);
-  c.returnCall(tier0.runtime.interpret, state.cpu, state.missedAt.get, left);
+  const before = i32.and(i32.wrap(state.rareAt.get), 2 ** BEFORE_BITS - 1);
+  const rareAt = i64.shr_s(state.rareAt.get, BEFORE_BITS);
+  c.returnCall(tier0.runtime.interpret, state.cpu, rareAt, i32.sub(state.budget.get, before));
   state.registers.reside(residence(shape, state.registers.touched));
   state.flags.load(state.cpu, needs.get(entry)!);
 }
@@ -178,8 +180,12 @@ function goOn(c: Code, { runtime, handlerType }: Beside, state: RegionState, glo
   const at = c.let(i32.add(i32.load(cpu, P.jumpCache), entry));
   const where = c.let(i32.load(at, JUMP_ENTRY.where));
   // The entry's tag is one of two, and no record's; the others are found by whoever looks it up.
-  const tags = i32.xor(i32.load(at, JUMP_ENTRY.tag), i32.load(cpu, global ? P.tagGlobal : P.tagLocal));
-  const differs = i64.or(i64.xor(i64.load(at, JUMP_ENTRY.linear), rip), i64.extend_u(tags));
+  // Loads of 32 bits in comparisons of 64, as V8 makes a load that it can fold into the operation by itself as well.
+  const tags = i64.xor(
+    i64.load32_u(at, JUMP_ENTRY.tag),
+    i64.load32_u(cpu, global ? P.tagGlobal : P.tagLocal),
+  );
+  const differs = i64.or(i64.xor(i64.load(at, JUMP_ENTRY.linear), rip), tags);
   c.block((elsewhere) => {
     c.brIf(elsewhere, i64.ne(differs, 0), 'unlikely');
     c.brIf(elsewhere, i32.lt_s(budget, 0), 'unlikely');
