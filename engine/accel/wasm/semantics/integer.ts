@@ -433,7 +433,12 @@ for (const [code, cc] of [
     const old = e.read(dst(e));
     e.write(dst(e), ops(e.size).select(condition(e, code), value, old));
   });
-  define(`j${cc}`, (e) => e.c.if(condition(e, code), () => e.jumpDirect()));
+  define(`j${cc}`, (e) =>
+    e.c.if(condition(e, code), () => {
+      e.checkDirect();
+      e.jumpDirect();
+    }),
+  );
 }
 
 // Exchange-and-compare.
