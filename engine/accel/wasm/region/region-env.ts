@@ -440,30 +440,11 @@ export class RegionEnv extends Env {
 
   // Leaving.
 
-  /** Leaves before this instruction, with the exit code set. */
-  override leave(): void {
-    this.c.cold();
-    this.#leaveAt(this.#at.rip, this.#before);
-  }
-
   override raise(): void {
     this.#toTier0();
   }
   override raiseDynamic(): void {
     this.#toTier0();
-  }
-
-  /** Leaves the guest. @param rip relative to the region's page @param instructions of the node that have been run */
-  #leaveAt(rip: bigint, instructions: number): void {
-    const { c } = this;
-    const { flags, registers, budget } = this.#state;
-    registers.store();
-    if (!flags.untouched)
-      flags.aside(() => {
-        flags.handOn('dynamic');
-        flags.store(this.cpu);
-      });
-    c.returnCall(this.runtime.leaveRegion, this.cpu, i64.const(rip), i32.sub(budget.get, instructions));
   }
 
   /** Goes on at an address outside the region, the node's instructions having been charged.
@@ -522,9 +503,18 @@ export class RegionEnv extends Env {
     throw new Untranslatable();
   }
   override leaveNext(): void {
-    this.c.cold();
-    this.c.store('i32', this.cpu, Leave.Changed, P.exitCode);
-    this.#leaveAt(this.#at.rip + BigInt(this.#at.length), this.#before + 1);
+    const { c } = this;
+    const { flags, registers, budget } = this.#state;
+    c.cold();
+    c.store('i32', this.cpu, Leave.Changed, P.exitCode);
+    registers.store();
+    if (!flags.untouched)
+      flags.aside(() => {
+        flags.handOn('dynamic');
+        flags.store(this.cpu);
+      });
+    const rip = i64.const(this.#at.rip + BigInt(this.#at.length));
+    c.returnCall(this.runtime.leaveRegion, this.cpu, rip, i32.sub(budget.get, this.#before + 1));
   }
   override complexNumbered(): void {
     this.#toTier0();
