@@ -6,12 +6,10 @@
  */
 import { layout, type View } from '../memory/layout.ts';
 
-export const vcpuLayout = layout('vcpu', 3, {
-  /** RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, in encoding order. */
-  gpr: ['u64', 16],
-  /** Always zero: the base or index of an address that has none. */
-  zero: 'u64',
-  rip: 'u64',
+export const vcpuLayout = layout('vcpu', 4, {
+  /** Scratch of the accelerator, like `accel` below: what emitted code uses most. It comes first, with the flags and half of the
+   * registers behind it, since the host's instructions have a byte for an offset below 128 and four for others (SDM 2, 2.1.5). */
+  often: ['u32', 13],
 
   /**
    * The arithmetic flags, kept as what they can be computed from (see semantics/flags.ts):
@@ -19,8 +17,14 @@ export const vcpuLayout = layout('vcpu', 3, {
    * (flagsRes ^ flagsAux >> 8) & 0xff; CF = flagsAux bit 31; OF = flagsAux bit 31 ^ bit 30;
    * AF = flagsAux bit 3.
    */
-  flagsRes: 'i64',
   flagsAux: 'u32',
+  flagsRes: 'i64',
+
+  /** RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, in encoding order. */
+  gpr: ['u64', 16],
+  /** Always zero: the base or index of an address that has none. */
+  zero: 'u64',
+  rip: 'u64',
   /** Every other RFLAGS bit, in place: TF IF DF IOPL NT RF VM AC VIF VIP ID. Bit 1 reads as one. */
   flagsSys: 'u32',
 

@@ -67,9 +67,9 @@ test('who comes from another region is told where it was, and what has been run 
     revalidate: none,
   };
   const { run } = new WebAssembly.Instance(buildTier0().module, { [IMPORTS]: imports }).exports;
-  words.setBigUint64(CPU + P.codePage, 0xffff_8000_1234_5000n, true);
+  words.setBigUint64(CPU + P.codePage, 0xffff_8000_1234_5678n, true);
   words.setInt32(CPU + P.regionsSince, 5000, true);
-  (run as (cpu: number, record: number, budget: number) => number)(CPU, 0x8000_0000 | 0x1234_5678 | 0, 4900);
+  (run as (cpu: number, record: number, budget: number) => number)(CPU, CPU, 4900);
   expect(found).toEqual([0xffff_8000_1234_5678n]);
   expect(words.getBigUint64(CPU + P.regionInstructions, true)).toBe(100n);
 });

@@ -84,7 +84,7 @@ export class JumpCache {
     }
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = high;
-    words[at + JUMP_ENTRY.where / 4] = region === 0 ? record : 2 * region + 1;
+    words[at + JUMP_ENTRY.where / 4] = region === 0 ? record : region;
     const tag = global ? this.#private.tagGlobal : this.#private.tagLocal;
     words[at + JUMP_ENTRY.tag / 4] = region === 0 ? tag | TAG_RECORD : tag;
   }
@@ -92,8 +92,9 @@ export class JumpCache {
   /** The record at a linear address, or 0. @param recordOf the record of a region by its handler, or 0 */
   recordAt(linear: bigint, recordOf: (region: number) => number): number {
     const at = this.#entryAt(linear);
-    const where = at < 0 ? 0 : this.#words[at + JUMP_ENTRY.where / 4]! >>> 0;
-    return (where & 1) === 0 ? where : recordOf(where >>> 1);
+    if (at < 0) return 0;
+    const where = this.#words[at + JUMP_ENTRY.where / 4]! >>> 0;
+    return this.#isRecord(at) ? where : recordOf(where);
   }
 
   /** Drops the entries of a linear address: it may be in both places. */
@@ -111,8 +112,8 @@ export class JumpCache {
     const words = this.#words;
     const end = (this.#at + RETURN_SITES_AT) >> 2;
     for (let at = this.#at >> 2; at < end; at += JUMP_ENTRY_BYTES / 4) {
-      const where = words[at + JUMP_ENTRY.where / 4]!;
-      if ((where & 1) !== 0 && gone[where >>> 1] === 1) words[at + JUMP_ENTRY.tag / 4] = 0;
+      if (gone[words[at + JUMP_ENTRY.where / 4]!] === 1 && !this.#isRecord(at))
+        words[at + JUMP_ENTRY.tag / 4] = 0;
     }
   }
 
@@ -199,6 +200,11 @@ export class JumpCache {
   #isValid(at: number): boolean {
     const tag = (this.#words[at + JUMP_ENTRY.tag / 4]! & ~TAG_RECORD) >>> 0;
     return tag === this.#private.tagLocal || tag === this.#private.tagGlobal;
+  }
+
+  /** Whether the entry at an index of words leads to a record, not to a region. */
+  #isRecord(at: number): boolean {
+    return (this.#words[at + JUMP_ENTRY.tag / 4]! & TAG_RECORD) !== 0;
   }
 
   /** Index in words of the entry of a linear address, given by its halves; -1 where there is none. */

@@ -6,7 +6,30 @@
 import { layout } from '../../memory/layout.ts';
 import { vcpuLayout } from '../../vcpu/state.ts';
 
-export const privateLayout = layout('wasm-vcpu', 1, {
+/** Bound where the vCPU's state begins: some lies before the architectural state, the rest behind it. */
+export const privateLayout = layout('wasm-vcpu', 2, {
+  /** Address of the TLB in use: by privilege, SMAP and alignment checking. */
+  tlb: 'u32',
+  jumpCache: 'u32',
+  /** Address of the return sites, a part of it. */
+  returnSites: 'u32',
+  /** What a jump-cache entry must carry to be valid: for pages that survive a CR3 load, and the rest. */
+  tagGlobal: 'u32',
+  tagLocal: 'u32',
+  /** With `flagsKind`: see `semantics/late-flags.ts`. */
+  flagsFirst: 'u64',
+  /** What the RIPs in the records being run are relative to: the first byte of their page in 64-bit mode, so that
+   * code is the same for all who have it somewhere; else 0. While regions are run, any address on their page. */
+  codePage: 'u64',
+  /** The budget when the first region was entered of those that have led to the present one, one to the next. */
+  regionsSince: 'i32',
+  /** Why emitted code returned: {@link Leave}. */
+  exitCode: 'u32',
+  /** From what the arithmetic flags are still to be computed, 0 where they are in the state: see `semantics/late-flags.ts`.
+   * Only while regions are run. */
+  flagsKind: 'u32',
+  /** The architectural state's place, but for the flags. */
+  architectural: ['u64', (vcpuLayout.offset.accel - vcpuLayout.offset.gpr) / 8],
   /** Bytes of an access that touches two pages or a device; emitted code uses it in place of guest memory. */
   bounce: ['u8', 64],
   /** Linear address of the operand, left by the address record before an instruction. */
@@ -15,18 +38,10 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   eaOffset: 'u64',
   /** Linear address handed to the slow path. */
   slowAddress: 'u64',
-  /** Address of the TLB in use: by privilege, SMAP and alignment checking. */
-  tlb: 'u32',
-  jumpCache: 'u32',
-  /** What a jump-cache entry must carry to be valid: for pages that survive a CR3 load, and the rest. */
-  tagGlobal: 'u32',
-  tagLocal: 'u32',
   /** The record that was left, 0 where `rip` is already right. */
   exitRecord: 'u32',
   /** Instructions left of the budget when the guest was left. */
   budget: 'i32',
-  /** Why: {@link Leave}. */
-  exitCode: 'u32',
   vector: 'u32',
   errorCode: 'u32',
   /** TLB address for the supervisor with RFLAGS.AC set and clear (they differ under SMAP), for the user. */
@@ -43,21 +58,13 @@ export const privateLayout = layout('wasm-vcpu', 1, {
   jumpTargets: 'u32',
   /** Address of the {@link REGION_TAG}s of the machine's regions, by their numbers, in the address space in use. */
   regionTags: 'u32',
-  /** What the RIPs in the records being run are relative to: the first byte of their page in 64-bit mode, so that
-   * code is the same for all who have it somewhere; else 0. */
-  codePage: 'u64',
-  /** What of RIP makes it: the mask of a page's address in 64-bit mode, else 0. */
+  /** What of RIP makes `codePage`: the mask of a page's address in 64-bit mode, else 0. */
   codeMask: 'u64',
   /** RIP of the instruction that the last STI's interrupt shadow covers. */
   shadowRip: 'u64',
   /** Instructions that regions have run, until the first of those was entered that have led to the present one, one to the
-   * next, and what the budget was then. */
+   * next. */
   regionInstructions: 'u64',
-  regionsSince: 'i32',
-  /** From what the arithmetic flags are still to be computed, 0 where they are in the state: see `semantics/late-flags.ts`.
-   * Only while regions are run. */
-  flagsKind: 'u32',
-  flagsFirst: 'u64',
   /** 1 where other vCPUs share the memory. */
   shared: 'u32',
   /** 1 while a locked access at an address of guest memory is to be ended by a call of `commit`. */
@@ -112,10 +119,7 @@ export const TLB_FILL = 4;
 export const TLB_FILLS_BYTES = TLB_FILL + 4 * TLB_FILLS;
 
 /** Byte offset of each private field from the vCPU's state. */
-export const P = Object.fromEntries(
-  Object.entries(privateLayout.offset).map(([k, v]) => [k, v + vcpuLayout.offset.accel]),
-) as { readonly [K in keyof typeof privateLayout.offset]: number };
-
+export const P = privateLayout.offset;
 /** Byte offset of each architectural field from the vCPU's state. */
 export const S = vcpuLayout.offset;
 /** State-relative offset of XMM n. */
@@ -175,8 +179,8 @@ export const stlbPlace = (low: number, high: number): number =>
   ((low >>> 12) ^ (low >>> STLB_FOLD) ^ (Math.imul(high, STLB_FACTOR) >>> STLB_SPREAD)) & (STLB_ENTRIES - 1);
 
 /**
- * A jump-cache entry: linear address, where to go on, and tag. That is the address of a record, which is even, or
- * twice the handler of a region that may be entered without further checks, plus one. A linear address has two
+ * A jump-cache entry: linear address, where to go on, and tag. That is the address of a record, where the tag says so
+ * ({@link TAG_RECORD}), or the handler of a region that may be entered without further checks. A linear address has two
  * places, one in each half of the cache: by {@link firstJump}, where it is looked for first, and by {@link secondJump}.
  */
 export const JUMP_ENTRIES = 16384;

@@ -230,7 +230,7 @@ test('an exception whose stack is a device is delivered write by write', () => {
 
 test('an access that a reset cuts off is not taken for one of the code that runs next', () => {
   const m = bareMachine();
-  const state = new Uint8Array(m.state.gpr.buffer, m.state.gpr.byteOffset, vcpuLayout.size);
+  const state = new Uint8Array(m.state.often.buffer, m.state.often.byteOffset, vcpuLayout.size);
   const mode = state.slice();
   const input = [0xe4, 0x60, HLT]; // in al, 0x60
   m.load(input);
@@ -238,7 +238,8 @@ test('an access that a reset cuts off is not taken for one of the code that runs
   m.cpu.io.data = 1n;
   resetState(m.state, { index: 0, model: 'max' });
   // What the reset has left of the processor's own area stays; the rest is 64-bit mode again.
-  state.set(mode.subarray(0, vcpuLayout.offset.accel));
+  const { flagsAux, accel } = vcpuLayout.offset;
+  state.set(mode.subarray(flagsAux, accel), flagsAux);
   m.load(input);
   expect(m.run()).toBe(ExitReason.PortIo);
   m.cpu.io.data = 2n;

@@ -26,7 +26,7 @@ import { adoptTier0, IMPORTS } from './interpreter/tier0.ts';
 import { JumpCache } from './jump-cache.ts';
 import { lockedInterrupts } from './locked-interrupts.ts';
 import { AWAITED, AWAITED_USER, reached } from './milestones.ts';
-import { jumpTargetOf, Leave, P, privateLayout, REC, S } from './private.ts';
+import { jumpTargetOf, Leave, P, privateLayout, REC, RETURN_SITES_AT, S } from './private.ts';
 import { Regions } from './region/regions.ts';
 import { Requests, WANTED } from './requests.ts';
 import { SpinWait } from './spin-wait.ts';
@@ -117,7 +117,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     this.#flags = (stateAddress + S.flagsSys) >> 2;
     this.#shadow = (stateAddress + S.interruptShadow) >> 2;
     this.stateBytes = new DataView(buffer, stateAddress, P.result + 32);
-    this.#private = privateLayout.bind(buffer, stateAddress + P.bounce);
+    this.#private = privateLayout.bind(buffer, stateAddress);
     this.#words = new Int32Array(buffer);
     this.#bytes = new Uint8Array(buffer);
     this.#quads = new BigUint64Array(buffer);
@@ -561,6 +561,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
     // A reset clears what lies beside the state, so that also what follows from the mode must be set anew.
     if (this.#private.jumpCache === 0) {
       this.#private.jumpCache = this.#area.jumpCache;
+      this.#private.returnSites = this.#area.jumpCache + RETURN_SITES_AT;
       this.#private.jumpTargets = this.#area.jumpTargets;
       this.#private.codePlaces = this.#area.codePlaces;
       this.#spaces.show();

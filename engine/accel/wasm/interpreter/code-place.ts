@@ -84,7 +84,7 @@ export function findByPlace(
         c.set(tag, i32.or(tag.get, TAG_RECORD));
       },
       () => {
-        c.set(where, i32.or(i32.shl(handler, 1), 1));
+        c.set(where, handler);
         const region = c.let(i32.load(place, CODE_PLACE.region));
         c.if(region, () => {
           // All its pages are known to lie as they did since its tag is in use.
@@ -94,7 +94,7 @@ export function findByPlace(
           const known = c.let(i32.load(seen, REGION_TAG.tag));
           c.brIf(missing, i32.eqz(isTagInUse(cpu, known)));
           c.set(tag, known);
-          c.set(where, i32.or(i32.shl(i32.shr_u(region, PLACE_HANDLER_SHIFT), 1), 1));
+          c.set(where, i32.shr_u(region, PLACE_HANDLER_SHIFT));
         });
       },
     );

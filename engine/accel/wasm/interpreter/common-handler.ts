@@ -14,7 +14,7 @@ import type { Env } from '../semantics/env.ts';
 import { meaning } from '../semantics/index.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import { FIXED_HANDLERS, type Form, type FormTable } from './forms.ts';
-import { HANDLER_PARAMS, RecordEnv } from './record-env.ts';
+import { enterHandler, HANDLER_PARAMS, RecordEnv } from './record-env.ts';
 
 /** What an instruction does. @throws Error where nobody has said it */
 export function meaningOf(form: Form): (e: Env) => void {
@@ -38,7 +38,7 @@ export function addCommonHandler(m: ModuleBuilder, table: FormTable, runtime: Ru
           else e.next();
         });
       });
-      c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
+      enterHandler(c, type, i32.load(record, REC.handler), cpu, record, budget);
     });
     c.unreachable();
   });

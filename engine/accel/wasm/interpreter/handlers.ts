@@ -9,7 +9,7 @@ import { ModuleBuilder } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
 import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S, SlowInfo } from '../private.ts';
-import { firstEntry, isTagInUse, secondEntry, tagOf } from '../semantics/jump-entry.ts';
+import { firstEntry, isRecord, isTagInUse, secondEntry, tagOf } from '../semantics/jump-entry.ts';
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
@@ -20,7 +20,7 @@ import type { Runtime } from '../semantics/runtime.ts';
 import { findByPlace } from './code-place.ts';
 import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from './forms.ts';
 import type { EncodedTier0 } from './kept-tier0.ts';
-import { HANDLER_PARAMS, RecordEnv, ripOf } from './record-env.ts';
+import { enterHandler, HANDLER_PARAMS, RecordEnv, ripOf } from './record-env.ts';
 import { addCommonHandler, meaningOf } from './common-handler.ts';
 import { addRamPlace, walkPages } from './page-walk.ts';
 import { readAcross } from './crossing.ts';
@@ -95,7 +95,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     c.returnCall(leave, cpu, record, budget);
   });
   const enter = (c: Code, cpu: I32, record: I32, budget: I32) =>
-    c.returnCallIndirect(handlerType, i32.load(record, REC.handler), cpu, record, budget);
+    enterHandler(c, handlerType, i32.load(record, REC.handler), cpu, record, budget);
   const hot = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = handler(c);
     c.store('i64', cpu, ripOf(cpu, record), S.rip);
@@ -136,11 +136,11 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const go = () => {
       const where = c.let(i32.load(entry, JUMP_ENTRY.where));
       c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
-      c.if(i32.and(where, 1), () => {
+      c.if(i32.eqz(isRecord(entry)), () => {
         region();
         // For whoever finds the region gone: see `run`.
         c.store('i64', cpu, rip, S.rip);
-        c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, i32.const(0), budget);
+        enterHandler(c, handlerType, where, cpu, i32.const(0), budget);
       });
       enterCounted(c, cpu, where, budget);
     };
@@ -183,7 +183,8 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const cpu = c.param('i32', 0).get;
     const budget = c.param('i32', 2).get;
     settleFlags(c, cpu);
-    const placed = c.let(i64.add(i64.load(cpu, P.codePage), c.param('i64', 1).get));
+    const page = i64.and(i64.load(cpu, P.codePage), -4096n);
+    const placed = c.let(i64.add(page, c.param('i64', 1).get));
     c.store('i64', cpu, placed, S.rip);
     countRegions(c, cpu, budget);
     return [cpu, placed, budget];
@@ -198,7 +199,7 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     for (const offsetOf of [firstEntry, secondEntry]) {
       const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
       const where = c.let(i32.load(entry, JUMP_ENTRY.where));
-      c.if(i32.and(isEntryOf(c, cpu, entry, rip), i32.eqz(i32.and(where, 1))), () =>
+      c.if(i32.and(isEntryOf(c, cpu, entry, rip), isRecord(entry)), () =>
         // The record may be where a region begins.
         c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
       );
@@ -382,15 +383,14 @@ export function buildTier0(
   m.table(HELPERS, helpers);
   const run = m.function(HANDLER_PARAMS, ['i32'], (c) => {
     const [cpu, record, budget] = [c.param('i32', 0).get, c.param('i32', 1).get, c.param('i32', 2).get];
-    // A region that is gone was come to by the jump cache, which has no record of it, or from another region.
+    // A region that is gone was come to by the jump cache, which has no record of it, or from another region: HANDLER_PARAMS.
     c.unlikely(i32.eqz(record), () => c.returnCall(runtime.refind, cpu, i64.load(cpu, S.rip), budget));
-    c.unlikely(i32.lt_s(record, 0), () => {
+    c.unlikely(i32.eq(record, cpu), () => {
       settleFlags(c, cpu);
       countRegions(c, cpu, budget);
-      const rip = i64.or(i64.load(cpu, P.codePage), i64.extend_u(i32.and(record, 0xfff)));
-      c.returnCall(runtime.refind, cpu, rip, budget);
+      c.returnCall(runtime.refind, cpu, i64.load(cpu, P.codePage), budget);
     });
-    c.returnCallIndirect(type, i32.load(record, REC.handler), cpu, record, budget);
+    enterHandler(c, type, i32.load(record, REC.handler), cpu, record, budget);
   });
   m.export('run', run);
   for (const name of EXPORTED) m.export(name, runtime[name]);

@@ -7,12 +7,19 @@ import type { FormContext, Operand } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import { countEntry } from './entry-count.ts';
 
-/** Parameters of a handler: vCPU state, record, budget left when the block was entered. */
+/** Parameters of a handler: vCPU state, record, budget left when the block was entered. A region has no use for the record,
+ * and is given 0 by whoever has its handler from the jump cache, and the vCPU's state again by another region. */
 export const HANDLER_PARAMS = ['i32', 'i32', 'i32'] as const;
 
 /** RIP of a record's instruction. */
 export const ripOf = (cpu: I32, record: I32): I64 =>
   i64.add(i64.load32_u(record, REC.rip), i64.load(cpu, P.codePage));
+
+/** Goes on with a handler that may be a region's, which then has this much of the budget. @param type of handlers */
+export function enterHandler(c: Code, type: number, handler: I32, cpu: I32, record: I32, budget: I32): void {
+  c.store('i32', cpu, budget, P.regionsSince);
+  c.returnCallIndirect(type, handler, cpu, record, budget);
+}
 
 export class RecordEnv extends Env {
   readonly #record: Local<'i32'>;
@@ -107,10 +114,10 @@ export class RecordEnv extends Env {
 
   /** Continues with the record at an address. */
   enter(record: I32, budget: I32): void {
-    this.c.returnCallIndirect(this.#handlerType, i32.load(record, REC.handler), this.cpu, record, budget);
+    enterHandler(this.c, this.#handlerType, i32.load(record, REC.handler), this.cpu, record, budget);
   }
 
-  /** On to the next record. */
+  /** On to the next record, where no region begins. */
   next(): void {
     const record = this.record();
     this.c.returnCallIndirect(

@@ -16,7 +16,7 @@ import {
   type V128,
 } from '../emit/expr.ts';
 import { ADDRESS_MODES, Fixed } from '../interpreter/forms.ts';
-import { Leave, Mem, P, REC, RETURN_SITES_AT, S, SlowInfo, xmmOffset } from '../private.ts';
+import { Leave, Mem, P, REC, S, SlowInfo, xmmOffset } from '../private.ts';
 import type { FlagSource } from '../semantics/flag-source.ts';
 import { Env, type HostAccess } from '../semantics/env.ts';
 import type { FormContext, Operand, Size } from '../semantics/form.ts';
@@ -32,6 +32,9 @@ import { Untranslatable } from './untranslatable.ts';
 
 /** Bits for a number of instructions: regions have fewer. */
 export const BEFORE_BITS = 10;
+
+/** Bits of a linear address with 4-level paging. */
+const LINEAR_BITS = 48n;
 
 const REGISTERS = 16;
 const RSP = 4;
@@ -95,12 +98,6 @@ export class RegionState {
     this.rareAt = c.local('i64');
     this.flags = new RegionFlags(c, changesFlags);
     this.windows = windows ? new PageWindows(c, () => this.tlb) : undefined;
-    // Who comes from tier 0 has a record, or none; from another region, a negative number.
-    c.front(() =>
-      c.if(i32.ge_s(c.param('i32', 1).get, 0), () =>
-        c.store('i32', this.cpu, this.budget.get, P.regionsSince),
-      ),
-    );
   }
 
   /** A node's code begins here. @param inherits it stands where the one way to it does */
@@ -139,7 +136,7 @@ export class RegionState {
   get page(): I64 {
     if (this.#page === undefined) {
       const page = (this.#page = this.c.lasting('i64'));
-      this.c.front(() => this.c.set(page, i64.load(this.cpu, P.codePage)));
+      this.c.front(() => this.c.set(page, i64.and(i64.load(this.cpu, P.codePage), -4096n)));
     }
     return this.#page.get;
   }
@@ -172,6 +169,13 @@ export class RegionEnv extends Env {
     this.#at = to;
     this.#form = to.form;
     this.#before = before;
+  }
+
+  /** Regions are 64-bit code, where a target is legal if it is canonical. Whatever the guest's linear addresses are as wide
+   * as, those of 48 bits are; of others tier 0 is the judge. */
+  override checkTarget(rip: I64): void {
+    const above = i32.wrap(i64.shr_s(rip, LINEAR_BITS - 1n));
+    this.c.unlikely(i32.gt_u(i32.add(above, 1), 1), () => this.#toTier0());
   }
 
   /** What is the region's is known to lie where code may be: its pages have been looked up. */
@@ -467,19 +471,19 @@ export class RegionEnv extends Env {
     // The return address has been taken off the stack, and more where an immediate says so.
     const taken =
       8 + (this.form.operands.some(({ kind }) => kind === 'imm') ? Number(constant(this.imm())) : 0);
-    return i32.load(this.#returnSite(taken), RETURN_SITES_AT);
+    return i32.load(this.#returnSite(taken));
   }
 
   /** Notes where a call comes back to, its return address being on the stack. */
   #call(): void {
     if (this.#at.form.name !== 'call' && this.#at.form.name !== 'callr') return;
-    this.c.store('i32', this.#returnSite(0), this.#state.link(), RETURN_SITES_AT);
+    this.c.store('i32', this.#returnSite(0), this.#state.link());
   }
 
-  /** Base of the return site of a return address so many bytes below the top of the stack. */
+  /** Address of the return site of a return address so many bytes below the top of the stack. */
   #returnSite(below: number): I32 {
     const top = this.readGpr(S.gpr + 8 * RSP, 4) as I32;
-    return i32.add(i32.load(this.cpu, P.jumpCache), returnSite(i32.sub(top, below)));
+    return i32.add(i32.load(this.cpu, P.returnSites), returnSite(i32.sub(top, below)));
   }
 
   /** Charges the node's instructions to the budget. */

@@ -198,9 +198,10 @@ export class RegionFlags {
     if (!this.#changes) return;
     const c = this.#c;
     c.store('i64', cpu, this.#result.get, S.flagsRes);
-    c.store('i32', cpu, this.#carries.get, S.flagsAux);
     c.store('i64', cpu, this.#first.get, P.flagsFirst);
-    c.store('i32', cpu, this.#kind.get, P.flagsKind);
+    // Two words in one: mostly the second is not looked at, and zero.
+    const carries = i64.shl(i64.extend_u(this.#carries.get), 32);
+    c.store('i64', cpu, i64.or(i64.extend_u(this.#kind.get), carries), P.flagsKind);
   }
 
   /** When all has been emitted: begins with the flags of the state. @param atEntry what the entry is handed */

@@ -189,10 +189,9 @@ function goOn(c: Code, { runtime, handlerType }: Beside, state: RegionState, glo
   c.block((elsewhere) => {
     c.brIf(elsewhere, i64.ne(differs, 0), 'unlikely');
     c.brIf(elsewhere, i32.lt_s(budget, 0), 'unlikely');
-    c.store('i64', cpu, i64.and(rip, -4096n), P.codePage);
-    // Who finds the region gone knows by this where it was.
-    const from = i32.or(i32.wrap(rip), 0x8000_0000 | 0);
-    c.returnCallIndirect(handlerType, i32.shr_u(where, 1), cpu, from, budget);
+    // Who finds the region gone knows by this where it was, and by what stands for a record that it is to look there.
+    c.store('i64', cpu, rip, P.codePage);
+    c.returnCallIndirect(handlerType, where, cpu, cpu, budget);
   });
   c.returnCall(runtime.lookupFrom, cpu, rip, budget, entry);
 }

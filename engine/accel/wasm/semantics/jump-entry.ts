@@ -23,6 +23,10 @@ export function secondEntry(low: I32): I32 {
 /** The tag of an entry at an address, whether it is that of a record or not. */
 export const tagOf = (entry: I32): I32 => i32.and(i32.load(entry, JUMP_ENTRY.tag), ~TAG_RECORD);
 
+/** Whether an entry at an address leads to a record, not to a region: 1 or 0. */
+export const isRecord = (entry: I32): I32 =>
+  i32.and(i32.shr_u(i32.load(entry, JUMP_ENTRY.tag), Math.log2(TAG_RECORD)), 1);
+
 /** Whether a (bound) tag of an entry is one of the two in use. */
 export const isTagInUse = (cpu: I32, tag: I32): I32 =>
   i32.or(i32.eq(tag, i32.load(cpu, P.tagLocal)), i32.eq(tag, i32.load(cpu, P.tagGlobal)));

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Activity, Flag, Seg } from '../../../vcpu/state.ts';
 import { GuestFault, Outcome, Vector } from './cpu.ts';
+import { gprOffset } from './operands.ts';
 import {
   deliverException,
   deliverWhole,
@@ -221,7 +222,7 @@ test('BOUND raises #BR outside its bounds, INTO only with OF (SDM 2)', () => {
   cpu.linear.view.setInt32(0x8004, 7, true);
   const bound = (index: number) => {
     cpu.state.gpr[0] = BigInt.asUintN(32, BigInt(index));
-    return faultOf(() => run(cpu, 'bound', { memory: true, offset: 0x8000n }));
+    return faultOf(() => run(cpu, 'bound', { a: gprOffset(0), memory: true, offset: 0x8000n }));
   };
   expect([bound(-5), bound(7)]).toEqual([null, null]);
   expect([bound(-6), bound(8)]).toEqual([

@@ -26,7 +26,7 @@ export interface Identity {
 /** Puts a processor into the state after power-up. Requests in `events` are left alone: other threads add to them at
  * any moment. */
 export function resetState(state: VcpuState, { index, model }: Identity): void {
-  const bytes = new Uint8Array(state.gpr.buffer, state.gpr.byteOffset, vcpuLayout.size);
+  const bytes = new Uint8Array(state.often.buffer, state.often.byteOffset, vcpuLayout.size);
   const { events } = vcpuLayout.offset;
   bytes.fill(0, 0, events);
   bytes.fill(0, events + 4);
@@ -71,6 +71,6 @@ export function resetState(state: VcpuState, { index, model }: Identity): void {
 
 /** Puts a processor into the state after INIT: as a reset, with much kept; see vcpu/init.ts. */
 export function initState(state: VcpuState, { index, model }: Identity): void {
-  const { buffer, byteOffset } = state.gpr;
+  const { buffer, byteOffset } = state.often;
   initializeVcpu(state, buffer, byteOffset, () => resetState(state, { index, model }));
 }
