@@ -470,7 +470,7 @@ function fill({ state }: TestMachine, random: Random): void {
 }
 
 /** What is not the registers' or has another form for each accelerator: flags are compared as RFLAGS. */
-const APART = new Set(['accel', 'events', 'flagsRes', 'flagsAux', 'flagsSys']);
+const APART = new Set(['accel', 'often', 'events', 'flagsRes', 'flagsAux', 'flagsSys']);
 
 /** Every register by name, as text. */
 function image({ state }: TestMachine): Record<string, string> {
