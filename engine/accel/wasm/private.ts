@@ -6,7 +6,8 @@
 import { layout } from '../../memory/layout.ts';
 import { vcpuLayout } from '../../vcpu/state.ts';
 
-/** Bound where the vCPU's state begins: some lies before the architectural state, the rest behind it. */
+/** Bound where the vCPU's state begins: some lies in `often`, before the architectural state, the rest in `accel` behind it
+ * (private.test.ts holds it). */
 export const privateLayout = layout('wasm-vcpu', 2, {
   /** Address of the TLB in use: by privilege, SMAP and alignment checking. */
   tlb: 'u32',
@@ -26,7 +27,7 @@ export const privateLayout = layout('wasm-vcpu', 2, {
   /** Why emitted code returned: {@link Leave}. */
   exitCode: 'u32',
   /** From what the arithmetic flags are still to be computed, 0 where they are in the state: see `semantics/late-flags.ts`.
-   * Only while regions are run. */
+   * Only while regions are run. Regions store it in one word with `flagsAux`, which follows. */
   flagsKind: 'u32',
   /** The architectural state's place, but for the flags. */
   architectural: ['u64', (vcpuLayout.offset.accel - vcpuLayout.offset.gpr) / 8],

@@ -171,8 +171,8 @@ export class RegionEnv extends Env {
     this.#before = before;
   }
 
-  /** Regions are 64-bit code, where a target is legal if it is canonical. Whatever the guest's linear addresses are as wide
-   * as, those of 48 bits are; of others tier 0 is the judge. */
+  /** Regions are 64-bit code, where a target must be canonical. What is so in 48 bits is so in 57 as well; of what is not,
+   * tier 0 judges, which knows how wide linear addresses are. */
   override checkTarget(rip: I64): void {
     const above = i32.wrap(i64.shr_s(rip, LINEAR_BITS - 1n));
     this.c.unlikely(i32.gt_u(i32.add(above, 1), 1), () => this.#toTier0());

@@ -199,7 +199,7 @@ export class RegionFlags {
     const c = this.#c;
     c.store('i64', cpu, this.#result.get, S.flagsRes);
     c.store('i64', cpu, this.#first.get, P.flagsFirst);
-    // Two words in one: mostly the second is not looked at, and zero.
+    // The kind and flagsAux behind it in one: mostly that is not looked at, and zero.
     const carries = i64.shl(i64.extend_u(this.#carries.get), 32);
     c.store('i64', cpu, i64.or(i64.extend_u(this.#kind.get), carries), P.flagsKind);
   }
