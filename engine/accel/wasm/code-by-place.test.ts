@@ -44,14 +44,15 @@ function run(m: BareMachine): bigint {
 
 afterEach(() => vi.restoreAllMocks());
 
-test.each(TIERS)(
-  'a load of CR3 has each page asked for, not each address, tier %s, %i times',
-  (tier, rounds) => {
+// Six bytes apart more of them lie together than a line of places has room for.
+test.each(TIERS.flatMap(([tier, rounds]) => [0x44, 6].map((apart) => [tier, rounds, apart] as const)))(
+  'a load of CR3 has each page asked for, not each address, tier %s, %i times, %i bytes apart',
+  (tier, rounds, apart) => {
     const FUNCTIONS = 16;
     const m = bareMachine(NO_INTERRUPTS, { tier });
     for (let n = 0; n < FUNCTIONS; n++) {
-      put(m, FIRST + 0x44 * n, returning(n));
-      m.ram.setBigUint64(POINTERS + 8 * n, BigInt(FIRST + 0x44 * n), true);
+      put(m, FIRST + apart * n, returning(n));
+      m.ram.setBigUint64(POINTERS + 8 * n, BigInt(FIRST + apart * n), true);
     }
     const calls = Array.from({ length: FUNCTIONS }, (_, n) => call(n)).flat();
     // mov rax, cr3; mov cr3, rax

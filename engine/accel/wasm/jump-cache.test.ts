@@ -142,7 +142,7 @@ test('address spaces have entries of their own, and none comes back with its gen
     area: { jumpCache: 0, pageFilters: FILTERS_AT },
     begunAnew: () => begunAnew++,
   });
-  const found = () => jumps.recordAt(0x1230n, () => 0);
+  const found = () => jumps.recordAt(0x1230, 0, () => 0);
   jumps.localChanged(0);
   jumps.put(0x1230, 0, { record: 0x40, region: 0, global: false });
   const { tagLocal } = own;

@@ -11,7 +11,7 @@
 import { copyWords } from '../../base/copy-words.ts';
 import { highHalf, lowHalf } from '../../base/halves.ts';
 import {
-  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, type privateLayout, RETURN_SITES_AT, secondJump, TAG_MODE, TAG_RECORD, TAG_USER,
+  firstJump, JUMP_ENTRY, JUMP_ENTRY_BYTES, OTHER_JUMPS, type privateLayout, RETURN_SITES_AT, TAG_MODE, TAG_RECORD, TAG_USER,
 } from './private.ts'; // prettier-ignore
 import type { Area } from './area.ts';
 import { PAGE_FILTER_BYTES, PageFilter } from './system/page-filter.ts';
@@ -21,6 +21,9 @@ import { ADDRESS_SPACES } from './system/tlb.ts';
 export const MODES = 4096;
 const TAG_SHIFT = 15;
 export const GENERATIONS = 1 << (32 - TAG_SHIFT);
+
+/** The entries of a line in their order: bits in which indices of words differ from the first's. */
+const LINE = [0, ...OTHER_JUMPS].map((bits) => bits >> 2);
 
 /** The number of a mode, below {@link MODES}, as a tag has it. */
 export const tagOfMode = (id: number): number => (id << 2) & TAG_MODE;
@@ -74,13 +77,16 @@ export class JumpCache {
     this.dropAll();
   }
 
-  /** Notes what is at a linear address, given by its halves, in its first place; what else is there goes to its second. */
+  /** Notes what is at a linear address, given by its halves, where it is looked for first; what else is there goes to the
+   * next place in that line, what is there to the one after that, and so on. */
   put(low: number, high: number, { record, region, global }: JumpTarget): void {
     const words = this.#words;
     const at = (this.#at + firstJump(low)) >> 2;
-    const other = words[at]!;
-    if ((other !== low || words[at + 1] !== high) && this.#isValid(at)) {
-      copyWords(words, (this.#at + secondJump(other)) >> 2, at, JUMP_ENTRY_BYTES / 4);
+    if (words[at] !== low || words[at + 1] !== high) {
+      const places = LINE.map((bits) => at ^ bits);
+      const free = places.findIndex((place) => !this.#isValid(place));
+      for (let n = free < 0 ? places.length - 1 : free; n > 0; n--)
+        copyWords(words, places[n]!, places[n - 1]!, JUMP_ENTRY_BYTES / 4);
     }
     words[at + JUMP_ENTRY.linear / 4] = low;
     words[at + JUMP_ENTRY.linear / 4 + 1] = high;
@@ -89,17 +95,18 @@ export class JumpCache {
     words[at + JUMP_ENTRY.tag / 4] = region === 0 ? tag | TAG_RECORD : tag;
   }
 
-  /** The record at a linear address, or 0. @param recordOf the record of a region by its handler, or 0 */
-  recordAt(linear: bigint, recordOf: (region: number) => number): number {
-    const at = this.#entryAt(linear);
+  /** The record at a linear address, given by its halves, or 0. @param recordOf the record of a region by its handler, or 0 */
+  recordAt(low: number, high: number, recordOf: (region: number) => number): number {
+    const at = this.#entry(low, high);
     if (at < 0) return 0;
     const where = this.#words[at + JUMP_ENTRY.where / 4]! >>> 0;
     return this.#isRecord(at) ? where : recordOf(where);
   }
 
-  /** Drops the entries of a linear address: it may be in both places. */
+  /** Drops the entries of a linear address: it may have several. */
   forget(linear: bigint): void {
-    for (let at = this.#entryAt(linear); at >= 0; at = this.#entryAt(linear))
+    const [low, high] = [lowHalf(linear), highHalf(linear)];
+    for (let at = this.#entry(low, high); at >= 0; at = this.#entry(low, high))
       this.#words[at + JUMP_ENTRY.tag / 4] = 0;
   }
 
@@ -107,12 +114,15 @@ export class JumpCache {
    * found anew at some hundred times the cost. */
   forgetRegions(handlers: readonly number[]): void {
     if (handlers.length === 0) return;
-    const gone = new Uint8Array(Math.max(...handlers) + 1);
-    for (const handler of handlers) gone[handler] = 1;
+    // They mostly lie close together, and what does not is told from them without another look at memory.
+    const first = Math.min(...handlers);
+    const gone = new Uint8Array(Math.max(...handlers) - first + 1);
+    for (const handler of handlers) gone[handler - first] = 1;
     const words = this.#words;
     const end = (this.#at + RETURN_SITES_AT) >> 2;
     for (let at = this.#at >> 2; at < end; at += JUMP_ENTRY_BYTES / 4) {
-      if (gone[words[at + JUMP_ENTRY.where / 4]!] === 1 && !this.#isRecord(at))
+      const handler = words[at + JUMP_ENTRY.where / 4]! - first;
+      if (handler >= 0 && handler < gone.length && gone[handler] === 1 && !this.#isRecord(at))
         words[at + JUMP_ENTRY.tag / 4] = 0;
     }
   }
@@ -211,12 +221,10 @@ export class JumpCache {
   #entry(low: number, high: number): number {
     const words = this.#words;
     const first = (this.#at + firstJump(low)) >> 2;
-    if (words[first] === low && words[first + 1] === high && this.#isValid(first)) return first;
-    const second = (this.#at + secondJump(low)) >> 2;
-    return words[second] === low && words[second + 1] === high && this.#isValid(second) ? second : -1;
-  }
-
-  #entryAt(linear: bigint): number {
-    return this.#entry(lowHalf(linear), highHalf(linear));
+    for (const bits of LINE) {
+      const at = first ^ bits;
+      if (words[at] === low && words[at + 1] === high && this.#isValid(at)) return at;
+    }
+    return -1;
   }
 }

@@ -13,6 +13,7 @@ import {
   MIB,
   NO_INTERRUPTS,
   repeat,
+  STACK,
   TABLES,
 } from './bare-machine.ts';
 import { pageWalkLayout, TLB_ENTRIES } from './private.ts';
@@ -30,6 +31,9 @@ const TOP5 = PDPT + 0x4000;
 const FRAMES = 4 * MIB;
 const READ = 0x1000;
 const WRITE = 0x1100;
+/** And that calls what is there: at an offset in each frame, code that returns the frame's number. */
+const FETCH = 0x1200;
+const CALLED = 0x40;
 
 interface Outcome {
   readonly reason: ExitReason;
@@ -42,6 +46,7 @@ function machine(emitted: boolean, wide: boolean): BareMachine {
   const m = bareMachine(NO_INTERRUPTS, { tier: '0' });
   m.load([0x48, 0x8b, 0x03, 0xf4], READ); // mov rax, [rbx]; hlt
   m.load([0x48, 0x89, 0x03, 0xf4], WRITE); // mov [rbx], rax; hlt
+  m.load([0xff, 0xd3, 0xf4], FETCH); // call rbx; hlt
   m.ram.setUint32(TABLES + 8, PDPT | 0x27, true);
   // Where an address that is not canonical would lead.
   m.ram.setUint32(TABLES + 8 * 257, PDPT | 0x27, true);
@@ -51,17 +56,25 @@ function machine(emitted: boolean, wide: boolean): BareMachine {
     m.state.cr4 |= BigInt(Cr4.LA57);
   }
   for (let at = FRAMES; at < 8 * MIB; at += 8) m.ram.setUint32(at, at, true);
+  for (let at = FRAMES; at < 8 * MIB; at += 4096) {
+    // mov eax, its number; ret
+    m.ram.setUint8(at + CALLED, 0xb8);
+    m.ram.setUint32(at + CALLED + 1, at >>> 12, true);
+    m.ram.setUint8(at + CALLED + 5, 0xc3);
+  }
   if (!emitted) {
     // Once it has been shown where there is RAM, it finds none.
-    expect(access(m, BigInt(READ), false, 0n).reason).toBe(ExitReason.Halt);
+    expect(access(m, BigInt(READ), READ, 0n).reason).toBe(ExitReason.Halt);
     pageWalkLayout.bind(m.ram.buffer, areaAt(AREA, 1).walkTerms).windows.fill(0);
   }
   return m;
 }
 
-function access(m: BareMachine, at: bigint, write: boolean, value: bigint): Outcome {
+/** @param code what is run, with the address in RBX */
+function access(m: BareMachine, at: bigint, code: number, value: bigint): Outcome {
   const { state } = m;
-  state.rip = BigInt(write ? WRITE : READ);
+  state.rip = BigInt(code);
+  state.gpr[4] = BigInt(STACK);
   state.activity = 0;
   state.injected = 0;
   state.cr2 = 0n;
@@ -86,6 +99,7 @@ test.each([1, 2, 3, 4].flatMap((seed) => [false, true].map((wide) => [seed, wide
     const any = <T>(of: readonly T[]): T => of[random.below(of.length)]!;
     const both = (body: (m: BareMachine) => void): void => machines.forEach(body);
     let filled = 0;
+    let fetched = 0;
     /** Rights that mostly let the access be made. */
     const bits = (): number =>
       any([0x67, 0x67, 0x67, 0x27, 0x63, 0x65, 0x47, 0x26, 0x167, 0x07]) |
@@ -122,8 +136,11 @@ test.each([1, 2, 3, 4].flatMap((seed) => [false, true].map((wide) => [seed, wide
     for (let step = 0; step < 3000; step++) {
       const offset = any([0, 8, 0x7f8, 0xff8, 0xffc]);
       const page = BigInt(random.below(8)) * 4096n;
+      const code = any([READ, READ, WRITE, WRITE, FETCH]);
       const at =
-        any([BASE, BASE, BASE, OTHER, BASE + 0x4040_0000n, BASE + 2n ** 47n]) + page + BigInt(offset);
+        any([BASE, BASE, BASE, OTHER, BASE + 0x4040_0000n, BASE + 2n ** 47n]) +
+        page +
+        BigInt(code === FETCH ? CALLED : offset);
       if (random.below(4) === 0) {
         changeTables();
         const how = random.below(3);
@@ -136,25 +153,31 @@ test.each([1, 2, 3, 4].flatMap((seed) => [false, true].map((wide) => [seed, wide
       }
       if (random.below(10) === 0) {
         const cr4 = random.below(4);
+        const smep = random.below(4) === 0;
         const [wp, user, ac] = [random.below(2) === 0, random.below(3) === 0, random.below(2) === 0];
-        both(({ state }) => {
-          state.cr4 &= ~BigInt(Cr4.SMAP | Cr4.PGE);
+        both((m) => {
+          const { state } = m;
+          setOwner(m, user);
+          state.cr4 &= ~BigInt(Cr4.SMAP | Cr4.PGE | Cr4.SMEP);
+          if (smep) state.cr4 |= BigInt(Cr4.SMEP);
           if ((cr4 & 1) !== 0) state.cr4 |= BigInt(Cr4.SMAP);
           if ((cr4 & 2) !== 0) state.cr4 |= BigInt(Cr4.PGE);
           state.cr0 = wp ? state.cr0 | BigInt(Cr0.WP) : state.cr0 & ~BigInt(Cr0.WP);
           state.cpl = user ? 3 : 0;
           state.flagsSys = ac ? Flag.AC : 0;
+          m.cpu.flushTlb(true);
         });
       }
-      const write = random.below(2) === 0;
       const before = fills(machines[0]!);
-      const [emitted, typescript] = machines.map((m) => access(m, at, write, BigInt(step)));
-      filled += Math.max(0, fills(machines[0]!) - before);
-      expect(emitted, `step ${step}: ${write ? 'write' : 'read'} at ${at.toString(16)}`).toEqual(typescript);
+      const [emitted, typescript] = machines.map((m) => access(m, at, code, BigInt(step)));
+      if (code === FETCH) fetched += Math.max(0, fills(machines[0]!) - before);
+      else filled += Math.max(0, fills(machines[0]!) - before);
+      expect(emitted, `step ${step}: ${code.toString(16)} with ${at.toString(16)}`).toEqual(typescript);
     }
     const [a, b] = machines.map((m) => new Uint8Array(m.ram.buffer, m.ram.byteOffset, m.ram.byteLength));
     expect(Buffer.compare(Buffer.from(a!), Buffer.from(b!))).toBe(0);
     expect(filled).toBeGreaterThan(100);
+    expect(fetched).toBeGreaterThan(10);
     expect(fills(machines[1]!)).toBe(0);
   },
 );
@@ -166,27 +189,53 @@ test('more is filled than there is room to note', () => {
   m.load([0x48, 0x8b, 0x03, 0x48, 0x81, 0xc3, ...le32(0x1000), 0xff, 0xc9, 0x75, 0xf2, 0xf4], READ);
   for (let turn = 0; turn < 8; turn++) {
     m.state.gpr[1] = 512n;
-    expect(access(m, BASE, false, 0n).value).toBe(BigInt(FRAMES + 4096 * 511));
+    expect(access(m, BASE, READ, 0n).value).toBe(BigInt(FRAMES + 4096 * 511));
     // The pages are forgotten one and all, also those that nobody had taken account of.
     m.cpu.flushTlb(true);
     m.ram.setUint32(TABLE, (FRAMES + 4096 * turn) | 0x67, true);
     m.state.gpr[1] = 1n;
-    expect(access(m, BASE, false, 0n).value).toBe(BigInt(FRAMES + 4096 * turn));
+    expect(access(m, BASE, READ, 0n).value).toBe(BigInt(FRAMES + 4096 * turn));
   }
 });
 
 test('code is decoded on a page that emitted code lets be written', () => {
   const m = machine(true, false);
   setPages(m, 1);
-  expect(access(m, BASE, true, 0n).reason).toBe(ExitReason.Halt);
+  expect(access(m, BASE, WRITE, 0n).reason).toBe(ExitReason.Halt);
   // By its other address: mov eax, 1; ret
   m.load([0xb8, ...le32(1), 0xc3], FRAMES);
   const call = [0xbf, ...le32(FRAMES), 0xff, 0xd7]; // mov edi, FRAMES; call rdi
   // call; mov esi, eax; mov byte [rbx + 1], 7; call; hlt
   m.load([...call, 0x89, 0xc6, 0xc6, 0x43, 0x01, 0x07, ...call, 0xf4], READ);
-  expect(access(m, BASE, false, 0n)).toMatchObject({ reason: ExitReason.Halt, value: 7n });
+  expect(access(m, BASE, READ, 0n)).toMatchObject({ reason: ExitReason.Halt, value: 7n });
   expect(m.state.gpr[6]).toBe(1n);
 });
+
+test('code takes the entry of a page that is read, and gives it back', () => {
+  const m = machine(true, false);
+  setPages(m, 1);
+  // By a table of its own the other page lies in the next frame, and is the supervisor's.
+  const other = TABLE + 0x1000;
+  m.ram.setUint32(DIRECTORY + 8 * ((4096 * TLB_ENTRIES) / (2 * MIB)), other | 0x67, true);
+  m.ram.setUint32(other, (FRAMES + 0x1000) | 0x63, true);
+  const called = (): Outcome => access(m, OTHER + BigInt(CALLED), FETCH, 0n);
+  for (let turn = 0; turn < 4; turn++) {
+    expect(access(m, BASE, READ, 0n).value).toBe(BigInt(FRAMES));
+    const before = fills(m);
+    expect(called().value).toBe(BigInt((FRAMES + 0x1000) >>> 12));
+    // The first time it has to be decoded.
+    if (turn > 0) expect(fills(m)).toBeGreaterThan(before);
+    expect(access(m, BASE, READ, 0n).value).toBe(BigInt(FRAMES));
+    m.cpu.invalidatePage(OTHER);
+    m.cpu.invalidatePage(BASE);
+  }
+});
+
+/** Has what is run, and the stack, belong to the user or the supervisor. */
+function setOwner(m: BareMachine, user: boolean): void {
+  for (const page of [READ, STACK - 0x1000])
+    m.ram.setUint32(TABLES + 0x3000 + 8 * (page >>> 12), page | (user ? 0x67 : 0x63), true);
+}
 
 function setPages(m: BareMachine, pages: number): void {
   m.ram.setUint32(PDPT, DIRECTORY | 0x67, true);
@@ -218,13 +267,13 @@ test.each(['0', '1', 'eager'].flatMap((tier) => READS.map((read) => [tier, ...re
     m.load([...repeat(tier === '1' ? 100_000 : 20, [...code]), 0xf4], READ);
     for (let behind = 1; behind < size; behind++) {
       const at = 16 - size + behind;
-      const { reason, value } = access(m, BASE + 0xff0n + BigInt(at), false, 0n);
+      const { reason, value } = access(m, BASE + 0xff0n + BigInt(at), READ, 0n);
       expect(reason).toBe(ExitReason.Halt);
       const quads = size === 16 ? m.state.ymm.slice(0, 2) : BigUint64Array.of(value);
       const seen = new Uint8Array(quads.buffer);
       expect([...seen].slice(0, size)).toEqual(bytes.slice(at, at + size));
     }
-    const missing = access(m, BASE + 0x2000n - 1n, false, 0n);
+    const missing = access(m, BASE + 0x2000n - 1n, READ, 0n);
     expect(missing).toMatchObject({ reason: ExitReason.Shutdown, cr2: BASE + 0x2000n });
   },
 );

@@ -181,40 +181,38 @@ export const stlbPlace = (low: number, high: number): number =>
 
 /**
  * A jump-cache entry: linear address, where to go on, and tag. That is the address of a record, where the tag says so
- * ({@link TAG_RECORD}), or the handler of a region that may be entered without further checks. A linear address has two
- * places, one in each half of the cache: by {@link firstJump}, where it is looked for first, and by {@link secondJump}.
+ * ({@link TAG_RECORD}), or the handler of a region that may be entered without further checks. The entry of a linear address
+ * is one of the four in a cache line of the host: that of {@link firstJump}, where it is looked for first, or another.
  */
-export const JUMP_ENTRIES = 16384;
+export const JUMP_ENTRIES = 65536;
 export const JUMP_ENTRY = { linear: 0, where: 8, tag: 12 } as const;
 export const JUMP_ENTRY_BYTES = 16;
 /**
- * First places: what is looked for together mostly lies together, so the four entries of a cache line of the host
- * are those of 64 bytes of the guest's code, which lines are by a multiplier that spreads them.
+ * What is looked for together mostly lies together, so a line is that of 32 bytes of the guest's code; a multiplier spreads
+ * the lines.
  */
-export const JUMP_LINE_SHIFT = 6;
+export const JUMP_CODE_SHIFT = 5;
 export const JUMP_FACTOR = 0x9e37_79b1 | 0;
+export const JUMP_LINE_SHIFT = 6;
 export const JUMP_LINE_BITS = Math.log2(JUMP_ENTRIES * JUMP_ENTRY_BYTES) - JUMP_LINE_SHIFT;
+/** Of an offset: which entry of its line. */
 export const JUMP_IN_LINE = 0x30;
-/** Second places: by the address's low bits, mixed with those above. */
-export const JUMP_SHIFT = 14;
+/** The other entries of a line, in the order in which they are looked at and what is there gives way to the new: bits of the
+ * offset in which they differ from the first. */
+export const OTHER_JUMPS = [0x10, 0x20, 0x30] as const;
 
-/** Byte offset of an address's entry in a table of 2^`bits` such lines. */
-const lineOffset = (address: number, bits: number): number =>
-  ((Math.imul(address >>> JUMP_LINE_SHIFT, JUMP_FACTOR) >>> (32 - bits)) << JUMP_LINE_SHIFT) |
-  (address & JUMP_IN_LINE);
-
-/** Byte offsets in the jump cache of the entries of a linear address, given by its low half. */
-export const firstJump = (low: number): number => lineOffset(low, JUMP_LINE_BITS);
-export const secondJump = (low: number): number =>
-  (JUMP_ENTRIES + ((low ^ (low >>> JUMP_SHIFT)) & (JUMP_ENTRIES - 1))) * JUMP_ENTRY_BYTES;
+/** Byte offset in the jump cache of the entry in which a linear address, given by its low half, is looked for first. */
+export const firstJump = (low: number): number =>
+  ((Math.imul(low >>> JUMP_CODE_SHIFT, JUMP_FACTOR) >>> (32 - JUMP_LINE_BITS)) << JUMP_LINE_SHIFT) |
+  ((low << (JUMP_LINE_SHIFT - JUMP_CODE_SHIFT)) & JUMP_IN_LINE);
 
 /**
- * Behind those two halves lie the entries of the places where regions are left, or come back to from a call: each way
+ * Behind those lie the entries of the places where regions are left, or come back to from a call: each way
  * out and each call has one, which others may have as well, and finds there where it led last. It names a region, or
  * nothing valid.
  */
 export const LINKS = 65536;
-const LINKS_AT = 2 * JUMP_ENTRIES * JUMP_ENTRY_BYTES;
+const LINKS_AT = JUMP_ENTRIES * JUMP_ENTRY_BYTES;
 /** Byte offset in the jump cache of a link's entry, by any number. */
 export const linkAt = (number: number): number => LINKS_AT + (number & (LINKS - 1)) * JUMP_ENTRY_BYTES;
 /** Offsets from here on are links'. */
@@ -244,10 +242,11 @@ export const CODE_PLACES = 131072;
 export const CODE_PLACE = { host: 0, mode: 4, record: 8, region: 12 } as const;
 export const CODE_PLACE_BYTES = 16;
 export const CODE_PLACES_BYTES = CODE_PLACES * CODE_PLACE_BYTES;
-/** First places: by lines, as in the jump cache. */
-export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - JUMP_LINE_SHIFT;
-/** Second places, where what the first have no room for is kept: by a multiplier that spreads all of the address. */
-export const PLACE_BITS = Math.log2(CODE_PLACES);
+/** An entry is in any of the four of a cache line of the host; code has two such lines, which are found by multipliers: the
+ * first by where 64 bytes of it lie, the second, where what the first have no room for is kept, by all of its address. */
+export const PLACE_LINE_BYTES = 64;
+const PLACE_LINE_SHIFT = Math.log2(PLACE_LINE_BYTES);
+export const PLACE_LINE_BITS = Math.log2(CODE_PLACES_BYTES) - PLACE_LINE_SHIFT;
 /** Of a jump-cache tag: whether the user may run what is there, the bits that are the mode, and that it is a record, not a
  * region. */
 export const TAG_USER = 2;
@@ -256,10 +255,11 @@ export const TAG_RECORD = 0x4000;
 /** Above a region's number, its handler. */
 export const PLACE_HANDLER_SHIFT = 16;
 
-/** Byte offsets among the places of the entries of code at a host address. */
-export const firstPlace = (host: number): number => lineOffset(host, PLACE_LINE_BITS);
-export const secondPlace = (host: number): number =>
-  (Math.imul(host, JUMP_FACTOR) >>> (32 - PLACE_BITS)) * CODE_PLACE_BYTES;
+/** Byte offsets among the places of the lines of code at a host address. */
+const placeLine = (of: number): number =>
+  (Math.imul(of, JUMP_FACTOR) >>> (32 - PLACE_LINE_BITS)) << PLACE_LINE_SHIFT;
+export const firstPlaces = (host: number): number => placeLine(host >>> PLACE_LINE_SHIFT);
+export const secondPlaces = (host: number): number => placeLine(host);
 
 /** When the mappings of a region that lies on several pages were last seen to be what they were: the page it was
  * entered at, and the tag that a jump-cache entry had to carry then. */

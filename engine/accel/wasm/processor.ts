@@ -196,7 +196,7 @@ export class Processor implements AcceleratedVcpu, Cpu {
       translator: 'port' in translator ? translator : translator.translator,
       watch: options.watch,
       places: {
-        lookup: (rip) => this.#jumps.recordAt(rip, (handler) => this.#code.recordOf(handler)),
+        lookup: (low, high) => this.#jumps.recordAt(low, high, (handler) => this.#code.recordOf(handler)),
         page: (rip) => this.#finder.page(rip),
         target: (record) => this.#quads[(this.#private.jumpTargets + jumpTargetOf(record)) >> 3]!,
         originalHandler: (record) => this.#code.originalHandler(record),

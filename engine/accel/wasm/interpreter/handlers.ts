@@ -8,12 +8,12 @@ import { i32, i64, v128, type I32, type I64 } from '../emit/expr.ts';
 import { ModuleBuilder } from '../emit/module.ts';
 import { rows } from '../decode/tables.ts';
 import { addFloatLibrary } from '../float/library.ts';
-import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, P, REC, S, SlowInfo } from '../private.ts';
-import { firstEntry, isRecord, isTagInUse, secondEntry, tagOf } from '../semantics/jump-entry.ts';
+import { FIRST_LINK, JUMP_ENTRY, Leave, Mem, OTHER_JUMPS, P, REC, S, SlowInfo } from '../private.ts';
+import { firstEntry, isRecord, isTagInUse, tagOf } from '../semantics/jump-entry.ts';
 import { settleFlags } from '../semantics/late-flags.ts';
 import { addSseLibrary } from '../semantics/sse.ts';
 import { addX87Library } from '../semantics/x87-library.ts';
-import { look, refill } from '../semantics/tlb-entry.ts';
+import { look, refill, refillFetch } from '../semantics/tlb-entry.ts';
 import { complexNames, complexNumber } from '../semantics/registry.ts';
 import type { AddressMode, FormContext } from '../semantics/form.ts';
 import type { Runtime } from '../semantics/runtime.ts';
@@ -22,7 +22,7 @@ import { ADDRESS_MODES, buildForms, CHECKS, FIXED_HANDLERS, type Check } from '.
 import type { EncodedTier0 } from './kept-tier0.ts';
 import { enterHandler, HANDLER_PARAMS, RecordEnv, ripOf } from './record-env.ts';
 import { addCommonHandler, meaningOf } from './common-handler.ts';
-import { addRamPlace, walkPages } from './page-walk.ts';
+import { addRamPlace, FETCH, walkPages } from './page-walk.ts';
 import { readAcross } from './crossing.ts';
 import { addDivide128 } from './divide.ts';
 import { countEntry } from './entry-count.ts';
@@ -58,6 +58,13 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
       readAcross(c, cpu, linear, access, (host) => c.return(host));
     });
     c.returnCall(walk, record, access);
+  });
+  // (cpu, rip) → 1 where the TLB in use has come to have the page of code there.
+  const fetchPage = m.function(['i32', 'i64'], ['i32'], (c) => {
+    const [cpu, rip] = [c.param('i32', 0).get, c.param('i64', 1).get];
+    refillFetch(c, cpu, rip, () => c.return(i32.const(1)));
+    walkPages(c, cpu, ramPlace, rip, FETCH, () => c.return(i32.const(1)));
+    c.return(i32.const(0));
   });
   const lookUp = m.function(['i32', 'i64', 'i32'], ['i32'], (c) =>
     c.return(look(c, c.param('i32', 0).get, c.param('i64', 1).get, c.param('i32', 2).get)),
@@ -121,31 +128,45 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const tag = c.let(tagOf(entry));
     return i32.and(isTagInUse(cpu, tag), i64.eq(linear, i64.load(entry, JUMP_ENTRY.linear)));
   };
-  /** Enters code by its jump-cache entry, if that is the entry of a linear address.
+  /** Enters code by a jump-cache entry that is its own.
    * @param region told of an entry that leads to a region */
-  const enterBy = (
+  const enterBy = (c: Code, cpu: I32, rip: I64, entry: I32, budget: I32, region = (): void => {}) => {
+    const where = c.let(i32.load(entry, JUMP_ENTRY.where));
+    c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
+    c.if(i32.eqz(isRecord(entry)), () => {
+      region();
+      // For whoever finds the region gone: see `run`.
+      c.store('i64', cpu, rip, S.rip);
+      enterHandler(c, handlerType, where, cpu, i32.const(0), budget);
+    });
+    enterCounted(c, cpu, where, budget);
+  };
+  /** Looks for the jump-cache entry of a linear address in some of its line, and comes to the end where there is none.
+   * @param first the address of that where it is looked for first
+   * @param others which, by the bits in which their addresses differ from it
+   * @param found emits what is done then, which does not come to its end */
+  const lookIn = (
     c: Code,
     cpu: I32,
-    rip: I64,
     linear: I64,
-    entry: I32,
-    budget: I32,
-    region = (): void => {},
+    first: I32,
+    others: readonly number[],
+    found: (entry: I32) => void,
   ) => {
-    const found = isEntryOf(c, cpu, entry, linear);
-    const go = () => {
-      const where = c.let(i32.load(entry, JUMP_ENTRY.where));
-      c.store('i64', cpu, i64.and(rip, i64.load(cpu, P.codeMask)), P.codePage);
-      c.if(i32.eqz(isRecord(entry)), () => {
-        region();
-        // For whoever finds the region gone: see `run`.
-        c.store('i64', cpu, rip, S.rip);
-        enterHandler(c, handlerType, where, cpu, i32.const(0), budget);
+    const at = c.local('i32');
+    c.block((missing) => {
+      c.block((here) => {
+        for (const bits of others) {
+          c.set(at, i32.xor(first, bits));
+          c.brIf(here, isEntryOf(c, cpu, at.get, linear));
+        }
+        c.br(missing);
       });
-      enterCounted(c, cpu, where, budget);
-    };
-    c.if(found, go, undefined, 'likely');
+      found(at.get);
+    });
   };
+  const firstOf = (c: Code, cpu: I32, linear: I64): I32 =>
+    c.let(i32.add(i32.load(cpu, P.jumpCache), firstEntry(c.let(i32.wrap(linear)))));
   const linearOf = (c: Code, cpu: I32, rip: I64): I64 =>
     c.let(i64.add(rip, i64.load(cpu, S.segBase + 8 * Seg.CS)));
   const refind = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -153,19 +174,20 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, c.param('i64', 1).get, budget));
     const rip = c.param('i64', 1).get;
-    findByPlace(c, cpu, rip, handlers, (record) => enterPage(c, cpu, rip, record, budget));
+    findByPlace(c, cpu, rip, { handlers, fetchPage }, (record) => enterPage(c, cpu, rip, record, budget));
     c.store('i64', cpu, rip, S.rip);
     const record = c.let(c.call('i32', find));
     c.if(record, () => enterPage(c, cpu, rip, record, budget));
     c.returnCall(leave, cpu, 0, budget);
   });
-  const lookupSecond = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
+  const lookupOthers = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const cpu = c.param('i32', 0).get;
     const rip = c.param('i64', 1).get;
     const budget = c.param('i32', 2).get;
     const linear = linearOf(c, cpu, rip);
-    const second = secondEntry(c.let(i32.wrap(linear)));
-    enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), second)), budget);
+    lookIn(c, cpu, linear, firstOf(c, cpu, linear), OTHER_JUMPS, (entry) =>
+      enterBy(c, cpu, rip, entry, budget),
+    );
     c.returnCall(refind, cpu, rip, budget);
   });
   const lookup = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
@@ -174,9 +196,10 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     const budget = c.param('i32', 2).get;
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     const linear = linearOf(c, cpu, rip);
-    const first = firstEntry(c.let(i32.wrap(linear)));
-    enterBy(c, cpu, rip, linear, c.let(i32.add(i32.load(cpu, P.jumpCache), first)), budget);
-    c.returnCall(lookupSecond, cpu, rip, budget);
+    const first = firstOf(c, cpu, linear);
+    const found = isEntryOf(c, cpu, first, linear);
+    c.if(found, () => enterBy(c, cpu, rip, first, budget), undefined, 'likely');
+    c.returnCall(lookupOthers, cpu, rip, budget);
   });
   /** Where a region is left in its midst: what it has kept goes where others look for it. */
   const endRegion = (c: Code): [cpu: I32, rip: I64, budget: I32] => {
@@ -195,15 +218,13 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
   });
   const interpret = m.function(['i32', 'i64', 'i32'], ['i32'], (c) => {
     const [cpu, rip, budget] = endRegion(c);
-    const low = c.let(i32.wrap(rip));
-    for (const offsetOf of [firstEntry, secondEntry]) {
-      const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
+    lookIn(c, cpu, rip, firstOf(c, cpu, rip), [0, ...OTHER_JUMPS], (entry) => {
       const where = c.let(i32.load(entry, JUMP_ENTRY.where));
-      c.if(i32.and(isEntryOf(c, cpu, entry, rip), isRecord(entry)), () =>
+      c.if(isRecord(entry), () =>
         // The record may be where a region begins.
         c.if(i32.lt_u(i32.load(where, REC.handler), handlers), () => enterPage(c, cpu, rip, where, budget)),
       );
-    }
+    });
     c.store('i32', cpu, Leave.Interpret, P.exitCode);
     c.returnCall(leave, cpu, 0, budget);
   });
@@ -216,15 +237,13 @@ function addRuntime(m: ModuleBuilder, handlerType: number, handlers: number): Ru
     countRegions(c, cpu, budget);
     c.unlikely(i32.lt_s(budget, 0), () => stop(c, cpu, rip, budget));
     // Regions are 64-bit code, which has no base.
-    const low = c.let(i32.wrap(rip));
-    for (const offsetOf of [firstEntry, secondEntry]) {
-      const entry = c.let(i32.add(i32.load(cpu, P.jumpCache), offsetOf(low)));
-      enterBy(c, cpu, rip, rip, entry, budget, () =>
+    lookIn(c, cpu, rip, firstOf(c, cpu, rip), [0, ...OTHER_JUMPS], (entry) =>
+      enterBy(c, cpu, rip, entry, budget, () =>
         c.if(i32.ge_u(offset, FIRST_LINK), () =>
           c.store('v128', i32.add(i32.load(cpu, P.jumpCache), offset), v128.load(entry)),
         ),
-      );
-    }
+      ),
+    );
     c.returnCall(refind, cpu, rip, budget);
   });
   const link = m.function(HANDLER_PARAMS, ['i32'], (c) => {

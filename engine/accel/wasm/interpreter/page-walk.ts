@@ -20,7 +20,14 @@ import {
 } from '../private.ts';
 import { vcpuLayout } from '../../../vcpu/state.ts';
 import { copyEntry, noPageTag, stlbEntry, tlbEntry } from '../semantics/tlb-entry.ts';
-import { FRAME_BITS, HUGE_PAGE_SHIFT, LARGE_PAGE_SHIFT, PTE, RESERVED_BITS } from '../system/paging-bits.ts';
+import {
+  FRAME_BITS,
+  HUGE_PAGE_SHIFT,
+  LARGE_PAGE_SHIFT,
+  PTE,
+  PTE_XD,
+  RESERVED_BITS,
+} from '../system/paging-bits.ts';
 import { noteInFilter } from './code-place.ts';
 
 const PAGE = 4096;
@@ -41,12 +48,15 @@ export function addRamPlace(m: ModuleBuilder): Func {
   });
 }
 
+/** Access to code, for which there is no `SlowInfo`. */
+export const FETCH = 'fetch';
+
 /**
  * Walks for an access and puts what is found into the TLB in use, as `Mmu.translate` does; comes to its end where that has to.
  *
  * @param ramPlace of {@link addRamPlace}
  * @param linear its address, bound
- * @param access `SlowInfo`, without a lock
+ * @param access `SlowInfo`, without a lock, or that code is fetched
  * @param found emits what is done then, given the host address
  */
 export function walkPages(
@@ -54,18 +64,21 @@ export function walkPages(
   cpu: I32,
   ramPlace: Func,
   linear: I64,
-  access: I32,
+  access: I32 | typeof FETCH,
   found: (host: I32) => void,
 ): void {
   c.block((ask) => {
     const walk = c.let(i32.load(cpu, P.pageWalk));
     c.brIf(ask, i32.eqz(walk));
-    const write = c.let(i32.and(access, SlowInfo.write));
-    c.brIf(ask, i32.and(i32.ne(write, 0), i32.eqz(i32.load(walk, PAGE_WALK.writes))));
+    const write = access === FETCH ? undefined : c.let(i32.and(access, SlowInfo.write));
     const low = c.let(i32.wrap(linear));
-    // On one page, at a canonical address.
-    const end = i32.add(i32.and(low, PAGE - 1), i32.and(access, SlowInfo.bytes));
-    c.brIf(ask, i32.gt_u(end, PAGE));
+    if (access !== FETCH && write !== undefined) {
+      c.brIf(ask, i32.and(i32.ne(write, 0), i32.eqz(i32.load(walk, PAGE_WALK.writes))));
+      // On one page.
+      const end = i32.add(i32.and(low, PAGE - 1), i32.and(access, SlowInfo.bytes));
+      c.brIf(ask, i32.gt_u(end, PAGE));
+    }
+    // At a canonical address.
     const wide = c.let(i32.load(walk, PAGE_WALK.wide));
     const top = i64.shr_s(linear, i64.extend_u(i32.select(wide, 56, 47)));
     c.brIf(ask, i64.gt_u(i64.add(top, 1), 1));
@@ -87,7 +100,9 @@ export function walkPages(
       const table = place(entry.get);
       const index = i32.and(i32.wrap(i64.shr_u(linear, 3 + 9 * level)), 511);
       c.set(entry, i64.load(i32.add(table, i32.shl(index, 3))));
-      const looked = i64.and(entry.get, BigInt(PTE.P | PTE.A) | RESERVED_BITS);
+      // EFER.NXE is set, or nothing would be walked here.
+      const denied = access === FETCH ? RESERVED_BITS | PTE_XD : RESERVED_BITS;
+      const looked = i64.and(entry.get, BigInt(PTE.P | PTE.A) | denied);
       c.brIf(ask, i64.ne(looked, BigInt(PTE.P | PTE.A)));
       c.set(rights, i64.and(rights.get, entry.get));
       if (level >= 4) c.brIf(ask, i32.and(i32.wrap(entry.get), PTE.PS));
@@ -105,12 +120,13 @@ export function walkPages(
     const tlb = c.let(i32.load(cpu, P.tlb));
     const all = c.let(i32.wrap(rights.get));
     const last = c.let(i32.wrap(entry.get));
-    // A supervisor comes to a user's page where no SMAP keeps it from that, a user to no other.
-    const user = i32.eq(tlb, i32.load(cpu, P.tlbUser));
-    const reached = i32.or(user, i32.eq(tlb, i32.load(cpu, P.tlbSupervisorAc)));
+    // A supervisor comes to a user's page where no SMAP keeps it from that, a user to no other. It may run code there where no
+    // SMEP does, of which nothing is known here.
+    const user = c.let(i32.eq(tlb, i32.load(cpu, P.tlbUser)));
+    const reached = access === FETCH ? user : i32.or(user, i32.eq(tlb, i32.load(cpu, P.tlbSupervisorAc)));
     c.brIf(ask, i32.eqz(i32.select(i32.and(all, PTE.U), reached, i32.eqz(user))));
     const host = place(frame.get);
-    c.if(write, () => {
+    const admit = (): void => {
       c.brIf(ask, i32.eqz(i32.and(all, PTE.W)));
       c.brIf(ask, i32.eqz(i32.and(last, PTE.D)));
       const number = c.let(i32.shr_u(host, 12));
@@ -120,11 +136,12 @@ export function walkPages(
       const logged = c.let(i32.sub(number, i32.load(walk, PAGE_WALK.firstLogged)));
       const word = i32.add(i32.load(walk, PAGE_WALK.logged), i32.shl(i32.shr_u(logged, 5), 2));
       c.brIf(ask, i32.and(i32.shr_u(i32.load(word), i32.and(logged, 31)), 1));
-    });
+    };
+    if (write !== undefined) c.if(write, admit);
     const global = c.let(i32.select(i32.and(last, i32.load(walk, PAGE_WALK.global)), TLB_GLOBAL, 0));
     fill(c, { tlb, walk, linear, write, host, global, ask });
     // As whoever else makes the access does.
-    c.store('i32', cpu, 0, P.slowExtent);
+    if (access !== FETCH) c.store('i32', cpu, 0, P.slowExtent);
     found(i32.add(host, i32.and(low, PAGE - 1)));
   });
 }
@@ -157,7 +174,8 @@ interface Fill {
   readonly tlb: I32;
   readonly walk: I32;
   readonly linear: I64;
-  readonly write: I32;
+  /** Not 0 where it is to be written; undefined where it is code. */
+  readonly write: I32 | undefined;
   /** Of the page. */
   readonly host: I32;
   readonly global: I32;
@@ -197,11 +215,11 @@ function fill(c: Code, { tlb, walk, linear, write, host, global, ask }: Fill): v
       });
       const none = c.let(i64.extend_u(noPageTag(at)));
       c.store('i64', at, none, TLB_ENTRY.write);
-      c.store('i64', at, none, TLB_ENTRY.fetch);
+      c.store('i64', at, none, write === undefined ? TLB_ENTRY.read : TLB_ENTRY.fetch);
     },
   );
-  c.store('i64', at, page, TLB_ENTRY.read);
-  c.if(write, () => c.store('i64', at, page, TLB_ENTRY.write));
+  c.store('i64', at, page, write === undefined ? TLB_ENTRY.fetch : TLB_ENTRY.read);
+  if (write !== undefined) c.if(write, () => c.store('i64', at, page, TLB_ENTRY.write));
   c.store('i32', at, addend, TLB_ENTRY.addend);
   c.store('i32', at, global, TLB_ENTRY.flags);
   note(at, global);

@@ -2,10 +2,11 @@
  * Finds what belongs into a region: the decoded instructions reachable from a hot one by ways that have been
  * taken — direct jumps, calls and the returns from them — also on other pages.
  */
+import { highHalf, lowHalf } from '../../../base/halves.ts';
 import type { Block } from '../interpreter/block-index.ts';
 import { FIXED_HANDLERS, Fixed, isComputed, type Form } from '../interpreter/forms.ts';
 import { REC, REC_BYTES } from '../private.ts';
-import { isDirect, PAIR_BYTES, type RecordReader, type RegionSource } from './source.ts';
+import { isDirect, PAIR_BYTES, RecordReader, type RegionSource } from './source.ts';
 
 /** Bounds on a region: instructions, those of its first path, which may be long where code goes straight on, paths
  * followed, pages. */
@@ -61,8 +62,8 @@ const LEFT_OUT = new Set([
 
 /** What collecting asks of the vCPU. */
 export interface CodePlaces {
-  /** The record of code that has been run lately, by RIP; 0 where there is none or it has gone. */
-  lookup(rip: bigint): number;
+  /** The record of code that has been run lately, by the halves of RIP; 0 where there is none or it has gone. */
+  lookup(low: number, high: number): number;
   /** Where a page of code (the RIP of its first byte) lies now; undefined where it is not mapped. */
   page(rip: bigint): { readonly host: number; readonly global: boolean } | undefined;
   /** Where the computed jump of a record seems to have led last, as a RIP. */
@@ -104,11 +105,12 @@ interface Found {
   readonly handler: number;
   readonly addressHandler: number;
   /** Bytes from the entry's page to that of the instruction: what its RIPs lack. */
-  readonly page: bigint;
+  readonly page: number;
 }
 
 /**
- * Collects the region that begins with a record of 64-bit code.
+ * Collects the region that begins with a record of 64-bit code. The vCPU waits for it: what lies how far from the entry's
+ * page is a number, as a BigInt is an object for each step.
  *
  * @param reader of the shared memory
  * @param entryPage RIP of the first byte of the page the code is on
@@ -125,20 +127,24 @@ export function collectRegion(
   bounds: Bounds,
 ): Collected | undefined {
   const entryRip = reader.rip(entry);
+  const [entryLow, entryHigh] = [lowHalf(entryPage), highHalf(entryPage)];
   const found: Found[] = [];
-  const seen = new Set<bigint>();
-  const links: bigint[] = [];
-  const ranges = new Map<bigint, RegionRange>();
+  const seen = new Set<number>();
+  const links: number[] = [];
+  const ranges = new Map<number, RegionRange>();
   let global = true;
   let loops = false;
   const handlerAt = (record: number): number => places.originalHandler(record) ?? reader.words[record >> 2]!;
-  const ripAt = (record: number, page: bigint): bigint => page + reader.rip(record);
-  const lookup = (rip: bigint): number => places.lookup(BigInt.asUintN(64, entryPage + rip));
-  const queue: Array<{ record: number; page: bigint; most: number }> = [
-    { record: entry, page: 0n, most: bounds.straight },
+  const ripAt = (record: number, page: number): number => page + reader.rip(record);
+  const lookup = (rip: number): number => {
+    const low = (entryLow >>> 0) + rip;
+    return places.lookup(low | 0, (entryHigh + Math.floor(low / 2 ** 32)) | 0);
+  };
+  const queue: Array<{ record: number; page: number; most: number }> = [
+    { record: entry, page: 0, most: bounds.straight },
   ];
   /** Queues the code at a record; whether it can be part of the region. */
-  const follow = (record: number, page: bigint, most = bounds.instructions): boolean => {
+  const follow = (record: number, page: number, most = bounds.instructions): boolean => {
     if (record === 0 || handlerAt(record) === Fixed.Stale) return false;
     if (seen.has(ripAt(record, page))) loops = true;
     else if (
@@ -149,14 +155,14 @@ export function collectRegion(
     queue.push({ record, page, most });
     return true;
   };
-  const followTo = (rip: bigint, most?: number): boolean => follow(lookup(rip), pageOf(rip), most);
-  const rangeOf = (page: bigint): RegionRange | undefined => {
+  const followTo = (rip: number, most?: number): boolean => follow(lookup(rip), pageOf(rip), most);
+  const rangeOf = (page: number): RegionRange | undefined => {
     let range = ranges.get(page);
     if (range === undefined && ranges.size < bounds.pages) {
-      const place = places.page(BigInt.asUintN(64, entryPage + page));
+      const place = places.page(BigInt.asUintN(64, entryPage + BigInt(page)));
       if (place === undefined || place.host < 0) return undefined;
       global &&= place.global;
-      range = { page, host: place.host, from: place.host + 4096, to: place.host };
+      range = { page: BigInt(page), host: place.host, from: place.host + 4096, to: place.host };
       ranges.set(page, range);
     }
     return range;
@@ -170,7 +176,7 @@ export function collectRegion(
       let handler = handlerAt(at);
       if (handler === Fixed.Continue) {
         // The block ended; the code may go on in another.
-        const next = page + reader.quads[(at + REC.imm64) >> 3]!;
+        const next = page + reader.distance(at);
         if (!seen.has(next)) followTo(next, most);
         break;
       }
@@ -186,13 +192,13 @@ export function collectRegion(
       const form = handler < FIXED_HANDLERS ? undefined : forms[handler - FIXED_HANDLERS];
       if (form === undefined || LEFT_OUT.has(form.name)) break;
       const length = reader.bytes[at + REC.length]!;
-      const offset = Number(rip - page);
+      const offset = rip - page;
       const range = rangeOf(page);
       if (range === undefined) break;
       const rest = offset + length - 4096;
       if (rest > 0) {
         // It crosses onto the next page, which is then one of the region's.
-        const next = rangeOf(page + 4096n);
+        const next = rangeOf(page + 4096);
         if (next === undefined) break;
         next.from = next.host;
         next.to = Math.max(next.to, next.host + rest);
@@ -203,17 +209,18 @@ export function collectRegion(
       found.push({ record: at, address, handler, addressHandler, page });
       const { name } = form;
       if (isDirect(name) && (name !== 'call' || bounds.calls)) {
-        const target = page + reader.quads[(at + REC.imm64) >> 3]!;
+        const target = page + reader.distance(at);
         const chain = form.chained ? reader.words[(at + REC.chain) >> 2]! : 0;
         if (chain !== 0 ? follow(chain, page) : followTo(target)) {
           links.push(rip, target);
-          if (name === 'call') followTo(rip + BigInt(length));
+          if (name === 'call') followTo(rip + length);
         }
       } else if (isComputed(name) && (name !== 'callr' || bounds.calls)) {
-        const target = BigInt.asIntN(64, places.target(at) - entryPage);
-        if (target === BigInt.asIntN(REACH, target) && followTo(target)) {
+        const far = BigInt.asIntN(64, places.target(at) - entryPage);
+        const target = Number(far);
+        if (far === BigInt.asIntN(REACH, far) && followTo(target)) {
           links.push(rip, target);
-          if (name === 'callr') followTo(rip + BigInt(length));
+          if (name === 'callr') followTo(rip + length);
         }
       }
       if (form.end) break;
@@ -222,17 +229,22 @@ export function collectRegion(
   if (!seen.has(entryRip)) return undefined;
   const source: RegionSource = {
     records: copyRecords(reader, found, forms),
-    entry: entryRip,
-    links: BigInt64Array.from(links),
+    entry: BigInt(entryRip),
+    links: BigInt64Array.from(links, BigInt),
     spread: ranges.size > 1,
     global,
     windows: bounds.windows,
   };
-  const witness = Int32Array.from(found.flatMap(({ record, handler }) => [record, handler]));
+  const witness = new Int32Array(2 * found.length);
+  for (const [i, { record, handler }] of found.entries()) {
+    witness[2 * i] = record;
+    witness[2 * i + 1] = handler;
+  }
   return { source, ranges: [...ranges.values()], witness, instructions: found.length, loops };
 }
 
-const pageOf = (rip: bigint): bigint => rip & ~0xfffn;
+/** The page of what lies so far from the entry's. */
+const pageOf = (rip: number): number => rip - (rip & 0xfff);
 
 /** The records as a source has them. */
 function copyRecords(
@@ -241,26 +253,26 @@ function copyRecords(
   forms: readonly Form[],
 ): Uint8Array<ArrayBuffer> {
   const records = new Uint8Array(found.length * PAIR_BYTES);
-  const words = new Int32Array(records.buffer);
-  const quads = new BigInt64Array(records.buffer);
+  const copies = new RecordReader(records.buffer);
+  const copy = (to: number, from: number, handler: number): void => {
+    for (let i = 0; i < REC_BYTES / 4; i++) copies.words[(to >> 2) + i] = reader.words[(from >> 2) + i]!;
+    copies.words[to >> 2] = handler;
+    records[to + REC.ordinal] = 0;
+  };
   for (const [i, { record, address, handler, addressHandler, page }] of found.entries()) {
     const to = i * PAIR_BYTES;
     if (address !== 0) {
-      records.set(reader.bytes.subarray(address, address + REC_BYTES), to);
-      words[to >> 2] = addressHandler;
-      records[to + REC.ordinal] = 0;
+      copy(to, address, addressHandler);
       // Handlers have no use for it; it depends on where the code was first found.
-      quads[(to + REC.rip) >> 3] = 0n;
-      if (addressHandler === Fixed.Relative) quads[(to + REC.imm64) >> 3]! += page;
+      copies.setQuad(to + REC.rip, 0);
+      if (addressHandler === Fixed.Relative) copies.setQuad(to + REC.imm64, page + reader.distance(address));
     }
     const own = to + REC_BYTES;
-    records.set(reader.bytes.subarray(record, record + REC_BYTES), own);
-    words[own >> 2] = handler;
-    records[own + REC.ordinal] = 0;
-    quads[(own + REC.rip) >> 3] = page + reader.rip(record);
+    copy(own, record, handler);
+    copies.setQuad(own + REC.rip, page + reader.rip(record));
     if (isDirect(forms[handler - FIXED_HANDLERS]!.name)) {
-      words[(own + REC.chain) >> 2] = 0;
-      quads[(own + REC.imm64) >> 3]! += page;
+      copies.words[(own + REC.chain) >> 2] = 0;
+      copies.setQuad(own + REC.imm64, page + reader.distance(record));
     }
   }
   return records;

@@ -38,8 +38,20 @@ export class RecordReader {
   }
 
   /** RIP of a record's instruction, relative to its page. */
-  rip(record: number): bigint {
-    return BigInt(this.words[(record + REC.rip) >> 2]! >>> 0);
+  rip(record: number): number {
+    return this.words[(record + REC.rip) >> 2]! >>> 0;
+  }
+
+  /** How far from its page a record's 64-bit immediate leads: that of what has one relative to RIP. */
+  distance(record: number): number {
+    const at = (record + REC.imm64) >> 2;
+    return this.words[at + 1]! * 2 ** 32 + (this.words[at]! >>> 0);
+  }
+
+  /** Writes a number below 2^53 as 64 bits. */
+  setQuad(at: number, value: number): void {
+    this.words[at >> 2] = value;
+    this.words[(at >> 2) + 1] = Math.floor(value / 2 ** 32);
   }
 }
 

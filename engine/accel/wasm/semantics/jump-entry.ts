@@ -1,23 +1,14 @@
 /** Where emitted code looks in the jump cache: see `private.ts` for what is where. */
 import { i32, type I32 } from '../emit/expr.ts';
 import {
-  JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_BYTES, JUMP_FACTOR, JUMP_IN_LINE, JUMP_LINE_BITS, JUMP_LINE_SHIFT, JUMP_SHIFT, P, RETURN_SITES,
-  TAG_RECORD,
+  JUMP_CODE_SHIFT, JUMP_ENTRY, JUMP_FACTOR, JUMP_IN_LINE, JUMP_LINE_BITS, JUMP_LINE_SHIFT, P, RETURN_SITES, TAG_RECORD,
 } from '../private.ts'; // prettier-ignore
 
-/** Byte offset of the entry of a (bound) address in a table of 2^`bits` lines. */
-export function lineEntry(address: I32, bits: number): I32 {
-  const hash = i32.shr_u(i32.mul(i32.shr_u(address, JUMP_LINE_SHIFT), JUMP_FACTOR), 32 - bits);
-  return i32.or(i32.shl(hash, JUMP_LINE_SHIFT), i32.and(address, JUMP_IN_LINE));
-}
-
-/** Byte offset of the entry in which a linear address, given by its low half, is looked for first. */
-export const firstEntry = (low: I32): I32 => lineEntry(low, JUMP_LINE_BITS);
-
-/** The same of the entry after that. */
-export function secondEntry(low: I32): I32 {
-  const hash = i32.and(i32.xor(low, i32.shr_u(low, JUMP_SHIFT)), JUMP_ENTRIES - 1);
-  return i32.mul(i32.add(hash, JUMP_ENTRIES), JUMP_ENTRY_BYTES);
+/** Byte offset in the jump cache of the entry in which a (bound) linear address, given by its low half, is looked for first. */
+export function firstEntry(low: I32): I32 {
+  const hash = i32.shr_u(i32.mul(i32.shr_u(low, JUMP_CODE_SHIFT), JUMP_FACTOR), 32 - JUMP_LINE_BITS);
+  const inLine = i32.and(i32.shl(low, JUMP_LINE_SHIFT - JUMP_CODE_SHIFT), JUMP_IN_LINE);
+  return i32.or(i32.shl(hash, JUMP_LINE_SHIFT), inLine);
 }
 
 /** The tag of an entry at an address, whether it is that of a record or not. */

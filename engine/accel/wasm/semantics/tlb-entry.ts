@@ -67,3 +67,15 @@ export function refill(c: Code, cpu: I32, linear: I64, access: I32, found: (host
     found(i32.add(low, i32.load(second, TLB_ENTRY.addend)));
   });
 }
+
+/** The same for code on a page, by a (bound) address there. */
+export function refillFetch(c: Code, cpu: I32, linear: I64, found: () => void): void {
+  const low = c.let(i32.wrap(linear));
+  const page = c.let(i64.and(linear, -4096));
+  const tlb = c.let(i32.load(cpu, P.tlb));
+  const second = c.let(i32.add(tlb, stlbEntry(low, c.let(i32.wrap(i64.shr_u(linear, 32))))));
+  c.if(i64.eq(i64.load(second, TLB_ENTRY.fetch), page), () => {
+    copyEntry(c, c.let(i32.add(tlb, tlbEntry(low))), second, page);
+    found();
+  });
+}

@@ -6,6 +6,9 @@ export const PHYSICAL_BITS = 40;
 /** Bits of an entry, in its low half. */
 export const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
 
+/** Of an entry of eight bytes: nothing is run there. Reserved where EFER.NXE is clear. */
+export const PTE_XD = 2n ** 63n;
+
 /** Bits 51 to PHYSICAL_BITS of an entry, of eight bytes, which are reserved. */
 export const RESERVED_BITS = 2n ** 52n - 2n ** BigInt(PHYSICAL_BITS);
 /** Its bits that say where something lies. */
