@@ -1,4 +1,4 @@
-/** Where computed jumps lead: the jump cache with its two places, and regions that are gone again. */
+/** Where computed jumps lead: the jump cache with its four places, and regions that are gone again. */
 import { expect, test } from 'vitest';
 import { ExitReason } from '../contract.ts';
 import { bareMachine, type BareMachine, CODE, le32, NO_INTERRUPTS } from './bare-machine.ts';
