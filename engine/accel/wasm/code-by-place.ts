@@ -19,7 +19,7 @@ export class CodeByPlace {
   /** All of it. Clearing shared memory takes as long for a word as for two. */
   readonly #quads: BigUint64Array;
   #empty = true;
-  /** Byte offset in a line of the entry that had to give way last. */
+  /** Byte offset in a line of the entry that had to give way last, of any line. */
   #turn = 0;
 
   /** @param memory the shared memory @param at byte address of {@link CODE_PLACES_BYTES}, all zero */
@@ -29,7 +29,7 @@ export class CodeByPlace {
     this.#quads = new BigUint64Array(memory, at, CODE_PLACES_BYTES / 8);
   }
 
-  /** Notes a block of 64-bit code; what was noted longest ago where that is full goes to its own second line.
+  /** Notes a block of 64-bit code in its first line; where that is full, one of the others there goes to its own second.
    * @param region what has taken its place */
   put(block: Block, region: InstalledRegion | undefined): void {
     const { from, mode, record } = block;

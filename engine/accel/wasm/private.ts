@@ -184,7 +184,7 @@ export const stlbPlace = (low: number, high: number): number =>
  * ({@link TAG_RECORD}), or the handler of a region that may be entered without further checks. The entry of a linear address
  * is one of the four in a cache line of the host: that of {@link firstJump}, where it is looked for first, or another.
  */
-export const JUMP_ENTRIES = 65536;
+const JUMP_ENTRIES = 65536;
 export const JUMP_ENTRY = { linear: 0, where: 8, tag: 12 } as const;
 export const JUMP_ENTRY_BYTES = 16;
 /**
